@@ -1,0 +1,35 @@
+"""Everything a user can get wrong or a target can do wrong, one class for each exit code of the command line.
+
+::
+
+    BlackboxError
+     ├── InputError    exit 2: a file, an option or a value is not what it must be
+     ├── BudgetError   exit 3: the budget cannot cover the job
+     └── TargetError   exit 4: the target failed for good
+
+A message is one sentence: what, where, and the mend.
+"""
+
+
+class BlackboxError(Exception):
+    """Base of all errors that end in one sentence instead of a traceback."""
+
+    exit_code = 1
+
+
+class InputError(BlackboxError):
+    """A file, an option or a value is not what it must be."""
+
+    exit_code = 2
+
+
+class BudgetError(BlackboxError):
+    """The budget cannot cover what was asked for."""
+
+    exit_code = 3
+
+
+class TargetError(BlackboxError):
+    """The target failed for good; everything it answered before is in the ledger."""
+
+    exit_code = 4

@@ -1,0 +1,39 @@
+"""The contract of a space: what may change in an image, as a function of a short vector z."""
+
+from typing import Protocol
+
+from blackbox_dft.arrays import Floats, Images
+from blackbox_dft.spaces.graph import Graph
+
+
+class Space(Protocol):
+    """A family of image changes, one for each ``z (k,)``; made for images of one shape ``(H, W, C)``.
+
+    ``z`` is scaled so that 1 is a sensible step in each coordinate. Spaces are values: no call changes one.
+    """
+
+    spec: str
+    """Canonical text of the space (``"dct:8"``); ``make_space`` reads it back."""
+    size: int
+    """Number of coordinates, k."""
+    names: tuple[str, ...]
+    """One name a coordinate, for reports (``"zoom"``, ``"luma 0,1"``)."""
+    lower: Floats
+    """Declared least values ``(k,)``; ``apply`` clips z to them; ``-inf`` where epsilon bounds the image instead."""
+    upper: Floats
+    """Declared greatest values ``(k,)``."""
+
+    def initial(self) -> Floats:
+        """The identity ``(k,)``: images come out unchanged, to the bit."""
+        ...
+
+    def apply(self, images: Images, z: Floats) -> Images:
+        """Images ``(N, H, W, C)`` float32 in [0, 1], changed by ``z (k,)`` or each by its own row of ``z (N, k)``.
+
+        Returns a new array, float32 in [0, 1]; the input is left alone.
+        """
+        ...
+
+    def graph(self, graph: Graph, images: str, z: str) -> str:
+        """The same change as ONNX nodes: tensor names in (``images (N,H,W,C)``, ``z (1,k)`` or ``(N,k)``), name out."""
+        ...

@@ -1,0 +1,45 @@
+"""The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
+
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from blackbox_dft.arrays import ImageBytes, Images, Scores
+
+
+class Target(Protocol):
+    """A black box that scores images.
+
+    ``scores`` may be called from ``workers`` threads at once. What it answers is raw: probabilities, logits, one
+    sigmoid, a one-hot or a class index; ``blackbox_dft.objectives`` reads them.
+    """
+
+    name: str
+    """As the user named it."""
+    fingerprint: str
+    """Hex digest of everything that determines the scores (file bytes, output, normalisation ...)."""
+    classes: tuple[str, ...] | None
+    """Names of the K scores, where known."""
+    image_size: tuple[int, int] | None
+    """(height, width) the model takes; ``None`` when it takes any."""
+    batch: int
+    """Images a call should carry."""
+    workers: int
+    """Calls that should run side by side."""
+
+    def scores(self, images: ImageBytes | Images) -> Scores:
+        """``(N, H, W, C)`` uint8, or float32 in [0, 1], to ``(N, K)`` float32, rows in the order of the images.
+
+        Raises:
+            TargetError: the model failed, or answered something that is not finite scores of the expected shape.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What ``bbdft inspect`` prints: inputs, outputs, classes, layout, provider in use; JSON-ready."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
