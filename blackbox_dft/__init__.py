@@ -1,3 +1,75 @@
-"""Data fine-tuning of images for models that can only be queried."""
+"""Data fine-tuning: one small change shared by all images, learned from a model one can only query.
+
+The public names; each is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from blackbox_dft.apply import apply_images
+    from blackbox_dft.config import Config
+    from blackbox_dft.data import load
+    from blackbox_dft.errors import BlackboxError, BudgetError, InputError, TargetError
+    from blackbox_dft.estimators import make_estimator
+    from blackbox_dft.measure import evaluate, open_measurement
+    from blackbox_dft.objectives import make_objective
+    from blackbox_dft.run import Result, optimize, resume
+    from blackbox_dft.spaces import make_space
+    from blackbox_dft.targets import TargetOptions, make_target
+    from blackbox_dft.tuning import Tuning
+
+_HOME = {
+    "Config": "config",
+    "TargetOptions": "targets",
+    "optimize": "run",
+    "resume": "run",
+    "Result": "run",
+    "Tuning": "tuning",
+    "apply_images": "apply",
+    "open_measurement": "measure",
+    "evaluate": "measure",
+    "load": "data",
+    "make_target": "targets",
+    "make_space": "spaces",
+    "make_objective": "objectives",
+    "make_estimator": "estimators",
+    "BlackboxError": "errors",
+    "InputError": "errors",
+    "BudgetError": "errors",
+    "TargetError": "errors",
+}
+
+__all__ = [  # noqa: RUF022
+    "Config",
+    "TargetOptions",
+    "optimize",
+    "resume",
+    "Result",
+    "Tuning",
+    "apply_images",
+    "open_measurement",
+    "evaluate",
+    "load",
+    "make_target",
+    "make_space",
+    "make_objective",
+    "make_estimator",
+    "BlackboxError",
+    "InputError",
+    "BudgetError",
+    "TargetError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,47 @@
+"""``bbdft evaluate``: measure a tuning on other images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from blackbox_dft.cli.options import output_options
+
+
+@click.command(short_help="Measure the tuning of RUN on other images.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test", "all"]),
+    help="Which images.  [default: test of the run's own data, all of other data]",
+)
+@output_options
+def evaluate(run: Path, data: str | None, split: str | None, quiet: bool, as_json: bool) -> None:
+    """Measure the tuning of RUN on other images.
+
+    Every image is scored twice, before and after; answers already paid for are free, and new ones are kept in
+    RUN/evaluations.sqlite.
+    """
+    from blackbox_dft.cli.screen import watching
+    from blackbox_dft.measure import evaluate as measure
+    from blackbox_dft.measure import open_measurement
+
+    measurement = open_measurement(run, data, split)
+    quiet = quiet or as_json
+    if not quiet:
+        click.echo(f"{measurement.queries:,} queries: {len(measurement.indices):,} images before and after", err=True)
+    with watching(measurement.queries, quiet) as progress:
+        found = measure(measurement, progress)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    name, values = next(iter(found["accuracy"].items()))
+    low, high = (100 * x for x in values["ci95"])
+    click.echo(
+        f"{found['verdict']}: {name} accuracy {values['before']:.3f} -> {values['after']:.3f} "
+        f"(95 %: {low:+.1f} to {high:+.1f} points; {values['n']:,} images); "
+        f"the run's free threshold shift: {found['threshold'][name]:.3f}"
+    )

@@ -1,0 +1,47 @@
+"""``bbdft export``: the change as an ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blackbox_dft.cli.options import make_options, target_options
+
+
+@click.command(short_help="Write the change as an ONNX graph, alone or in front of a model.")
+@click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
+@click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")
+@target_options
+@click.pass_context
+def export(ctx: click.Context, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
+    """Write the change as an ONNX graph: image (N,3,H,W) RGB in [0, 1] -> image.
+
+    With --fuse, one file that takes unchanged images and answers as MODEL does on changed ones; what has to be said of
+    MODEL is taken from RUN unless given.
+    """
+    from blackbox_dft.config import Record
+    from blackbox_dft.errors import InputError
+    from blackbox_dft.spaces.export import export_onnx, fuse_onnx
+    from blackbox_dft.targets import make_target
+    from blackbox_dft.tuning import Tuning
+
+    learned = Tuning.load(tuning)
+    if out.suffix != ".onnx":
+        raise InputError(f"{out} does not end in .onnx: name the file to write so.")
+    space = learned.make_space()
+    if fuse is None:
+        export_onnx(space, learned.z, out)
+    else:
+        given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
+        options = make_options(values)
+        if not given and tuning.is_dir():
+            options = Record.read(tuning).config.target_options
+        with make_target(str(fuse), options) as target:
+            form = getattr(target, "form", None)
+            if form is None:
+                raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be joined with the change.")
+            fuse_onnx(space, learned.z, fuse, out, form=form)
+    click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -1,0 +1,129 @@
+"""``bbdft optimize``: the main job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blackbox_dft.cli.options import config_option, make_options, output_options, target_options
+
+if TYPE_CHECKING:
+    from blackbox_dft.job import Job
+
+
+@click.command(short_help="Learn the change that makes TARGET classify DATA better.")
+@click.argument("target")
+@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="New folder for the run.")
+@click.option(
+    "--space",
+    default="dct:8",
+    show_default=True,
+    help="What may change: pixel, dct:N, grid:N, color, affine, joined by '+'.",
+)
+@click.option("--epsilon", default="8/255", show_default=True, help="Largest change of a pixel by additive spaces.")
+@click.option(
+    "--channels",
+    type=click.Choice(["rgb", "luma"]),
+    default="rgb",
+    show_default=True,
+    help="Whether additive spaces change colour or brightness only.",
+)
+@click.option(
+    "--estimator",
+    default="nes",
+    show_default=True,
+    help="finite-difference, nes, spsa, cma-es or random; options follow a colon: nes:step=0.3.",
+)
+@click.option(
+    "--objective",
+    default="auto",
+    show_default=True,
+    help="auto, brier, sigmoid, cross-entropy, hinge or zero-one.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Hard cap on all images scored, evaluation included.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--map",
+    multiple=True,
+    metavar="LABEL=CLASS[,CLASS...]",
+    help="Which classes of the model count for a label; '*' is all others.",
+)
+@click.option("--encoding", default="png", show_default=True, help="What the target receives: none, png or jpeg:Q.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
+@target_options
+@click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@output_options
+@config_option
+def optimize(**values: Any) -> None:
+    """Learn the change that makes TARGET classify DATA better.
+
+    The plan of how the budget is spent is printed before the first query. The result is RUN/tuning.npz and
+    RUN/summary.json; a run that was stopped goes on with 'bbdft resume RUN'.
+    """
+    from blackbox_dft.config import Config
+    from blackbox_dft.job import Job
+    from blackbox_dft.run import check_free, start
+
+    out, price = values.pop("out"), values.pop("price")
+    dry, quiet, as_json = values.pop("dry_run"), values.pop("quiet"), values.pop("as_json")
+    config = Config(target_options=make_options(values), **values)
+    if not dry:
+        check_free(out)
+    job = Job(config)
+    if dry:
+        if as_json:
+            click.echo(json.dumps(asdict(job.plan), indent=2))
+        else:
+            click.echo("\n".join(opening(job, price)))
+        return
+    execute(job, out, lambda progress: start(job, out, progress), quiet=quiet, as_json=as_json, price=price)
+
+
+def opening(job: Job, price: float | None = None) -> list[str]:
+    """What is said before the first query: what was found, what is assumed, what it will cost."""
+    about = job.target.describe()
+    data = job.data
+    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in data.splits.items())
+    shape = "x".join(map(str, job.shape[:2]))
+    lines = [
+        f"target: {job.target.name} on {about.get('provider', 'this machine')}",
+        f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
+        f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.config.estimator}",
+        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
+        "plan:",
+        *job.plan.lines(price),
+    ]
+    if about.get("provider_note"):
+        lines.insert(1, f"note: {about['provider_note']}")
+    return lines
+
+
+def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: float | None = None) -> Any:
+    """Runs ``go`` under watch, writes the pictures and prints the verdict."""
+    from blackbox_dft.cli.screen import kept, watching
+    from blackbox_dft.report.pictures import write_pictures
+    from blackbox_dft.report.text import verdict_lines
+
+    quiet = quiet or as_json
+    if not quiet:
+        click.echo("\n".join(opening(job, price)), err=True)
+    with kept(out), watching(job.plan.total, quiet) as progress:
+        result = go(progress)
+    write_pictures(result, out)
+    if as_json:
+        click.echo(json.dumps(result.summary, indent=2))
+    else:
+        click.echo("\n".join(verdict_lines(result.summary, out, price)))
+    return result

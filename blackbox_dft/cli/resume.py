@@ -1,0 +1,25 @@
+"""``bbdft resume``: go on with a run that was stopped, or give one more budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from blackbox_dft.cli.options import output_options
+
+
+@click.command(short_help="Go on with a run that was stopped, or give it more budget.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--budget", type=click.IntRange(1), help="New, larger cap on all images scored in the run.")
+@output_options
+def resume(run: Path, budget: int | None, quiet: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped, or give it more budget.
+
+    Answers already paid for are read from RUN/ledger.sqlite and never asked for again.
+    """
+    from blackbox_dft.cli.optimize import execute
+    from blackbox_dft.run import reopen
+
+    job, go = reopen(run, budget)
+    execute(job, run, go, quiet=quiet, as_json=as_json)

@@ -1,0 +1,103 @@
+"""What determines a run, and the file that keeps it: ``RUN/config.json``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from blackbox_dft import __version__
+from blackbox_dft.errors import InputError
+from blackbox_dft.files import write_text
+from blackbox_dft.targets.options import TargetOptions
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run, as ``bbdft optimize`` takes it."""
+
+    target: str
+    data: str
+    space: str = "dct:8"
+    epsilon: str = "8/255"
+    channels: Literal["rgb", "luma"] = "rgb"
+    estimator: str = "nes"
+    objective: str = "auto"
+    budget: int = 20_000
+    seed: int = 0
+    map: tuple[str, ...] = ()
+    encoding: str = "png"
+    skip_bad: bool = False
+    target_options: TargetOptions = field(default_factory=TargetOptions)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Config:
+        """Reads what ``dataclasses.asdict`` and JSON made of a configuration."""
+        plain = _tuples(values)
+        options = TargetOptions(**_tuples(plain.pop("target_options")))
+        if unknown := set(plain) - {f.name for f in fields(cls)}:
+            raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
+        return cls(**plain, target_options=options)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def parse_epsilon(text: str) -> float:
+    """``"8/255"`` or ``"0.03"`` to a float in (0, 1].
+
+    Raises:
+        InputError: anything else.
+    """
+    try:
+        value = float(Fraction(text.replace(" ", "")))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise InputError(f"--epsilon {text!r} is not a number: give a fraction such as 8/255.") from error
+    if not 0 < value <= 1:
+        raise InputError(f"--epsilon {text} is outside (0, 1]: give the largest change of a pixel, such as 8/255.")
+    return value
+
+
+@dataclass(frozen=True)
+class Record:
+    """``RUN/config.json``: the configuration and the digests of what it read."""
+
+    config: Config
+    batch: int
+    """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
+    inputs: Mapping[str, str]
+    """Digests of images, labels, splits and target, by name."""
+
+    def write(self, run: Path) -> None:
+        """Into the folder of the run."""
+        versions = {"blackbox-dft": __version__, "numpy": np.__version__, "python": platform.python_version()}
+        document = {
+            "config": asdict(self.config),
+            "batch": self.batch,
+            "inputs": dict(self.inputs),
+            "versions": versions,
+        }
+        write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, run: Path) -> Record:
+        """From the folder of a run.
+
+        Raises:
+            InputError: no run there, or its file is damaged.
+        """
+        path = run / "config.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            return cls(Config.from_json(document["config"]), int(document["batch"]), dict(document["inputs"]))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}): restore it, or start a new run.") from error

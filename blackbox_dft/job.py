@@ -1,0 +1,118 @@
+"""A configuration with all it names opened and checked; nothing asked of the target, nothing written."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from blackbox_dft.arrays import Scores
+from blackbox_dft.config import Config, parse_epsilon
+from blackbox_dft.data import load
+from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.encoding import Encoding
+from blackbox_dft.errors import InputError
+from blackbox_dft.estimators import make_estimator
+from blackbox_dft.estimators.base import Estimator
+from blackbox_dft.ledger import Ledger, digest
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.plan import Plan, make_plan
+from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members, parse_map
+from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.targets import make_target
+from blackbox_dft.targets.base import Target
+
+
+class Job:
+    """Data, target, space and plan of a configuration.
+
+    Images are brought to the size the target takes, or to ``size``, or (it takes any) to the most common one.
+
+    Raises:
+        InputError: a file, an option or a value is not what it must be.
+    """
+
+    def __init__(self, config: Config, size: tuple[int, int] | None = None) -> None:
+        self.config = config
+        self.encoding = Encoding.parse(config.encoding)
+        if config.objective != "auto":
+            make_objective(config.objective)
+        self.map = parse_map(config.map)
+        epsilon = parse_epsilon(config.epsilon)
+        self.target: Target = make_target(config.target, config.target_options)
+        self.data: Dataset = load(config.data, size=size or self.target.image_size, skip_bad=config.skip_bad, seed=config.seed)
+        height, width, depth = self.data.images.shape[1:]
+        self.shape = (int(height), int(width), int(depth))
+        self.space: Space = make_space(
+            config.space, self.shape, epsilon=epsilon, channels=config.channels, levels=self.encoding.levels
+        )
+        self.epsilon: float | None = getattr(self.space, "epsilon", None)
+        if self.target.classes:
+            # Better now than after the first paid answer.
+            members(self.data.classes, self.target.classes, len(self.target.classes), self.map)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How the budget is split.
+
+        Raises:
+            BudgetError: it cannot cover the job.
+        """
+        splits = self.data.splits
+        first = self.estimator().ask().queries
+        return make_plan(self.config.budget, val=len(splits["val"]), test=len(splits["test"]), proposal=first)
+
+    def estimator(self) -> Estimator:
+        """A fresh estimator at the identity."""
+        space = self.space
+        return make_estimator(
+            self.config.estimator,
+            space.size,
+            start=space.initial(),
+            lower=space.lower,
+            upper=space.upper,
+            seed=self.config.seed,
+        )
+
+    def reading(self, raw: Scores, kind: Kind | None = None) -> Reading:
+        """How to read the target, judged by answers ``(N, K)`` unless their ``kind`` is known."""
+        classes = self.target.classes
+        kind = kind or infer_kind(raw, len(classes) if classes else None)
+        count = class_count(raw, kind, classes)
+        if kind == "index" and not classes:
+            count = max(count, len(self.data.classes))
+        return Reading(kind, members(self.data.classes, classes, count, self.map))
+
+    def ledger(self, run: Path) -> Ledger:
+        """The ledger of a run folder; a target on this machine charges nobody for a request that was cut off."""
+        remote = "://" in self.config.target
+        return Ledger(
+            run / "ledger.sqlite",
+            budget=self.config.budget,
+            in_doubt="count" if remote else "free",
+            durable=remote,
+        )
+
+    def inputs(self) -> dict[str, str]:
+        """Digests of all that is read, so that a resumed run can name what changed."""
+        data = self.data
+        splits = (part for name, indices in sorted(data.splits.items()) for part in (name, indices.tobytes()))
+        return {
+            "images": digest(*data.digests).hex(),
+            "labels": digest(data.labels.tobytes(), *data.classes).hex(),
+            "splits": digest(*splits).hex(),
+            "target": self.target.fingerprint,
+        }
+
+    def check_inputs(self, recorded: dict[str, str], run: Path) -> None:
+        """Compares ``inputs`` with recorded ones.
+
+        Raises:
+            InputError: names what changed, and where.
+        """
+        for what, value in self.inputs().items():
+            if recorded.get(what) != value:
+                where = self.config.target if what == "target" else self.config.data
+                raise InputError(
+                    f"{where}: the {what} changed since {run} was started: restore what was there, or start a new run."
+                )

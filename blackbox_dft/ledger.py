@@ -1,0 +1,276 @@
+"""The ledger: every image asked for and every answer, counted before it is sent and kept for good.
+
+It stands between the estimator and the target. A run is a pure function of its configuration and of the answers written
+here, so to resume is to run again from the start and be served the recorded answers; nothing else is checkpointed.
+
+SQLite in WAL mode, one row a request (the images that travelled together)::
+
+    requests(id, phase, asked, images, keys, answered, scores, width)   keys: images x 16 bytes; scores: float32
+    proposals(id, digest)                                               what the estimator asked, step by step
+    meta(name, value)                                                   schema version and notes of the run
+
+A request without scores is *in doubt*: the process died between sending and hearing, so somebody may have been charged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from blackbox_dft.arrays import Floats, Scores
+from blackbox_dft.errors import BudgetError, InputError
+
+SCHEMA = 1
+KEY_BYTES = 16
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests(
+    id INTEGER PRIMARY KEY, phase TEXT NOT NULL, asked REAL NOT NULL, images INTEGER NOT NULL, keys BLOB NOT NULL,
+    answered REAL, scores BLOB, width INTEGER);
+CREATE TABLE IF NOT EXISTS proposals(id INTEGER PRIMARY KEY, digest BLOB NOT NULL);
+"""
+
+
+class ReplayError(InputError):
+    """The run's course differs from the recorded one."""
+
+
+def digest(*parts: bytes | str) -> bytes:
+    """16 bytes that stand for the parts, which cannot be mistaken for other parts."""
+    hasher = blake2b(digest_size=KEY_BYTES)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "little"))
+        hasher.update(data)
+    return hasher.digest()
+
+
+class Keys:
+    """Makes an answer's key out of what determines the image sent, without looking at its pixels.
+
+    The unchanged image has the same key under every space, so that unperturbed scores are shared.
+
+    Args:
+        sent: what holds for all images, changed or not: fingerprint of the target, encoding, working size.
+        space: the space and all that decides what z does to an image.
+        identity: the z at which images stay as they are.
+    """
+
+    def __init__(self, sent: str, space: str, identity: Floats) -> None:
+        self._unchanged = digest(sent, "unchanged")
+        self._changed = digest(sent, space)
+        self._identity = identity
+
+    def of(self, images: Sequence[bytes], candidates: Floats, rows: Sequence[int]) -> list[bytes]:
+        """Keys of the queries ``(Q,)``: image digests ``images[q]`` changed by ``candidates[rows[q]]``."""
+        stems = [
+            self._unchanged if np.array_equal(z, self._identity) else digest(self._changed, z.tobytes())
+            for z in np.ascontiguousarray(candidates)
+        ]
+        return [
+            blake2b(image, digest_size=KEY_BYTES, key=stems[row]).digest()
+            for image, row in zip(images, rows, strict=True)
+        ]
+
+
+class Ledger:
+    """Budget, answers and replay of one run.
+
+    ``in_doubt="count"`` counts requests that were never answered against the budget; ``"free"`` does not (a model on
+    this machine charges nobody).
+
+    Raises:
+        InputError: the file is not a ledger, is of another version, is in use by another process, or cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, *, budget: int, in_doubt: Literal["count", "free"] = "count", durable: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.budget = budget
+        self.counts_in_doubt = in_doubt == "count"
+        self._rows: dict[bytes, int] = {}
+        self._scores: Scores = np.empty((0, 0), np.float32)
+        try:
+            self._open(durable)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        self._pending: dict[int, list[bytes]] = {}
+
+    def _open(self, durable: bool) -> None:
+        # One process at a time: SQLite's own lock is released by the kernel however the process ends.
+        self._db = sqlite3.connect(self.path, timeout=0.2, isolation_level=None)
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # NORMAL survives any death of the process; FULL survives the machine's, at one fsync a request.
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._db.execute("BEGIN EXCLUSIVE")
+        for statement in _TABLES.split(";"):
+            self._db.execute(statement)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES('schema', ?)", (str(SCHEMA),))
+        self._db.execute("COMMIT")
+        if (found := self.recall("schema")) != str(SCHEMA):
+            self._db.close()
+            raise InputError(
+                f"{self.path} has ledger version {found}, this program reads {SCHEMA}: take the version that made it."
+            )
+        self._proposals = [row[0] for row in self._db.execute("SELECT digest FROM proposals ORDER BY id")]
+        self._asked = self._unanswered = 0
+        for images, keys, scores, width in self._db.execute("SELECT images, keys, scores, width FROM requests"):
+            self._asked += images
+            if scores is None:
+                self._unanswered += images
+            else:
+                self._learn(_split(keys), np.frombuffer(scores, np.float32).reshape(images, width))
+
+    # -- counting -----------------------------------------------------------------------------------------------------
+
+    @property
+    def total(self) -> int:
+        """Images counted against the budget."""
+        return self._asked - (0 if self.counts_in_doubt else self.in_doubt)
+
+    @property
+    def in_doubt(self) -> int:
+        """Images asked for and never answered, their request being no longer under way."""
+        return self._unanswered - sum(map(len, self._pending.values()))
+
+    @property
+    def remaining(self) -> int:
+        """Images that may still be asked for."""
+        return self.budget - self.total
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def scores(self, keys: Sequence[bytes]) -> Scores:
+        """Recorded answers ``(Q, K)``; all keys must be in the ledger."""
+        return self._scores[[self._rows[key] for key in keys]]
+
+    def ask(self, phase: str, keys: Sequence[bytes]) -> int:
+        """Writes down that these images are about to be sent; returns the request's number.
+
+        Raises:
+            BudgetError: they would pass the budget; nothing was written.
+        """
+        if len(keys) > self.remaining:
+            raise BudgetError(
+                f"{len(keys)} more images would pass the budget of {self.budget} "
+                f"({self.total} are spent): give a larger --budget."
+            )
+        row = (phase, time.time(), len(keys), b"".join(keys))
+        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row)
+        self._pending[number] = list(keys)
+        self._asked += len(keys)
+        self._unanswered += len(keys)
+        return number
+
+    def answer(self, request: int, scores: Scores) -> None:
+        """Keeps the answer ``(images, K)`` of a request."""
+        keys = self._pending[request]
+        rows = np.ascontiguousarray(scores, np.float32)
+        self._write(
+            "UPDATE requests SET answered=?, scores=?, width=? WHERE id=?",
+            (time.time(), rows.tobytes(), rows.shape[1], request),
+        )
+        self._unanswered -= len(self._pending.pop(request))
+        self._learn(keys, rows)
+
+    def withdraw(self, request: int) -> None:
+        """Takes back a request that was never sent."""
+        self._write("DELETE FROM requests WHERE id=?", (request,))
+        count = len(self._pending.pop(request))
+        self._asked -= count
+        self._unanswered -= count
+
+    def _learn(self, keys: Sequence[bytes], rows: Scores) -> None:
+        start = len(self._rows)
+        if self._scores.shape[1] != rows.shape[1]:
+            if start:
+                raise InputError(
+                    f"{self.path} holds answers of {self._scores.shape[1]} scores and now got {rows.shape[1]}: "
+                    "the target changed; start a new run."
+                )
+            self._scores = np.empty((1024, rows.shape[1]), np.float32)
+        fresh = [i for i, key in enumerate(keys) if key not in self._rows]
+        while start + len(fresh) > len(self._scores):
+            self._scores = np.concatenate([self._scores, np.empty_like(self._scores)])
+        self._scores[start : start + len(fresh)] = rows[fresh]
+        self._rows.update((keys[i], start + n) for n, i in enumerate(fresh))
+
+    # -- replay -------------------------------------------------------------------------------------------------------
+
+    def check(self, step: int, proposal: bytes) -> None:
+        """Records the digest of what the estimator asked at ``step``, or compares it with the recorded one.
+
+        Raises:
+            ReplayError: the estimator asks something else than it did before.
+        """
+        if step < len(self._proposals):
+            if self._proposals[step] != proposal:
+                raise ReplayError(
+                    f"step {step} of {self.path.parent} does not repeat what was recorded (other code or library "
+                    "version, or an edited configuration): go on with the version in config.json, or start a new run."
+                )
+            return
+        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal))
+        self._proposals.append(proposal)
+
+    def keep(self, name: str, value: str) -> None:
+        """Writes a note of the run (not of its course)."""
+        self._write("INSERT OR REPLACE INTO meta VALUES(?, ?)", (name, value))
+
+    def recall(self, name: str) -> str | None:
+        """A note written by ``keep``."""
+        row = self._db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    # -- file ---------------------------------------------------------------------------------------------------------
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+        try:
+            return int(self._db.execute(statement, values).lastrowid or 0)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def close(self) -> None:
+        """Folds the log into the file and lets go of it."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _split(keys: bytes) -> list[bytes]:
+    return [keys[i : i + KEY_BYTES] for i in range(0, len(keys), KEY_BYTES)]
+
+
+def _explain(error: sqlite3.Error, path: Path) -> InputError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return InputError(f"{path.parent} is in use by another process: wait for it, or take another --out.")
+    if "full" in text:
+        return InputError(
+            f"the disk of {path.parent} is full: make room, then go on with 'bbdft resume {path.parent}'."
+        )
+    if "not a database" in text or "malformed" in text:
+        return InputError(f"{path} is not a ledger of bbdft: take another --out, or restore the file.")
+    return InputError(f"cannot write {path} ({text}): check that the folder exists and may be written.")

@@ -1,0 +1,82 @@
+"""How a budget is split before the first query, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blackbox_dft.errors import BudgetError
+
+SELECT_SHARE = 0.25
+"""Of what evaluation leaves, the share spent on choosing z on the validation split."""
+CANDIDATES = 4
+"""Choices scored on the validation split, the identity among them."""
+LEAST_SELECT = 32
+"""Fewer validation images than this cannot tell candidates apart."""
+LEAST_STEPS = 8
+"""A search of fewer proposals than this has not begun."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Images to be scored in each phase; their sum never passes the budget."""
+
+    budget: int
+    tune: int
+    select_images: int
+    """Validation images each candidate is scored on."""
+    candidates: int
+    evaluate_images: int
+
+    @property
+    def select(self) -> int:
+        """Queries for choosing among the candidates."""
+        return self.select_images * self.candidates
+
+    @property
+    def evaluate(self) -> int:
+        """Queries for the held-out accuracy, before and after."""
+        return 2 * self.evaluate_images
+
+    @property
+    def total(self) -> int:
+        """All queries planned."""
+        return self.tune + self.select + self.evaluate
+
+    def lines(self, price: float | None = None) -> list[str]:
+        """The plan as it is printed, with its cost where a price per image is given."""
+        rows = [
+            ("tune", self.tune, "learn z on the training images"),
+            (
+                "select",
+                self.select,
+                f"choose among {self.candidates} candidates on {self.select_images} validation images",
+            ),
+            ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
+            ("total", self.total, f"of a budget of {self.budget}"),
+        ]
+        cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
+        return [
+            f"  {name:<9}{queries:>9,} queries{money}   {what}"
+            for (name, queries, what), money in zip(rows, cost, strict=True)
+        ]
+
+
+def make_plan(budget: int, *, val: int, test: int, proposal: int) -> Plan:
+    """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
+
+    Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
+
+    Raises:
+        BudgetError: too small; names the least budget that would do.
+    """
+    least_select = CANDIDATES * min(val, LEAST_SELECT)
+    least = 2 * test + least_select + LEAST_STEPS * proposal
+    if budget < least:
+        raise BudgetError(
+            f"a budget of {budget} cannot cover this job: {2 * test} queries evaluate {test} test images before and "
+            f"after, {least_select} choose on validation images, {LEAST_STEPS * proposal} begin the search; "
+            f"give --budget {least} or more."
+        )
+    rest = budget - 2 * test
+    images = min(val, max(least_select, int(SELECT_SHARE * rest)) // CANDIDATES)
+    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test)

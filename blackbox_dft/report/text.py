@@ -1,0 +1,40 @@
+"""The verdict of a run in plain lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float | None = None) -> list[str]:
+    """What ``summary`` says, for a terminal; the first line is the verdict."""
+    test, threshold, queries = summary["accuracy"]["test"], summary["threshold"], summary["queries"]
+    low, high = (100 * x for x in test["ci95"])
+    points = 100 * (test["after"] - test["before"])
+    against = 100 * (test["after"] - threshold["test"])
+    if summary["beats_threshold"]:
+        beside = f"the tuning beats it by {against:.1f} points (95 %: {_interval(threshold['ci95'])})"
+    else:
+        beside = f"the tuning does not clearly beat it ({against:+.1f} points, 95 %: {_interval(threshold['ci95'])})"
+    cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
+    doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
+    likeness = f"ssim {summary['ssim']:.3f}"
+    if summary["psnr_db"] is not None:
+        likeness = f"psnr {summary['psnr_db']:.1f} dB, {likeness}"
+    lines = [
+        f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
+        f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images)",
+        f"  free threshold shift: {threshold['test']:.3f}; {beside}",
+        f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
+        f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
+        f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
+        f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
+    ]
+    if out is not None:
+        lines.append(f"  written: {out}/tuning.npz, summary.json, contact.png, curve.png")
+        lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
+    return lines
+
+
+def _interval(ci95: list[float]) -> str:
+    return f"{100 * ci95[0]:+.1f} to {100 * ci95[1]:+.1f}"

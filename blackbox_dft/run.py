@@ -1,0 +1,166 @@
+"""One run from configuration to summary: ``optimize`` starts it, ``resume`` goes on with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from blackbox_dft.arrays import Floats
+from blackbox_dft.config import Config, Record
+from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.errors import BudgetError, InputError
+from blackbox_dft.files import write_text
+from blackbox_dft.job import Job
+from blackbox_dft.objectives import DEFAULT, make_objective
+from blackbox_dft.progress import Progress, Silent
+from blackbox_dft.reading import MEANING
+from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft.summary import summarize
+from blackbox_dft.tuner import Choice, Course, Draw, Task, select, tune
+from blackbox_dft.tuning import Tuning
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished run."""
+
+    summary: dict[str, Any]
+    tuning: Tuning
+    choice: Choice
+    course: Course
+    data: Dataset
+    before: Floats
+    """Probabilities of the labels ``(N, L)`` on the test split, unchanged images."""
+    after: Floats
+
+
+def optimize(config: Config, out: str | Path, progress: Progress | None = None) -> Result:
+    """Runs ``config`` from the start into the new folder ``out``.
+
+    ::
+
+        result = optimize(Config("model.onnx", "labels.csv", space="affine+color", budget=6000), "run")
+        print(result.summary["verdict"])
+
+    Raises:
+        InputError: bad data, model, option or folder; nothing is written then.
+        BudgetError: the budget cannot cover the job.
+        TargetError: the target failed for good; ``resume`` goes on from there.
+    """
+    check_free(Path(out))
+    return start(Job(config), out, progress)
+
+
+def check_free(out: Path) -> None:
+    """Whether a run may be written to ``out``.
+
+    Raises:
+        InputError: it holds another run or other files.
+    """
+    if (out / "config.json").exists() or (out / "ledger.sqlite").exists():
+        raise InputError(f"{out} already holds a run: go on with 'bbdft resume {out}', or take another --out.")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: take another --out.")
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty: take another --out.")
+
+
+def start(job: Job, out: str | Path, progress: Progress | None = None) -> Result:
+    """``optimize`` for a job already opened."""
+    out = Path(out)
+    check_free(out)
+    _ = job.plan  # Refused here, nothing is written yet.
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
+    Record(job.config, job.target.batch, job.inputs()).write(out)
+    return _go(job, out, job.target.batch, progress or Silent())
+
+
+def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
+    """Goes on with the run in ``out``: what was answered is replayed, the rest is asked.
+
+    ``budget`` raises the cap; the course is the same, only longer.
+
+    Raises:
+        InputError: no run there, or its data, model or configuration changed.
+    """
+    _, go = reopen(out, budget)
+    return go(progress)
+
+
+def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[Progress | None], Result]]:
+    """``resume`` in two steps: the run's job, opened and checked, and what goes on with it."""
+    out = Path(out)
+    record = Record.read(out)
+    if budget is not None:
+        if budget < record.config.budget:
+            raise InputError(
+                f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
+            )
+        record = replace(record, config=replace(record.config, budget=budget))
+    job = Job(record.config)
+    job.check_inputs(dict(record.inputs), out)
+
+    def go(progress: Progress | None) -> Result:
+        if budget is not None:
+            record.write(out)
+        return _go(job, out, record.batch, progress or Silent())
+
+    return job, go
+
+
+def _go(job: Job, out: Path, batch: int, progress: Progress) -> Result:
+    with job.target, job.ledger(out) as ledger:
+        pool = Pool(job.data.images, job.data.digests)
+        scorer = Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, passed=progress.passed)
+        began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
+        try:
+            result = _phases(job, scorer, progress)
+        finally:
+            scorer.close()
+            seconds = time.perf_counter() - began
+            ledger.keep("seconds", str(earlier + seconds))
+        result.summary["seconds"] = round(earlier + seconds, 3)
+        result.summary["images_per_second"] = round((ledger.total - known) / seconds, 1)
+        result.tuning.save(out / "tuning.npz")
+        write_text(out / "summary.json", json.dumps(result.summary, indent=2) + "\n")
+        return result
+
+
+def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
+    plan, data, ledger = job.plan, job.data, scorer.ledger
+    identity = job.space.initial()
+    val = Draw(data.splits["val"], data.labels, job.config.seed)(plan.select_images)
+    test = data.splits["test"]
+
+    # The unchanged validation images come first: they show how the target's answers are to be read.
+    progress.phase("select", plan.select_images)
+    reading = job.reading(scorer.score("select", val, identity))
+    name = job.config.objective
+    if name == "auto":
+        name = "zero-one" if reading.labels_only else DEFAULT
+    progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
+    task = Task(scorer, reading, make_objective(name), data.labels)
+
+    limit = plan.tune - (ledger.in_doubt if ledger.counts_in_doubt else 0)
+    if limit <= 0:
+        raise BudgetError(f"{ledger.in_doubt} images in doubt have used up the tuning budget: give a larger --budget.")
+    progress.phase("tune", limit)
+    course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=job.config.seed, told=progress.told)
+    progress.phase("select", plan.select - plan.select_images)
+    choice = select(task, course, val, identity)
+    progress.note(f"chosen on {len(val)} validation images: {choice.name}")
+    progress.phase("evaluate", plan.evaluate)
+    on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
+    progress.phase("done", 0)
+
+    tuning = Tuning(job.space.spec, choice.z, job.shape, job.epsilon, job.config.channels, str(job.encoding))
+    on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
+    summary = summarize(job, scorer, choice, tuning, val, on_val, on_test)
+    summary |= {"objective": name, "scores": reading.kind}
+    return Result(summary, tuning, choice, course, data, *on_test)

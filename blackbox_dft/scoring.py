@@ -1,0 +1,160 @@
+"""From (image, z) to scores: the way every query takes, through the ledger.
+
+A query that has an answer in the ledger is served from it; the others are changed, encoded, written down as asked,
+sent, and written down as answered, a request at a time. How queries are cut into requests depends on the call alone and
+not on what is already answered, so that a resumed run sends the very batches the undisturbed one would have sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft.encoding import Encoding, to_floats
+from blackbox_dft.errors import BlackboxError
+from blackbox_dft.ledger import Keys, Ledger
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.targets.base import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The images a run may ask about, with the digests the ledger knows them by."""
+
+    images: ImageBytes
+    digests: tuple[bytes, ...]
+
+
+class _Request(NamedTuple):
+    number: int
+    images: int
+    answer: Future[Scores]
+
+
+def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
+    """Images ``(N, H, W, C)`` as the target is sent them under ``z (k,)`` or ``(N, k)``."""
+    return encoding.encode(space.apply(to_floats(images), z))
+
+
+class Scorer:
+    """Scores images of a pool under candidates, counting what is paid for and what was known already.
+
+    Args:
+        pool: all images of the run.
+        batch: images a request carries; part of the run's configuration, as scores may depend on it in the last bit.
+        passed: called when queries are answered, with how many, and how many of them were paid for just now.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        space: Space,
+        target: Target,
+        encoding: Encoding,
+        ledger: Ledger,
+        *,
+        batch: int,
+        passed: Callable[[int, int], None] = lambda images, paid: None,
+    ) -> None:
+        self.pool, self.space, self.target, self.encoding, self.ledger = pool, space, target, encoding, ledger
+        self.batch = batch
+        self.passed = passed
+        self.paid: Counter[str] = Counter()
+        """Images answered at a price, by phase; a replayed answer counts where it was first used."""
+        self.cached = 0
+        """Queries served for free because the same bytes had been asked for before."""
+        size = "x".join(map(str, pool.images.shape[1:]))
+        self._keys = Keys(f"{target.fingerprint} {encoding} {size}", _text(space), space.initial())
+        self._used: set[bytes] = set()
+        self._threads = ThreadPoolExecutor(target.workers, "score") if target.workers > 1 else None
+
+    def score(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Scores:
+        """Raw scores ``(Q, K)`` of images ``indices (Q,)``, query q under ``candidates[rows[q]]`` of ``(M, k)``.
+
+        Without ``rows``, all are under one z ``(k,)``.
+
+        Raises:
+            BudgetError: the ledger's budget does not cover it.
+            TargetError: the target failed; what it answered before is kept.
+        """
+        z = np.atleast_2d(candidates)
+        rows = np.zeros(len(indices), np.int64) if rows is None else rows
+        keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
+        under_way: deque[_Request] = deque()
+        try:
+            for positions in self._requests(keys):
+                self.paid[phase] += len(positions)
+                if missing := [i for i in positions.tolist() if keys[i] not in self.ledger]:
+                    number = self.ledger.ask(phase, [keys[i] for i in missing])
+                    under_way.append(_Request(number, len(missing), self._send(indices[missing], z, rows[missing])))
+                self.passed(len(positions) - len(missing), 0)
+                # One more than the workers can hold, so that none of them waits for this thread.
+                if len(under_way) > self.target.workers:
+                    self._hear(under_way.popleft())
+            while under_way:
+                self._hear(under_way.popleft())
+        except BaseException:
+            self._drain(under_way)
+            raise
+        return self.ledger.scores(keys)
+
+    def _requests(self, keys: list[bytes]) -> Iterator[Ints]:
+        """Positions of the queries that somebody has to be asked about, cut into requests of about equal size."""
+        first = []
+        for position, key in enumerate(keys):
+            if key in self._used:
+                self.cached += 1
+                self.passed(1, 0)
+            else:
+                self._used.add(key)
+                first.append(position)
+        if first:
+            yield from np.array_split(np.asarray(first, np.int64), -(-len(first) // self.batch))
+
+    def _drain(self, under_way: deque[_Request]) -> None:
+        """After Ctrl-C or a failed request: what is on its way has been paid for, so it is waited for and kept."""
+        for request in under_way:
+            if request.answer.cancel():
+                self.ledger.withdraw(request.number)
+            else:
+                # The first failure is the one that is reported.
+                with suppress(BlackboxError):
+                    self._hear(request)
+
+    def _send(self, indices: Ints, z: Floats, rows: Ints) -> Future[Scores]:
+        if self._threads:
+            return self._threads.submit(self._answer, indices, z, rows)
+        done: Future[Scores] = Future()
+        try:
+            done.set_result(self._answer(indices, z, rows))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
+        # One z for all is cheaper to apply than the same z many times.
+        chosen = z[rows[0]] if (rows == rows[0]).all() else z[rows]
+        if np.array_equal(chosen, self.space.initial()):
+            return self.target.scores(self.encoding.encode_bytes(self.pool.images[indices]))
+        return self.target.scores(sent_images(self.pool.images[indices], self.space, chosen, self.encoding))
+
+    def _hear(self, request: _Request) -> None:
+        self.ledger.answer(request.number, request.answer.result())
+        self.passed(request.images, request.images)
+
+    def close(self) -> None:
+        """Lets the worker threads go."""
+        if self._threads:
+            self._threads.shutdown()
+
+
+def _text(space: Space) -> str:
+    """All that decides what a z does to an image."""
+    return f"{space.spec} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"

@@ -1,0 +1,95 @@
+"""What a finished run says of itself: ``RUN/summary.json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blackbox_dft import evaluation
+from blackbox_dft.arrays import Floats, Ints
+from blackbox_dft.job import Job
+from blackbox_dft.scoring import Scorer
+from blackbox_dft.tuner import Choice
+from blackbox_dft.tuning import Tuning
+
+SAMPLE = 256
+"""Test images that PSNR and SSIM are taken over."""
+
+
+def summarize(
+    job: Job,
+    scorer: Scorer,
+    choice: Choice,
+    tuning: Tuning,
+    val: Ints,
+    on_val: tuple[Floats, Floats],
+    on_test: tuple[Floats, Floats],
+) -> dict[str, Any]:
+    """The summary without its times.
+
+    Args:
+        val: validation images that z was chosen on.
+        on_val: probabilities ``(N, L)`` before and after on them.
+        on_test: the same on the whole test split.
+    """
+    data, config = job.data, job.config
+    test = data.splits["test"]
+    ledger = scorer.ledger
+    paired = _compare(job, test, *on_test)
+    calibration = evaluation.fit_threshold(on_val[0], data.labels[val])
+    against = _compare(job, test, calibration(on_test[0]), on_test[1])
+    images = data.images[test[:SAMPLE]]
+    changed = tuning(images)
+    return {
+        "target": config.target,
+        "space": job.space.spec,
+        "epsilon": job.epsilon,
+        "estimator": config.estimator,
+        "seed": config.seed,
+        "budget": config.budget,
+        "queries": {
+            "total": ledger.total,
+            **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate")},
+            "cached": scorer.cached,
+            "in_doubt": ledger.in_doubt,
+        },
+        "accuracy": {"val": _accuracy(_compare(job, val, *on_val)), "test": _accuracy(paired)},
+        "threshold": {
+            "test": round(against.before, 6),
+            "ci95": _rounded(against.ci95),
+            "bias": calibration.bias.tolist(),
+        },
+        "mcnemar_p": paired.mcnemar_p,
+        "psnr_db": evaluation.psnr(images, changed),
+        "ssim": evaluation.ssim(images, changed),
+        "verdict": verdict(paired.ci95),
+        "beats_threshold": against.ci95[0] > 0,
+        "interval": "paired bootstrap over " + ("images" if data.groups is None else "groups of images"),
+        "chosen": choice.name,
+        "images": {split: len(indices) for split, indices in data.splits.items()},
+        "skipped": len(data.skipped),
+    }
+
+
+def verdict(ci95: tuple[float, float]) -> str:
+    """What the interval of after - before says."""
+    if ci95[0] > 0:
+        return "improved"
+    return "worse" if ci95[1] < 0 else "no significant change"
+
+
+def _compare(job: Job, indices: Ints, before: Floats, after: Floats) -> evaluation.Comparison:
+    groups = job.data.groups
+    return evaluation.compare(before, after, job.data.labels[indices], None if groups is None else groups[indices])
+
+
+def _accuracy(found: evaluation.Comparison) -> dict[str, Any]:
+    return {
+        "before": round(found.before, 6),
+        "after": round(found.after, 6),
+        "n": found.n,
+        "ci95": _rounded(found.ci95),
+    }
+
+
+def _rounded(ci95: tuple[float, float]) -> list[float]:
+    return [round(x, 6) for x in ci95]

@@ -1,0 +1,147 @@
+"""The loop: the estimator asks, images are drawn and scored, losses are told; then z is chosen on held-back images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from blackbox_dft.arrays import Floats, Ints
+from blackbox_dft.estimators.base import Estimator, Proposal
+from blackbox_dft.ledger import digest
+from blackbox_dft.objectives import Objective, decide
+from blackbox_dft.progress import Point
+from blackbox_dft.reading import Reading
+from blackbox_dft.scoring import Scorer
+
+SEGMENTS = 64
+"""The course is remembered as the mean iterate of each of these equal parts of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is asked of images and what counts as a good answer."""
+
+    scorer: Scorer
+    reading: Reading
+    objective: Objective
+    labels: Ints
+    """``(N,)``, of all images of the pool."""
+
+    def probabilities(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
+        """Probabilities of the labels ``(Q, L)``; arguments as for ``Scorer.score``."""
+        return self.reading(self.scorer.score(phase, indices, candidates, rows))
+
+
+class Draw:
+    """Endless images of a split: every image once before any twice, classes in turn, in a seeded order."""
+
+    def __init__(self, indices: Ints, labels: Ints, seed: int) -> None:
+        self._indices, self._labels = indices, labels[indices]
+        self._rng = np.random.default_rng(seed)
+        self._queue: Ints = np.empty(0, np.int64)
+
+    def __call__(self, count: int) -> Ints:
+        """The next ``count`` images, as indices into the pool."""
+        while len(self._queue) < count:
+            self._queue = np.concatenate([self._queue, self._indices[self._epoch()]])
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        return taken
+
+    def _epoch(self) -> Ints:
+        # Where in the epoch each image stands: evenly spread within its class, so that every stretch is balanced.
+        place = np.empty(len(self._indices))
+        for label in np.unique(self._labels):
+            members = self._rng.permutation(np.flatnonzero(self._labels == label))
+            place[members] = (np.arange(len(members)) + self._rng.random()) / len(members)
+        return np.argsort(place, kind="stable")
+
+
+@dataclass(eq=False)
+class Course:
+    """Where the search went."""
+
+    last: Floats
+    points: list[Point] = field(default_factory=list)
+    _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
+
+    def visit(self, z: Floats, done: float) -> None:
+        """Notes the iterate ``z`` at the share ``done`` of the course."""
+        segment = min(SEGMENTS - 1, int(done * SEGMENTS))
+        total, count = self._sums.get(segment, (np.zeros_like(z), 0))
+        self._sums[segment] = (total + z, count + 1)
+        self.last = z
+
+    def average(self, share: float) -> Floats:
+        """Mean iterate ``(k,)`` of the last ``share`` of the course (Polyak and Juditsky 1992)."""
+        kept = [value for segment, value in self._sums.items() if segment >= SEGMENTS * (1 - share)]
+        if not kept:
+            return self.last
+        return np.asarray(sum(total for total, _ in kept) / sum(count for _, count in kept), np.float64)
+
+
+def tune(
+    task: Task,
+    estimator: Estimator,
+    train: Ints,
+    *,
+    limit: int,
+    seed: int,
+    told: Callable[[Point], None] = lambda p: None,
+) -> Course:
+    """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries."""
+    draw = Draw(train, task.labels, seed)
+    course = Course(estimator.best)
+    spent = step = 0
+    while True:
+        proposal = estimator.ask()
+        if spent + proposal.queries > limit:
+            return course
+        task.scorer.ledger.check(step, _digest(proposal))
+        images = draw(proposal.images)[proposal.slots]
+        answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
+        losses = task.objective(answers, task.labels[images])
+        estimator.tell(proposal, losses)
+        spent += proposal.queries
+        step += 1
+        course.visit(estimator.best, spent / limit)
+        right = decide(answers) == task.labels[images]
+        course.points.append(Point(spent, float(losses.mean()), float(right.mean())))
+        told(course.points[-1])
+
+
+def _digest(proposal: Proposal) -> bytes:
+    return digest(proposal.candidates.tobytes(), proposal.rows.tobytes(), proposal.slots.tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The z that is kept, and why."""
+
+    name: str
+    z: Floats
+    losses: dict[str, float]
+    """Mean validation loss of every candidate."""
+    accuracies: dict[str, float]
+
+
+def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
+    """Chooses among the identity, the last iterate and averages of late ones by loss on the ``val`` images.
+
+    A candidate that decides fewer of them rightly than the identity does is out, whatever its loss.
+    """
+    candidates = {
+        "identity": identity,
+        "mean of the last half": course.average(1 / 2),
+        "mean of the last quarter": course.average(1 / 4),
+        "last iterate": course.last,
+    }
+    losses, accuracies = {}, {}
+    for name, z in candidates.items():
+        answers = task.probabilities("select", val, z)
+        losses[name] = float(task.objective(answers, task.labels[val]).mean())
+        accuracies[name] = float((decide(answers) == task.labels[val]).mean())
+    eligible = [name for name in candidates if accuracies[name] >= accuracies["identity"]]
+    best = min(eligible, key=losses.__getitem__)
+    return Choice(best, candidates[best], losses, accuracies)
