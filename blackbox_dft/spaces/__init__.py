@@ -1,1 +1,56 @@
-"""."""
+"""Spaces: what may change in an image, as a function of a short vector z."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from blackbox_dft import registry
+from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.base import Space
+
+SPACES = {
+    "pixel": "blackbox_dft.spaces.additive:pixel",
+    "dct": "blackbox_dft.spaces.additive:dct",
+    "grid": "blackbox_dft.spaces.additive:grid",
+    "color": "blackbox_dft.spaces.color:color",
+    "affine": "blackbox_dft.spaces.affine:affine",
+}
+
+EPSILON = 8 / 255
+
+
+def make_space(
+    spec: str,
+    shape: tuple[int, int, int],
+    *,
+    epsilon: float | None = None,
+    channels: Literal["rgb", "luma"] = "rgb",
+    levels: bool = True,
+) -> Space:
+    """The space ``spec`` for images of ``shape`` (height, width, channels): ``"dct:8"``, ``"affine+color"``.
+
+    Args:
+        spec: parts joined by ``+``, applied in that order; a part is a name and, for some, a number after a colon.
+        epsilon: largest change of a pixel by the additive parts (pixel, dct, grid), in (0, 1]; 8/255 unless given.
+        channels: whether the additive parts change colour or brightness only.
+        levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
+
+    Raises:
+        InputError: unknown name, missing or useless number, or an epsilon outside its range.
+    """
+    from blackbox_dft.spaces.compose import Composed
+
+    bound = EPSILON if epsilon is None else epsilon
+    if not 0 < bound <= 1:
+        raise InputError(f"epsilon {bound:g} is outside (0, 1]: give --epsilon 8/255 or the like.")
+    words = [part.strip() for part in spec.split("+")]
+    parts: list[Space] = []
+    for word in words:
+        name, _, argument = word.partition(":")
+        if not name:
+            raise InputError(f"space {spec!r} has an empty part: write parts joined by '+', such as affine+color.")
+        if words.count(word) > 1:
+            raise InputError(f"space {spec!r} names {word} twice: once is enough.")
+        make = registry.find(name, SPACES, "spaces")
+        parts.append(make(argument, shape, epsilon=bound, channels=channels, levels=levels))
+    return parts[0] if len(parts) == 1 else Composed(tuple(parts))

@@ -12,16 +12,25 @@ class Space(Protocol):
     ``z`` is scaled so that 1 is a sensible step in each coordinate. Spaces are values: no call changes one.
     """
 
-    spec: str
-    """Canonical text of the space (``"dct:8"``); ``make_space`` reads it back."""
-    size: int
-    """Number of coordinates, k."""
-    names: tuple[str, ...]
-    """One name a coordinate, for reports (``"zoom"``, ``"luma 0,1"``)."""
-    lower: Floats
-    """Declared least values ``(k,)``; ``apply`` clips z to them; ``-inf`` where epsilon bounds the image instead."""
-    upper: Floats
-    """Declared greatest values ``(k,)``."""
+    @property
+    def spec(self) -> str:
+        """Canonical text of the space (``"dct:8"``); ``make_space`` reads it back."""
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates, k."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name a coordinate, for reports (``"zoom"``, ``"luma 0,1"``)."""
+
+    @property
+    def lower(self) -> Floats:
+        """Least values ``(k,)``, which ``apply`` clips z to; ``-inf`` where epsilon bounds the image instead."""
+
+    @property
+    def upper(self) -> Floats:
+        """Greatest values ``(k,)``."""
 
     def initial(self) -> Floats:
         """The identity ``(k,)``: images come out unchanged, to the bit."""

@@ -1,0 +1,82 @@
+"""CMA-ES by pycma, on common minibatches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from blackbox_dft.arrays import Floats
+from blackbox_dft.estimators.base import Proposal
+
+FULL = 200
+"""Up to this many numbers the whole covariance is learned; above, its diagonal (Ros and Hansen 2008)."""
+
+
+class CmaEs:
+    """Covariance matrix adaptation (Hansen 2016, arXiv 1604.00772), crossed: ranks need common images.
+
+    Args:
+        start: first mean ``(k,)``.
+        lower: least values ``(k,)``.
+        upper: greatest values ``(k,)``.
+        sigma: first spread, in units of z.
+        images: images that all candidates of a generation share.
+        population: candidates a generation; 0 for pycma's ``4 + 3 ln k``.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        start: Floats,
+        lower: Floats,
+        upper: Floats,
+        seed: int,
+        sigma: float = 0.7,
+        images: int = 32,
+        population: int = 0,
+    ) -> None:
+        import cma
+
+        rng = np.random.default_rng(seed)
+        # pycma draws with its own padding coordinate when k is 1; one idle coordinate serves as well.
+        self._size = size
+        start = np.append(start, np.zeros(max(0, 2 - size)))
+        options: dict[str, Any] = {
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": np.nan,
+            "verbose": -9,
+            "verb_log": 0,
+            "CMA_diagonal": size > FULL,
+            # The budget says when to stop; a minibatch's losses may stand still without the search being over.
+            **dict.fromkeys(("tolfun", "tolfunhist", "tolfunrel", "tolx"), 0),
+            **dict.fromkeys(("tolstagnation", "tolflatfitness", "maxiter", "tolfacupx"), np.inf),
+        }
+        if population:
+            options["popsize"] = max(population, 4)
+        self._cma = cma.CMAEvolutionStrategy(start, sigma, options)
+        self._lower, self._upper = lower, upper
+        self._asked: list[Floats] = []
+        self.images = images
+
+    def ask(self) -> Proposal:
+        """A generation, each candidate on the same images."""
+        self._asked = self._cma.ask()
+        return Proposal.crossed(self._inside(np.array(self._asked)), self.images)
+
+    def tell(self, proposal: Proposal, losses: Floats) -> None:
+        """Ranks the generation; a candidate outside the bounds pays for the distance it was moved."""
+        means = losses.reshape(-1, self.images).mean(axis=1)
+        raw = np.array(self._asked)[:, : self._size]
+        away = ((raw - proposal.candidates) ** 2).sum(axis=1)
+        scale = float(np.std(means)) or 1.0
+        self._cma.tell(self._asked, list(means + scale * away))
+
+    def _inside(self, candidates: Floats) -> Floats:
+        return np.clip(candidates[..., : self._size], self._lower, self._upper)
+
+    @property
+    def best(self) -> Floats:
+        """The mean of the search distribution."""
+        return self._inside(np.asarray(self._cma.mean, np.float64))

@@ -1,0 +1,184 @@
+"""Geometry: zoom, shift and rotation about the centre, bilinear, the border filled by reflection.
+
+With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
+5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``, rounded to 1/256 pixel so that float32
+holds it exactly wherever the image lies in the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from blackbox_dft.arrays import Array, Floats, Images
+from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.graph import Graph
+
+UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
+REACH = np.array([7.0, 6.0, 6.0, 9.0])
+"""Declared range: zoom from 1/2 to 2, shifts to .3 of the image, 45 degrees."""
+STEPS = 256
+"""Positions are whole multiples of 1/256 pixel."""
+TALLEST = 32_000
+"""OpenCV counts rows in 16 bits; batches whose images stacked are taller are cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """Four numbers."""
+
+    shape: tuple[int, int, int]
+    spec: str = "affine"
+    names: tuple[str, ...] = ("zoom", "right", "down", "turn")
+    size: int = 4
+
+    @property
+    def upper(self) -> Floats:
+        """Declared range."""
+        return REACH.copy()
+
+    @property
+    def lower(self) -> Floats:
+        """Declared range."""
+        return -REACH
+
+    def initial(self) -> Floats:
+        """Zero."""
+        return np.zeros(self.size)
+
+    def apply(self, images: Images, z: Floats) -> Images:
+        """Warps all images of a batch in one call, as one tall image."""
+        z = np.atleast_2d(np.clip(z, self.lower, self.upper))
+        height = self.shape[0]
+        most = max(1, TALLEST // height)
+        if len(images) > most:
+            pieces = range(0, len(images), most)
+            own = len(z) > 1
+            return np.concatenate([self.apply(images[i : i + most], z[i : i + most] if own else z) for i in pieces])
+        return self._warp(images, z)
+
+    def _warp(self, images: Images, z: Floats) -> Images:
+        import cv2
+
+        count, height, width, depth = images.shape
+        across, down = self._positions(z)
+        down = down + np.arange(count, dtype=np.float32)[:, None, None] * height
+        across = np.broadcast_to(across, down.shape)
+        tall = np.ascontiguousarray(images).reshape(count * height, width, depth)
+        warped = cv2.remap(
+            tall,
+            np.ascontiguousarray(across).reshape(-1, width),
+            np.ascontiguousarray(down).reshape(-1, width),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(warped, np.float32).reshape(images.shape)
+
+    def _positions(self, z: Floats) -> tuple[Array, Array]:
+        """Where each output pixel is read, ``(N, H, W)`` columns and rows, within the image."""
+        height, width, _ = self.shape
+        matrix = self._matrix(z)
+        x = np.arange(width, dtype=np.float32)
+        y = np.arange(height, dtype=np.float32)[:, None]
+        (ax, bx, cx), (ay, by, cy) = np.moveaxis(matrix.astype(np.float32), 0, -1)[..., None, None]
+        return _reflect(ax * x + (bx * y + cx), width), _reflect(ay * x + (by * y + cy), height)
+
+    def _matrix(self, z: Floats) -> Array:
+        """``(N, 2, 3)``: output pixel to source position, in float64."""
+        height, width, _ = self.shape
+        zoom, right, down, turn = (z * UNIT).T
+        scale = np.exp(-zoom)
+        cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+        mx, my = (width - 1) / 2, (height - 1) / 2
+        tx, ty = mx + right * width, my + down * height
+        # Counter-clockwise on the screen, whose rows grow downwards.
+        return np.stack(
+            [
+                np.stack([cos, -sin, mx - cos * tx + sin * ty], -1),
+                np.stack([sin, cos, my - sin * tx - cos * ty], -1),
+            ],
+            axis=1,
+        )
+
+    def graph(self, graph: Graph, images: str, z: str) -> str:
+        """The same as ONNX nodes, with GridSample (opset 16)."""
+        height, width, _ = self.shape
+
+        def number(value: float) -> str:
+            return graph.constant(np.float32(value))
+
+        def unit(index: int) -> str:
+            column = graph.op("Gather", z, graph.constant(np.array([index])), axis=1)
+            reach = float(REACH[index])
+            kept = graph.op("Clip", column, number(-reach), number(reach))
+            return graph.op(
+                "Reshape", graph.op("Mul", kept, number(UNIT[index])), graph.constant(np.array([-1, 1, 1], np.int64))
+            )
+
+        mx, my = (width - 1) / 2, (height - 1) / 2
+        scale = graph.op("Exp", graph.op("Neg", unit(0)))
+        turn = unit(3)
+        cos = graph.op("Mul", scale, graph.op("Cos", turn))
+        sin = graph.op("Mul", scale, graph.op("Sin", turn))
+        # q - c - shift, for all columns (1, 1, W) and rows (1, H, 1).
+        x = graph.op(
+            "Sub",
+            graph.constant(np.arange(width, dtype=np.float32)[None, None] - np.float32(mx)),
+            graph.op("Mul", unit(1), number(width)),
+        )
+        y = graph.op(
+            "Sub",
+            graph.constant(np.arange(height, dtype=np.float32)[None, :, None] - np.float32(my)),
+            graph.op("Mul", unit(2), number(height)),
+        )
+        across = graph.op("Add", graph.op("Sub", graph.op("Mul", cos, x), graph.op("Mul", sin, y)), number(mx))
+        down = graph.op("Add", graph.op("Add", graph.op("Mul", sin, x), graph.op("Mul", cos, y)), number(my))
+        last = graph.constant(np.array([-1], np.int64))
+        places = [
+            graph.op("Unsqueeze", _reflect_graph(graph, at, length), last)
+            for at, length in ((across, width), (down, height))
+        ]
+        grid = graph.op("Concat", *places, axis=-1)
+        # One z for all images: as many grids as images.
+        batch = graph.op("Shape", images, start=0, end=1)
+        shape = graph.op("Concat", batch, graph.constant(np.array([height, width, 2], np.int64)), axis=0)
+        grid = graph.op("Expand", grid, shape)
+        planes = graph.op("Transpose", images, perm=[0, 3, 1, 2])
+        warped = graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
+        return graph.op("Transpose", warped, perm=[0, 2, 3, 1])
+
+
+def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
+    """The space ``affine``; epsilon and channels do not concern it."""
+    if argument:
+        raise InputError(f"space affine takes no number: write affine instead of affine:{argument}.")
+    if min(shape[:2]) < 2:
+        raise InputError(f"space affine needs images of at least 2x2 pixels, not {shape[0]}x{shape[1]}: take others.")
+    return Affine(shape)
+
+
+def _reflect(at: Array, length: int) -> Array:
+    """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), on the 1/256 raster."""
+    last = np.float32((length - 1) * STEPS)
+    at *= np.float32(STEPS)
+    np.rint(at, out=at)
+    # |last - |last - |at||| is the mirror for everything within two images on either side.
+    np.abs(at, out=at)
+    for _ in range(2):
+        np.subtract(last, at, out=at)
+        np.abs(at, out=at)
+    np.minimum(at, last, out=at)
+    at *= np.float32(1 / STEPS)
+    return at
+
+
+def _reflect_graph(graph: Graph, at: str, length: int) -> str:
+    """``_reflect`` as nodes, and then in GridSample's coordinates, -1 to 1 between the outer pixels' centres."""
+    last = graph.constant(np.float32((length - 1) * STEPS))
+    at = graph.op("Abs", graph.op("Round", graph.op("Mul", at, graph.constant(np.float32(STEPS)))))
+    for _ in range(2):
+        at = graph.op("Abs", graph.op("Sub", last, at))
+    at = graph.op("Min", at, last)
+    scaled = graph.op("Mul", at, graph.constant(np.float32(2 / ((length - 1) * STEPS))))
+    return graph.op("Sub", scaled, graph.constant(np.float32(1)))

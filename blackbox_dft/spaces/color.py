@@ -1,0 +1,119 @@
+"""Tone and colour: six numbers for gain, bias, gamma, saturation and white balance.
+
+In this order, with z of 1 for each: gain ``x (1 + .1 z)``, bias ``x + .05 z``, both clipped to [0, 1]; gamma
+``x ^ exp(.1 z)``; saturation ``x + .2 z (x - luma)``; temperature ``R exp(.05 z), B exp(-.05 z)``; tint
+``G exp(-.05 z), R and B exp(.025 z)``; clipped again. Luma is ITU-R BT.601's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from blackbox_dft.arrays import Array, Floats, Images
+from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.graph import Graph
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}
+"""What z of 1 means."""
+REACH = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperature": 8.0, "tint": 8.0}
+"""Declared range of each, to either side."""
+WARMTH = np.array([1, 0, -1], np.float32)
+TINT = np.array([0.5, -1, 0.5], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Color:
+    """Six numbers (three for grey images, which have no colour)."""
+
+    shape: tuple[int, int, int]
+    spec: str = "color"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each number is."""
+        return tuple(UNIT)[: 3 if self.shape[2] == 1 else None]
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return len(self.names)
+
+    @property
+    def upper(self) -> Floats:
+        """Declared range."""
+        return np.array([REACH[name] for name in self.names])
+
+    @property
+    def lower(self) -> Floats:
+        """Declared range."""
+        return -self.upper
+
+    def initial(self) -> Floats:
+        """Zero."""
+        return np.zeros(self.size)
+
+    def apply(self, images: Images, z: Floats) -> Images:
+        """Tone first, then colour."""
+        z = np.atleast_2d(np.clip(z, self.lower, self.upper))
+        u = (z * [UNIT[name] for name in self.names]).astype(np.float32)[:, :, None, None, None]
+        out = images * (1 + u[:, 0])
+        out += u[:, 1]
+        np.clip(out, 0, 1, out=out)
+        exponent = np.exp(u[:, 2])
+        if (exponent == 1).any():
+            # A power of one computed through logarithms is not the number itself.
+            rows = np.flatnonzero(np.broadcast_to(exponent[:, 0, 0, 0] != 1, len(out)))
+            out[rows] = _power(out[rows], exponent if len(exponent) == 1 else exponent[rows])
+        else:
+            out = _power(out, exponent)
+        if self.size > 3:
+            out = np.matmul(out.reshape(len(out), -1, 3), _mixing(u)).reshape(out.shape)
+        return np.clip(out, 0, 1, out=out)
+
+    def graph(self, graph: Graph, images: str, z: str) -> str:
+        """The same as ONNX nodes."""
+        zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
+
+        def unit(name: str) -> str:
+            column = graph.op("Gather", z, graph.constant(np.array([self.names.index(name)])), axis=1)
+            reach = np.float32(REACH[name])
+            kept = graph.op("Clip", column, graph.constant(-reach), graph.constant(reach))
+            scaled = graph.op("Mul", kept, graph.constant(np.float32(UNIT[name])))
+            return graph.op("Reshape", scaled, graph.constant(np.array([-1, 1, 1, 1], np.int64)))
+
+        out = graph.op("Mul", images, graph.op("Add", unit("gain"), one))
+        out = graph.op("Clip", graph.op("Add", out, unit("bias")), zero, one)
+        out = graph.op("Pow", out, graph.op("Exp", unit("gamma")))
+        if self.size > 3:
+            gray = graph.op("MatMul", out, graph.constant(LUMA[:, None]))
+            away = graph.op("Mul", graph.op("Sub", out, gray), unit("saturation"))
+            out = graph.op("Add", out, away)
+            warmth = graph.op("Mul", unit("temperature"), graph.constant(WARMTH))
+            tint = graph.op("Mul", unit("tint"), graph.constant(TINT))
+            out = graph.op("Mul", out, graph.op("Exp", graph.op("Add", warmth, tint)))
+        return graph.op("Clip", out, zero, one)
+
+
+def color(argument: str, shape: tuple[int, int, int], **_: object) -> Color:
+    """The space ``color``; epsilon and channels do not concern it."""
+    if argument:
+        raise InputError(f"space color takes no number: write color instead of color:{argument}.")
+    return Color(shape)
+
+
+def _power(values: Images, exponent: Array) -> Images:
+    # Twice as fast as numpy's power; zero stays zero, as 2^-inf.
+    with np.errstate(divide="ignore"):
+        out = np.log2(values)
+    out *= exponent
+    return np.asarray(np.exp2(out, out=out))
+
+
+def _mixing(u: Array) -> Array:
+    """Saturation and white balance as one matrix for row vectors of colour, ``(N, 3, 3)``; exact at the identity."""
+    saturation, temperature, tint = (u[:, index, 0] for index in (3, 4, 5))
+    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA[:, None])
+    return np.asarray(mixed * np.exp(temperature * WARMTH + tint * TINT), np.float32)
