@@ -40,7 +40,9 @@ class Job:
         self.map = parse_map(config.map)
         epsilon = parse_epsilon(config.epsilon)
         self.target: Target = make_target(config.target, config.target_options)
-        self.data: Dataset = load(config.data, size=size or self.target.image_size, skip_bad=config.skip_bad, seed=config.seed)
+        self.data: Dataset = load(
+            config.data, size=size or self.target.image_size, skip_bad=config.skip_bad, seed=config.seed
+        )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
         self.space: Space = make_space(

@@ -64,6 +64,9 @@ def main() -> None:
         click.echo("bbdft: out of memory: give fewer or smaller images, or a smaller --batch.", err=True)
         code = 2
     except OSError as error:
-        click.echo(f"bbdft: {error.filename or 'file'}: {error.strerror or error}: check the path, its rights and the disk.", err=True)
+        click.echo(
+            f"bbdft: {error.filename or 'file'}: {error.strerror or error}: check the path, its rights and the disk.",
+            err=True,
+        )
         code = 2
     sys.exit(code if isinstance(code, int) else 0)

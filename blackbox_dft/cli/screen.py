@@ -125,4 +125,6 @@ def kept(run: Path) -> Iterator[None]:
         click.echo(f"\nbbdft: stopped; all answers are kept: go on with 'bbdft resume {run}'.", err=True)
         raise click.exceptions.Exit(130) from None
     except TargetError as error:
-        raise TargetError(f"{str(error).rstrip('.')}; all answers are kept: go on with 'bbdft resume {run}'.") from error
+        raise TargetError(
+            f"{str(error).rstrip('.')}; all answers are kept: go on with 'bbdft resume {run}'."
+        ) from error

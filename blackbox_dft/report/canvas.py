@@ -33,9 +33,14 @@ def _font() -> Any:
     return cv2.FontFace("sans")
 
 
+def _printable(text: str) -> str:
+    # OpenCV 5.0 crashes on lone surrogates, which stand for undecodable bytes in file names.
+    return text.encode(errors="replace").decode()
+
+
 def text_width(text: str, size: int, weight: int = 400) -> int:
     """Pixels that ``text`` takes in a row, spaces at its end included."""
-    return int(cv2.getTextSize((0, 0), text, (0, 0), _font(), size, weight)[2])
+    return int(cv2.getTextSize((0, 0), _printable(text), (0, 0), _font(), size, weight)[2])
 
 
 def fitted(text: str, width: int, size: int, weight: int = 400) -> str:
@@ -59,7 +64,7 @@ def draw_text(
     weight: int = 400,
     align: Literal["left", "center", "right"] = "left",
 ) -> None:
-    """Draws ``text`` into ``image``, its baseline at ``at`` (x, y); ``size`` in pixels, ``weight`` 400 regular, 600 bold."""
+    """Draws ``text`` into ``image``, its baseline at ``at`` (x, y); ``size`` in pixels, ``weight`` 400 is regular."""
     x, y = at
     x -= {"left": 0, "center": text_width(text, size, weight) // 2, "right": text_width(text, size, weight)}[align]
-    cv2.putText(image, text, (x, y), color, _font(), size, weight)
+    cv2.putText(image, _printable(text), (x, y), color, _font(), size, weight)

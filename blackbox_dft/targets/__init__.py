@@ -1,1 +1,43 @@
-"""."""
+"""Targets: what may be asked. Images in, scores out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blackbox_dft import registry
+from blackbox_dft.errors import InputError
+from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.options import TargetOptions
+
+__all__ = ["TargetOptions", "make_target"]
+
+TARGETS: dict[str, str] = {}
+"""Targets named ``scheme:rest`` or by URL; third parties add theirs through the entry points ``blackbox_dft.targets``."""
+CONVERT = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
+
+
+def make_target(name: str, options: TargetOptions | None = None) -> Target:
+    """The target called ``name``: an ONNX file, ``module:function``, or ``scheme:rest`` of an installed extension.
+
+    Raises:
+        InputError: it does not exist or cannot be used; the sentence says what to give.
+    """
+    options = options or TargetOptions()
+    path = Path(name)
+    if path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name):
+        from blackbox_dft.targets.onnx import OnnxTarget
+
+        if path.suffix.lower() in CONVERT:
+            raise InputError(f"{name} is not an ONNX file: convert the model to ONNX first, or give module:function.")
+        return OnnxTarget(path, options)
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme in registry.names(TARGETS, "targets"):
+        made: Target = registry.find(scheme, TARGETS, "targets")(name, options)
+        return made
+    if "://" in name:
+        raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file or module:function.")
+    if colon and name.count(":") == 1 and not path.suffix == ".onnx":
+        from blackbox_dft.targets.python import CallableTarget
+
+        return CallableTarget(name, options)
+    raise InputError(f"{name} does not exist: TARGET is an ONNX file or module:function.")
