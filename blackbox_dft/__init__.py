@@ -6,7 +6,7 @@ The public names; each is imported when it is first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from blackbox_dft.version import __version__
 
 if TYPE_CHECKING:
     from blackbox_dft.apply import apply_images

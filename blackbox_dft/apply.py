@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,8 @@ def apply_images(
             chunk = pairs[start : start + CHUNK]
             images: list[ImageBytes] = []
             targets: list[Path] = []
-            for (path, to), reading in zip(chunk, [threads.submit(read_image, p) for p, _ in chunk], strict=True):
+            readings = [threads.submit(read_image, path) for path, _ in chunk]
+            for (_, to), reading in zip(chunk, readings, strict=True):
                 try:
                     image = reading.result()
                 except InputError:
@@ -97,10 +99,9 @@ def apply_images(
             changed = tuning(np.stack(images))
             for folder in {to.parent for to in targets}:
                 folder.mkdir(parents=True, exist_ok=True)
-            quality = form.quality or None
-            list(threads.map(lambda pair: write_image(*pair, quality=quality), zip(targets, changed, strict=True)))
-            if quality:
-                losses.append(psnr(changed, through_jpeg(changed, quality)) or np.inf)
+            list(threads.map(partial(write_image, quality=form.quality or None), targets, changed))
+            if form.quality:
+                losses.append(psnr(changed, through_jpeg(changed, form.quality)) or np.inf)
             done.files += len(targets)
     if losses:
         done.fidelity_db = float(np.mean(losses))

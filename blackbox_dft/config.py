@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_dft import __version__
 from blackbox_dft.errors import InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.targets.options import TargetOptions
+from blackbox_dft.version import __version__
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from blackbox_dft import __version__
 from blackbox_dft.cli.apply import apply
 from blackbox_dft.cli.demo import demo
 from blackbox_dft.cli.evaluate import evaluate
@@ -15,6 +14,7 @@ from blackbox_dft.cli.inspect import inspect
 from blackbox_dft.cli.optimize import optimize
 from blackbox_dft.cli.resume import resume
 from blackbox_dft.errors import BlackboxError
+from blackbox_dft.version import __version__
 
 
 class _InOrder(click.Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
     execute(job, folder, lambda progress: start(job, folder, progress), quiet=quiet, as_json=as_json)
 
 
-def _names() -> map[Path]:
+def _names() -> Iterator[Path]:
     # So that the demo can be run again without a thought.
-    return map(lambda n: Path("bbdft-demo" if n == 1 else f"bbdft-demo-{n}"), count(1))
+    yield Path("bbdft-demo")
+    yield from (Path(f"bbdft-demo-{number}") for number in count(2))

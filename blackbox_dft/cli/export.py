@@ -16,13 +16,14 @@ from blackbox_dft.cli.options import make_options, target_options
 @click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")
 @target_options
 @click.pass_context
-def export(ctx: click.Context, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
+def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
     """Write the change as an ONNX graph: image (N,3,H,W) RGB in [0, 1] -> image.
 
     With --fuse, one file that takes unchanged images and answers as MODEL does on changed ones; what has to be said of
     MODEL is taken from RUN unless given.
     """
     from blackbox_dft.config import Record
+    from blackbox_dft.encoding import Encoding
     from blackbox_dft.errors import InputError
     from blackbox_dft.spaces.export import export_onnx, fuse_onnx
     from blackbox_dft.targets import make_target
@@ -32,8 +33,9 @@ def export(ctx: click.Context, tuning: Path, out: Path, fuse: Path | None, **val
     if out.suffix != ".onnx":
         raise InputError(f"{out} does not end in .onnx: name the file to write so.")
     space = learned.make_space()
+    levels = Encoding.parse(learned.encoding).levels
     if fuse is None:
-        export_onnx(space, learned.z, out)
+        export_onnx(space, learned.z, learned.shape, out, levels=levels)
     else:
         given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
         options = make_options(values)
@@ -43,5 +45,5 @@ def export(ctx: click.Context, tuning: Path, out: Path, fuse: Path | None, **val
             form = getattr(target, "form", None)
             if form is None:
                 raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be joined with the change.")
-            fuse_onnx(space, learned.z, fuse, out, form=form)
+            fuse_onnx(space, learned.z, learned.shape, fuse, out, form=form, levels=levels)
     click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

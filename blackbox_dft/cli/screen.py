@@ -32,12 +32,15 @@ class Lines:
         self._accuracy = Running()
 
     def note(self, text: str) -> None:
+        """A line over the moving one."""
         click.echo(text, err=True)
 
     def phase(self, name: str, queries: int) -> None:
+        """The phase names the line."""
         self._phase, self._size, self._passed, self._tenth = name, queries, 0, 0
 
     def passed(self, images: int, paid: int) -> None:
+        """Queries answered."""
         self.done += images
         self._passed += images
         tenth = 10 * self._passed // self._size if self._size else 0
@@ -46,6 +49,7 @@ class Lines:
             self.note(f"{WORDS[self._phase]}: {self.done:,} of {self.total:,} queries{self._accuracy}")
 
     def told(self, point: Point) -> None:
+        """Losses told."""
         self._accuracy.add(point.accuracy)
 
 
@@ -59,18 +63,22 @@ class Bar:
         self._accuracy = Running()
 
     def note(self, text: str) -> None:
+        """A line over the moving one."""
         # Over the bar's line, which is drawn again below.
         click.echo(f"\r\033[K{text}", err=True)
 
     def phase(self, name: str, queries: int) -> None:
+        """The phase names the line."""
         self._bar.label = f"{WORDS.get(name, name):<10}"
         self._bar.render_progress()
 
     def passed(self, images: int, paid: int) -> None:
+        """Queries answered."""
         self._paid += paid
         self._bar.update(images)
 
     def told(self, point: Point) -> None:
+        """Losses told."""
         self._accuracy.add(point.accuracy)
 
     def tail(self, _: object) -> str:

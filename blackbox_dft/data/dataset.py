@@ -119,8 +119,8 @@ def _read(
     _check_classes(source, splits, labels, classes)
     notes = [drawn] if drawn else []
     if skipped:
-        named = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
-        notes.append(f"{len(skipped)} images could not be read and were left out: {named}")
+        some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
+        notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
     if resized:
         notes.append(f"{resized} images had another size and were resized to {size[0]}x{size[1]}")
     notes += _shared_notes(splits, digests, groups)

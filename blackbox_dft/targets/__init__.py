@@ -12,7 +12,7 @@ from blackbox_dft.targets.options import TargetOptions
 __all__ = ["TargetOptions", "make_target"]
 
 TARGETS: dict[str, str] = {}
-"""Targets named ``scheme:rest`` or by URL; third parties add theirs through the entry points ``blackbox_dft.targets``."""
+"""By scheme (``scheme:rest``, URLs); third parties add theirs through the entry points ``blackbox_dft.targets``."""
 CONVERT = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
 
 
@@ -36,7 +36,7 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
         return made
     if "://" in name:
         raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file or module:function.")
-    if colon and name.count(":") == 1 and not path.suffix == ".onnx":
+    if colon and name.count(":") == 1 and path.suffix != ".onnx":
         from blackbox_dft.targets.python import CallableTarget
 
         return CallableTarget(name, options)

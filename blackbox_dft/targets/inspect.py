@@ -71,4 +71,4 @@ def smooth(count: int, size: tuple[int, int]) -> ImageBytes:
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (count, 6, 6, 3)).astype(np.float32)
     large = [cv2.resize(one, size[::-1], interpolation=cv2.INTER_CUBIC) for one in coarse]
-    return np.clip(np.stack(large), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.stack(large), 0, 255), np.uint8)

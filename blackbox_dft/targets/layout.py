@@ -138,7 +138,7 @@ def _layout(
         return options.layout
     if first == last:
         raise InputError(
-            f"input {name!r} has shape {list(shape)}, in which any axis could be the channels: give --layout nchw or nhwc."
+            f"input {name!r} has shape {list(shape)}, whose channels could be any axis: give --layout nchw or nhwc."
         )
     return "nchw" if first else "nhwc"
 

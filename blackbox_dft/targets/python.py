@@ -18,11 +18,11 @@ from blackbox_dft.targets.options import TargetOptions
 
 
 class CallableTarget:
-    """Calls ``function(images)`` with uint8 ``(N, H, W, 3)`` RGB; it returns ``(N, K)`` scores, ``(N,)`` indices or labels.
+    """Calls ``function(images)`` with uint8 ``(N, H, W, 3)`` RGB.
 
-    Attributes of the function are heeded where it has them: ``classes`` (names of the scores), ``image_size``
-    (height, width), ``batch``, ``workers`` (calls side by side; 1 unless said), ``accepts = "float"`` (float32 in [0, 1]
-    instead of uint8).
+    It returns scores ``(N, K)``, class indices ``(N,)`` or class names ``(N,)``. Attributes of the function are heeded
+    where it has them: ``classes`` (names of the scores), ``image_size`` (height, width), ``batch``, ``workers`` (calls
+    side by side; 1 unless said), ``accepts = "float"`` (float32 in [0, 1] instead of uint8).
 
     Raises:
         InputError: the module or function is not to be found, or is no function.
