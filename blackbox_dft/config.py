@@ -74,6 +74,8 @@ class Record:
     """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
     inputs: Mapping[str, str]
     """Digests of images, labels, splits and target, by name."""
+    sunk: int = 0
+    """Queries of an earlier, smaller budget's choice and evaluation, which a longer course cannot use again."""
 
     def write(self, run: Path) -> None:
         """Into the folder of the run."""
@@ -82,6 +84,7 @@ class Record:
             "config": asdict(self.config),
             "batch": self.batch,
             "inputs": dict(self.inputs),
+            "sunk": self.sunk,
             "versions": versions,
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
@@ -96,7 +99,8 @@ class Record:
         path = run / "config.json"
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            return cls(Config.from_json(document["config"]), int(document["batch"]), dict(document["inputs"]))
+            config = Config.from_json(document["config"])
+            return cls(config, int(document["batch"]), dict(document["inputs"]), int(document["sunk"]))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

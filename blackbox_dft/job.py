@@ -26,14 +26,16 @@ from blackbox_dft.targets.base import Target
 class Job:
     """Data, target, space and plan of a configuration.
 
-    Images are brought to the size the target takes, or to ``size``, or (it takes any) to the most common one.
+    ``sunk`` is what an earlier, smaller budget spent on its choice and evaluation. Images are brought to the size the
+    target takes, or to ``size``, or (it takes any) to the most common one.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
     """
 
-    def __init__(self, config: Config, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, config: Config, size: tuple[int, int] | None = None, sunk: int = 0) -> None:
         self.config = config
+        self.sunk = sunk
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
@@ -62,7 +64,9 @@ class Job:
         """
         splits = self.data.splits
         first = self.estimator().ask().queries
-        return make_plan(self.config.budget, val=len(splits["val"]), test=len(splits["test"]), proposal=first)
+        return make_plan(
+            self.config.budget, sunk=self.sunk, val=len(splits["val"]), test=len(splits["test"]), proposal=first
+        )
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

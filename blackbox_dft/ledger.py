@@ -148,6 +148,11 @@ class Ledger:
         """Images that may still be asked for."""
         return self.budget - self.total
 
+    def spent(self, phase: str) -> int:
+        """Images answered in a phase."""
+        row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NOT NULL", (phase,))
+        return int(row.fetchone()[0] or 0)
+
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def __contains__(self, key: bytes) -> bool:

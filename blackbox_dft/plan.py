@@ -12,7 +12,7 @@ CANDIDATES = 4
 """Choices scored on the validation split, the identity among them."""
 LEAST_SELECT = 32
 """Fewer validation images than this cannot tell candidates apart."""
-LEAST_STEPS = 8
+LEAST_STEPS = 4
 """A search of fewer proposals than this has not begun."""
 
 
@@ -26,6 +26,8 @@ class Plan:
     """Validation images each candidate is scored on."""
     candidates: int
     evaluate_images: int
+    sunk: int = 0
+    """Queries spent on the choice and evaluation of an earlier, smaller budget."""
 
     @property
     def select(self) -> int:
@@ -40,7 +42,7 @@ class Plan:
     @property
     def total(self) -> int:
         """All queries planned."""
-        return self.tune + self.select + self.evaluate
+        return self.tune + self.select + self.evaluate + self.sunk
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost where a price per image is given."""
@@ -54,6 +56,8 @@ class Plan:
             ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
             ("total", self.total, f"of a budget of {self.budget}"),
         ]
+        if self.sunk:
+            rows.insert(3, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
         return [
             f"  {name:<9}{queries:>9,} queries{money}   {what}"
@@ -61,22 +65,24 @@ class Plan:
         ]
 
 
-def make_plan(budget: int, *, val: int, test: int, proposal: int) -> Plan:
+def make_plan(budget: int, *, val: int, test: int, proposal: int, sunk: int = 0) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
+    ``sunk`` queries are spent and of no more use. Evaluation comes first: an answer one cannot trust is worth nothing.
+    Selection takes a fixed share of the rest.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
     """
     least_select = CANDIDATES * min(val, LEAST_SELECT)
-    least = 2 * test + least_select + LEAST_STEPS * proposal
+    least = sunk + 2 * test + least_select + LEAST_STEPS * proposal
     if budget < least:
+        spent = f"{sunk} are spent, " if sunk else ""
         raise BudgetError(
-            f"a budget of {budget} cannot cover this job: {2 * test} queries evaluate {test} test images before and "
-            f"after, {least_select} choose on validation images, {LEAST_STEPS * proposal} begin the search; "
+            f"a budget of {budget} cannot cover this job: {spent}{2 * test} queries evaluate {test} test images before "
+            f"and after, {least_select} choose on validation images, {LEAST_STEPS * proposal} begin the search; "
             f"give --budget {least} or more."
         )
-    rest = budget - 2 * test
+    rest = budget - sunk - 2 * test
     images = min(val, max(least_select, int(SELECT_SHARE * rest)) // CANDIDATES)
-    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test)
+    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test, sunk)

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from blackbox_dft.arrays import Floats
 from blackbox_dft.config import Config, Record
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
+from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.reading import MEANING
@@ -104,8 +107,12 @@ def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[P
                 f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
             )
         record = replace(record, config=replace(record.config, budget=budget))
-    job = Job(record.config)
+    job = Job(record.config, sunk=record.sunk)
     job.check_inputs(dict(record.inputs), out)
+    if budget is not None:
+        record = replace(record, sunk=_sunk(job, out, record.batch))
+        job.sunk = record.sunk
+    _ = job.plan
 
     def go(progress: Progress | None) -> Result:
         if budget is not None:
@@ -115,10 +122,25 @@ def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[P
     return job, go
 
 
+def _sunk(job: Job, out: Path, batch: int) -> int:
+    """What was spent on choosing and evaluating, except on unchanged images, whose answers serve again."""
+    with job.ledger(out) as ledger:
+        scorer = _scorer(job, ledger, batch)
+        held = np.concatenate([job.data.splits["val"], job.data.splits["test"]])
+        spent = ledger.spent("select") + ledger.spent("evaluate")
+        return spent - scorer.known(held, job.space.initial())
+
+
+def _scorer(
+    job: Job, ledger: Ledger, batch: int, passed: Callable[[int, int], None] = lambda images, paid: None
+) -> Scorer:
+    pool = Pool(job.data.images, job.data.digests)
+    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, passed=passed)
+
+
 def _go(job: Job, out: Path, batch: int, progress: Progress) -> Result:
     with job.target, job.ledger(out) as ledger:
-        pool = Pool(job.data.images, job.data.digests)
-        scorer = Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, passed=progress.passed)
+        scorer = _scorer(job, ledger, batch, progress.passed)
         began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
         try:
             result = _phases(job, scorer, progress)

@@ -73,7 +73,8 @@ class Scorer:
         size = "x".join(map(str, pool.images.shape[1:]))
         self._keys = Keys(f"{target.fingerprint} {encoding} {size}", _text(space), space.initial())
         self._used: set[bytes] = set()
-        self._threads = ThreadPoolExecutor(target.workers, "score") if target.workers > 1 else None
+        # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
+        self._threads = ThreadPoolExecutor(target.workers, "score")
 
     def score(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Scores:
         """Raw scores ``(Q, K)`` of images ``indices (Q,)``, query q under ``candidates[rows[q]]`` of ``(M, k)``.
@@ -93,7 +94,8 @@ class Scorer:
                 self.paid[phase] += len(positions)
                 if missing := [i for i in positions.tolist() if keys[i] not in self.ledger]:
                     number = self.ledger.ask(phase, [keys[i] for i in missing])
-                    under_way.append(_Request(number, len(missing), self._send(indices[missing], z, rows[missing])))
+                    answer = self._threads.submit(self._answer, indices[missing], z, rows[missing])
+                    under_way.append(_Request(number, len(missing), answer))
                 self.passed(len(positions) - len(missing), 0)
                 # One more than the workers can hold, so that none of them waits for this thread.
                 if len(under_way) > self.target.workers:
@@ -104,6 +106,11 @@ class Scorer:
             self._drain(under_way)
             raise
         return self.ledger.scores(keys)
+
+    def known(self, indices: Ints, z: Floats) -> int:
+        """How many of these images the ledger has an answer for under ``z (k,)``."""
+        digests = {self.pool.digests[i] for i in indices}
+        return sum(key in self.ledger for key in self._keys.of(list(digests), z[None], [0] * len(digests)))
 
     def _requests(self, keys: list[bytes]) -> Iterator[Ints]:
         """Positions of the queries that somebody has to be asked about, cut into requests of about equal size."""
@@ -128,16 +135,6 @@ class Scorer:
                 with suppress(BlackboxError):
                     self._hear(request)
 
-    def _send(self, indices: Ints, z: Floats, rows: Ints) -> Future[Scores]:
-        if self._threads:
-            return self._threads.submit(self._answer, indices, z, rows)
-        done: Future[Scores] = Future()
-        try:
-            done.set_result(self._answer(indices, z, rows))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
     def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
         # One z for all is cheaper to apply than the same z many times.
         chosen = z[rows[0]] if (rows == rows[0]).all() else z[rows]
@@ -151,8 +148,7 @@ class Scorer:
 
     def close(self) -> None:
         """Lets the worker threads go."""
-        if self._threads:
-            self._threads.shutdown()
+        self._threads.shutdown()
 
 
 def _text(space: Space) -> str:

@@ -1,0 +1,290 @@
+"""The main job as users start it: real processes, real files."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+import pytest
+
+from blackbox_dft import Config, Tuning, optimize, resume
+from blackbox_dft.data import load, read_image
+from tests.conftest import Bbdft
+
+KEYS = {
+    "target", "space", "epsilon", "estimator", "seed", "budget", "queries", "accuracy", "threshold", "mcnemar_p",
+    "psnr_db", "ssim", "verdict", "seconds", "images_per_second",
+}  # fmt: skip
+
+
+def words(tiny: Path, out: Path, **options: object) -> list[object]:
+    settings: dict[str, object] = {"data": tiny / "labels.csv", "out": out, "space": "color", "budget": 1000, **options}
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    return ["optimize", tiny / "model.onnx", *flags]
+
+
+@pytest.fixture(scope="module")
+def run(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    bbdft(*words(tiny, out), code=0)
+    return out
+
+
+def test_a_run_improves_and_says_so(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    test = summary["accuracy"]["test"]
+    assert summary["verdict"] == "improved"
+    assert test["before"] < 0.6
+    assert test["after"] > 0.9
+    assert test["ci95"][0] > 0
+    # The images lie on both sides of a threshold that the model merely has wrong, so that the free shift does as well.
+    assert summary["threshold"]["test"] > 0.9
+    assert not summary["beats_threshold"]
+    queries = summary["queries"]
+    assert queries["total"] == queries["tune"] + queries["select"] + queries["evaluate"] <= 1000
+    for name in ("contact.png", "curve.png"):
+        assert read_image(run / name).std() > 10
+
+
+def test_json_prints_the_summary_alone(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    done = bbdft(*words(tiny, tmp_path / "run"), "--json", code=0)
+    assert json.loads(done.stdout) == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert done.stderr == ""
+
+
+def test_the_plan_comes_before_anything_is_asked_or_written(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    done = bbdft(*words(tiny, tmp_path / "run"), "--dry-run", "--price", "0.5", code=0)
+    assert "evaluate" in done.stdout
+    assert "500.00" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_small_a_budget_is_refused_with_the_least_that_would_do(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    done = bbdft(*words(tiny, tmp_path / "run", budget=100), code=3)
+    assert "give --budget" in done.stderr
+    assert not (tmp_path / "run").exists()
+    least = done.stderr.rsplit("--budget ", 1)[1].split()[0]
+    bbdft(*words(tiny, tmp_path / "run", budget=least), code=0)
+
+
+def test_the_same_seed_gives_the_same_bits(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    bbdft(*words(tiny, tmp_path / "again"), code=0)
+    np.testing.assert_array_equal(Tuning.load(run).z, Tuning.load(tmp_path / "again").z)
+    bbdft(*words(tiny, tmp_path / "other", seed=1), code=0)
+    assert (Tuning.load(run).z != Tuning.load(tmp_path / "other").z).any()
+
+
+def test_apply_writes_what_the_model_was_sent(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    done = bbdft("apply", run, tiny, tmp_path / "changed", code=0)
+    assert "200 images" in done.stdout
+    data = load(tiny / "labels.csv")
+    expected = Tuning.load(run)(data.images)
+    session = ort.InferenceSession(tiny / "model.onnx")
+    right = []
+    for number in data.splits["test"]:
+        written = cv2.imread(str(tmp_path / "changed" / data.files[number]))[..., ::-1]
+        np.testing.assert_array_equal(written, expected[number])
+        (scores,) = session.run(None, {"image": (written / np.float32(255)).transpose(2, 0, 1)[None]})
+        right.append(("dark", "bright")[scores.argmax()] == data.classes[data.labels[number]])
+    assert np.mean(right) == json.loads((run / "summary.json").read_text())["accuracy"]["test"]["after"]
+
+
+def test_apply_one_file_and_as_jpeg(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    bbdft("apply", run / "tuning.npz", tiny / "images/000.png", tmp_path / "one.png", code=0)
+    assert read_image(tmp_path / "one.png").shape == (16, 16, 3)
+    done = bbdft("apply", run, tiny / "images", tmp_path / "jpeg", "--format", "jpeg:80", code=0)
+    assert "JPEG is lossy" in done.stdout
+    assert len(list((tmp_path / "jpeg").glob("*.jpg"))) == 200
+    again = bbdft("apply", run, tiny / "images", tmp_path / "jpeg", "--format", "jpeg:80", code=2)
+    assert "--overwrite" in again.stderr
+
+
+def test_apply_never_touches_its_source(run: Path, bbdft: Bbdft, tiny: Path) -> None:
+    for out in (tiny / "images", tiny / "images" / "changed"):
+        assert "elsewhere" in bbdft("apply", run, tiny / "images", out, code=2).stderr
+
+
+def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    bbdft("export", run, tmp_path / "change.onnx", code=0)
+    bbdft("export", run, tmp_path / "fused.onnx", "--fuse", tiny / "model.onnx", code=0)
+    images = load(tiny / "labels.csv").images[:32]
+    fed = (images / np.float32(255)).transpose(0, 3, 1, 2)
+    changed = Tuning.load(run)(images)
+    (exported,) = ort.InferenceSession(tmp_path / "change.onnx").run(None, {"image": fed})
+    assert np.abs(exported.transpose(0, 2, 3, 1) - changed / 255.0).max() <= 1 / 255 + 1e-6
+    (fused,) = ort.InferenceSession(tmp_path / "fused.onnx").run(None, {"image": fed})
+    sent = (changed / np.float32(255)).transpose(0, 3, 1, 2)
+    (plain,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": sent})
+    assert np.abs(fused - plain).max() < 0.02
+
+
+def test_evaluate_measures_other_images_and_remembers(run: Path, bbdft: Bbdft, tiny: Path) -> None:
+    found = json.loads(bbdft("evaluate", run, "--split", "all", "--json", code=0).stdout)
+    assert found["accuracy"]["all"]["n"] == 200
+    assert found["accuracy"]["all"]["after"] > 0.9
+    assert found["queries"]["total"] == 400
+    test = json.loads(bbdft("evaluate", run, "--json", code=0).stdout)
+    assert test["accuracy"]["test"] == json.loads((run / "summary.json").read_text())["accuracy"]["test"]
+
+
+def ledger_steps(run: Path) -> list[bytes]:
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as db:
+        return [row[0] for row in db.execute("SELECT digest FROM proposals ORDER BY id")]
+
+
+def test_more_budget_goes_on_with_the_same_course(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    bbdft(*words(tiny, tmp_path / "grown", budget=700), code=0)
+    shutil.copytree(tmp_path / "grown", tmp_path / "short")
+    bbdft("resume", tmp_path / "grown", "--budget", 1000, code=0)
+    summary = json.loads((tmp_path / "grown" / "summary.json").read_text())
+    assert summary["budget"] == 1000
+    assert summary["queries"]["total"] <= 1000
+    first, longer = (ledger_steps(tmp_path / name) for name in ("short", "grown"))
+    assert len(longer) > len(first) > 0
+    assert longer[: len(first)] == first
+    bbdft("resume", tmp_path / "grown", "--budget", 1600, code=0)
+    assert json.loads((tmp_path / "grown" / "summary.json").read_text())["queries"]["total"] <= 1600
+    assert "a budget only grows" in bbdft("resume", tmp_path / "grown", "--budget", 900, code=2).stderr
+
+
+SLOW = """
+import time
+import numpy as np
+def score(images):
+    time.sleep(0.02)
+    p = 1 / (1 + np.exp(-80 * (images.mean((1, 2, 3)) / 255 - 0.5)))
+    return np.stack([1 - p, p], 1)
+score.classes = ["dark", "bright"]
+score.batch = 16
+"""
+
+
+def test_ctrl_c_and_resume_give_the_undisturbed_result(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow_model.py").write_text(SLOW)
+    settings = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1500]
+    bbdft("optimize", "slow_model:score", *settings, "--out", "whole", cwd=tmp_path, code=0)
+    command = [sys.executable, "-m", "blackbox_dft", "optimize", "slow_model:score", *settings, "--out", "cut"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([*map(str, command)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("tuning: "):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait(60) == 130
+    assert "bbdft resume cut" in said
+    assert not (tmp_path / "cut" / "summary.json").exists()
+    bbdft("resume", "cut", cwd=tmp_path, code=0)
+    np.testing.assert_array_equal(Tuning.load(tmp_path / "whole").z, Tuning.load(tmp_path / "cut").z)
+    whole, cut = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "cut"))
+    assert whole["accuracy"] == cut["accuracy"]
+    assert whole["queries"] == cut["queries"]
+
+
+def test_resume_names_what_changed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "data")
+    bbdft(*words(tmp_path / "data", tmp_path / "run"), code=0)
+    cv2.imwrite(str(tmp_path / "data/images/000.png"), np.zeros((16, 16, 3), np.uint8))
+    assert "the images changed" in bbdft("resume", tmp_path / "run", code=2).stderr
+
+
+@pytest.mark.parametrize("estimator", ["nes", "spsa", "spsa:correction=true", "finite-difference", "cma-es", "random"])
+def test_every_estimator_in_every_space_ends_in_a_true_summary(estimator: str, tiny: Path, tmp_path: Path) -> None:
+    for space in ("pixel", "dct:4", "grid:3", "color", "affine", "affine+color+dct:4"):
+        config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space, estimator=estimator, budget=4000)
+        out = tmp_path / space
+        summary = optimize(config, out).summary
+        test = summary["accuracy"]["test"]
+        assert summary["queries"]["total"] <= 4000
+        assert test["ci95"][1] >= 0, (space, test)
+        assert resume(out).summary["accuracy"] == summary["accuracy"]
+
+
+def test_label_only_targets_get_an_objective_that_suits(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "labeller.py").write_text(
+        "import numpy as np\ndef name(images):\n"
+        "    return np.where(images.mean((1, 2, 3)) > 127.5, 'bright', 'dark')\nname.classes = ['dark', 'bright']\n"
+    )
+    settings = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1500, "--out", "run"]
+    bbdft("optimize", "labeller:name", *settings, cwd=tmp_path, code=0)
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["objective"] == "zero-one"
+    assert summary["scores"] == "index"
+    assert summary["accuracy"]["test"]["after"] > 0.8
+
+
+def test_a_useless_run_does_no_harm(tiny: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(tiny / "labels.csv")
+    table["label"] = np.random.default_rng(0).permutation(table["label"])
+    table["file"] = [f"../{tiny.name}/{name}" for name in table["file"]]
+    table.to_csv(tiny / "shuffled.csv", index=False)
+    table["file"] = [name.split("/", 2)[2] for name in table["file"]]
+    table.to_csv(tiny / "shuffled.csv", index=False)
+    config = Config(str(tiny / "model.onnx"), str(tiny / "shuffled.csv"), "color", budget=2000)
+    assert optimize(config, tmp_path / "run").summary["verdict"] == "no significant change"
+    (tiny / "shuffled.csv").unlink()
+
+
+def test_config_file_gives_defaults_that_options_override(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(f'data = "{tiny / "labels.csv"}"\nspace = "color"\nbudget = 1000\nseed = 3\n')
+    model = tiny / "model.onnx"
+    bbdft("optimize", model, "--config", tmp_path / "run.toml", "--out", tmp_path / "run", "--seed", 4, code=0)
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert (summary["space"], summary["budget"], summary["seed"]) == ("color", 1000, 4)
+    (tmp_path / "bad.toml").write_text("spce = 'color'\n")
+    done = bbdft("optimize", model, "--config", tmp_path / "bad.toml", "--out", tmp_path / "no", code=2)
+    assert "did you mean 'space'" in done.stderr
+
+
+def test_demo_improves_without_a_network(bbdft: Bbdft, tmp_path: Path) -> None:
+    done = bbdft("demo", cwd=tmp_path, code=0)
+    assert done.stdout.startswith("improved")
+    assert (tmp_path / "bbdft-demo/contact.png").exists()
+    bbdft("demo", "--seed", 1, cwd=tmp_path, code=0)
+    assert (tmp_path / "bbdft-demo-2/summary.json").exists()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys\nfrom blackbox_dft.cli import bbdft\nprint([m for m in sys.modules if '.' not in m])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("numpy", "scipy", "onnx", "onnxruntime", "cv2", "pandas", "cma", "httpx"):
+        assert f"'{heavy}'" not in loaded, heavy
+
+
+def test_inspect_shows_what_was_inferred(bbdft: Bbdft, tiny: Path) -> None:
+    found = json.loads(bbdft("inspect", tiny / "model.onnx", "--json", code=0).stdout)
+    assert found["layout"] == "nchw"
+    assert found["classes"] == ["dark", "bright"]
+    assert found["provider"] == "cpu"
+    assert found["noise"] == 0
+    assert found["scores"]["kind"] == "probabilities"
+    assert "best batch" in bbdft("inspect", tiny / "model.onnx", code=0).stdout
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_faces_gender(shared: Path, tmp_path: Path, seed: int) -> None:
+    config = Config(
+        str(shared / "models/age_gender_faceapi.onnx"),
+        str(shared / "data/lfw/labels_gender.csv"),
+        space="affine+color",
+        budget=6000,
+        seed=seed,
+    )
+    summary = optimize(config, tmp_path / "run").summary
+    assert summary["verdict"] == "improved"
+    assert summary["accuracy"]["test"]["before"] == pytest.approx(0.882, abs=0.0006)
+    assert summary["accuracy"]["test"]["after"] >= 0.935
+    assert summary["beats_threshold"]
