@@ -194,6 +194,10 @@ class Ledger:
         self._unanswered -= len(self._pending.pop(request))
         self._learn(keys, rows)
 
+    def awaits(self, request: int) -> bool:
+        """Whether the answer to a request of this process is still to come."""
+        return request in self._pending
+
     def withdraw(self, request: int) -> None:
         """Takes back a request that was never sent."""
         self._write("DELETE FROM requests WHERE id=?", (request,))

@@ -99,9 +99,9 @@ class Scorer:
                 self.passed(len(positions) - len(missing), 0)
                 # One more than the workers can hold, so that none of them waits for this thread.
                 if len(under_way) > self.target.workers:
-                    self._hear(under_way.popleft())
+                    self._hear(under_way)
             while under_way:
-                self._hear(under_way.popleft())
+                self._hear(under_way)
         except BaseException:
             self._drain(under_way)
             raise
@@ -130,10 +130,10 @@ class Scorer:
         for request in under_way:
             if request.answer.cancel():
                 self.ledger.withdraw(request.number)
-            else:
+            elif self.ledger.awaits(request.number):
                 # The first failure is the one that is reported.
                 with suppress(BlackboxError):
-                    self._hear(request)
+                    self.ledger.answer(request.number, request.answer.result())
 
     def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
         # One z for all is cheaper to apply than the same z many times.
@@ -142,8 +142,11 @@ class Scorer:
             return self.target.scores(self.encoding.encode_bytes(self.pool.images[indices]))
         return self.target.scores(sent_images(self.pool.images[indices], self.space, chosen, self.encoding))
 
-    def _hear(self, request: _Request) -> None:
+    def _hear(self, under_way: deque[_Request]) -> None:
+        # It stays in the queue until its answer is written, so that no interruption loses it.
+        request = under_way[0]
         self.ledger.answer(request.number, request.answer.result())
+        under_way.popleft()
         self.passed(request.images, request.images)
 
     def close(self) -> None:
