@@ -178,9 +178,7 @@ def dct(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels:
         for length in (height, width)
     ]
     zigzag = sorted(((v, u) for v in range(n) for u in range(n)), key=lambda p: (p[0] + p[1], p))
-    # A cosine's mean square is 1/2 (but for frequency 0).
-    power = np.mean([np.sum(wave**2, axis=1).mean() for wave in waves])
-    return _separable(f"dct:{n}", shape, epsilon, channels, levels, waves[0], waves[1], zigzag, 1 / power)
+    return _separable(f"dct:{n}", shape, epsilon, channels, levels, waves[0], waves[1], zigzag)
 
 
 def grid(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Separable:
@@ -189,7 +187,7 @@ def grid(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels
     n = _number("grid", argument, min(height, width), "tiles a side")
     tents = [_tents(length, n) for length in (height, width)]
     places = [(v, u) for v in range(n) for u in range(n)]
-    return _separable(f"grid:{n}", shape, epsilon, channels, levels, tents[0], tents[1], places, 1.0)
+    return _separable(f"grid:{n}", shape, epsilon, channels, levels, tents[0], tents[1], places)
 
 
 def _separable(
@@ -201,9 +199,10 @@ def _separable(
     rows: Array,
     columns: Array,
     places: list[tuple[int, int]],
-    scale: float,
 ) -> Separable:
     depth = shape[2]
+    # What standard normal coordinates amount to, by the mean square of each basis.
+    scale = 1 / math.sqrt(math.prod(float((basis**2).sum(axis=1).mean()) for basis in (rows, columns)))
     if channels == "luma" or depth == 1:
         directions, mix = ["luma"], np.full((1, 1), epsilon * scale, np.float32)
     else:
