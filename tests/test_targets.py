@@ -64,7 +64,7 @@ def build(
     return path
 
 
-@pytest.mark.parametrize(("layout", "kind"), itertools.product(("nchw", "nhwc"), TYPES))
+@pytest.mark.parametrize(("layout", "kind"), list(itertools.product(("nchw", "nhwc"), TYPES)))
 @pytest.mark.parametrize("batch", ["N", 1, 4])
 def test_layouts_types_and_batches(layout: str, kind: str, batch: int | str, tmp_path: Path) -> None:
     target = make_target(str(build(tmp_path / "m.onnx", layout=layout, kind=kind, batch=batch)))

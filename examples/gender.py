@@ -1,0 +1,52 @@
+"""Gender on LFW faces: ten numbers for geometry and tone, learned from an age-and-gender model's scores.
+
+    python examples/gender.py [--shared ../shared] [--out gender-run]
+
+Prints the verdict, what each of the numbers became, and writes changed test images and the fused model.
+"""
+
+import argparse
+from pathlib import Path
+
+from blackbox_dft import Config, optimize
+from blackbox_dft.data import write_image
+from blackbox_dft.report.pictures import write_pictures
+from blackbox_dft.report.text import verdict_lines
+from blackbox_dft.spaces.export import fuse_onnx
+from blackbox_dft.targets.onnx import OnnxTarget
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--out", type=Path, default=Path("gender-run"))
+    parser.add_argument("--budget", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    model = options.shared / "models" / "age_gender_faceapi.onnx"
+
+    config = Config(
+        target=str(model),
+        data=str(options.shared / "data" / "lfw" / "labels_gender.csv"),
+        space="affine+color",
+        budget=options.budget,
+        seed=options.seed,
+    )
+    result = optimize(config, options.out)
+    write_pictures(result, options.out)
+    print("\n".join(verdict_lines(result.summary, options.out)))
+
+    space = result.tuning.make_space()
+    for name, value in zip(space.names, result.tuning.z, strict=True):
+        print(f"{name:>20} {value:+.2f}")
+
+    # The change as a function of arrays, and as one model file that takes unchanged images.
+    some = result.data.splits["test"][:8]
+    for number, image in zip(some, result.tuning(result.data.images[some]), strict=True):
+        write_image(options.out / f"changed_{number}.png", image)
+    form = OnnxTarget(model).form
+    fuse_onnx(space, result.tuning.z, result.tuning.shape, model, options.out / "fused.onnx", form=form)
+
+
+if __name__ == "__main__":
+    main()

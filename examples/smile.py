@@ -1,0 +1,37 @@
+"""Smiles: an expression model that knows seven moods, asked about two, on small grey faces.
+
+    python examples/smile.py [--shared ../shared] [--out smile-run]
+
+Shows a label map, an additive change too faint to see, and what it is worth beside a change of geometry and tone.
+"""
+
+import argparse
+from pathlib import Path
+
+from blackbox_dft import Config, optimize
+from blackbox_dft.report.text import verdict_lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--out", type=Path, default=Path("smile-run"))
+    parser.add_argument("--budget", type=int, default=12_000)
+    options = parser.parse_args()
+
+    for space in ("dct:8", "affine+color"):
+        config = Config(
+            target=str(options.shared / "models" / "expression_faceapi.onnx"),
+            data=str(options.shared / "data" / "smiles" / "labels.csv"),
+            map=("smile=happy", "nonsmile=*"),
+            space=space,
+            channels="luma",
+            budget=options.budget,
+        )
+        result = optimize(config, options.out / space.replace(":", ""))
+        print(f"\n{space}")
+        print("\n".join(verdict_lines(result.summary)))
+
+
+if __name__ == "__main__":
+    main()
