@@ -7,6 +7,7 @@ import numpy as np
 from blackbox_dft.arrays import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.checks import counts, positive
 from blackbox_dft.estimators.pairs import around, slopes
 from blackbox_dft.estimators.steps import NormalisedStep
 
@@ -39,8 +40,8 @@ class FiniteDifference:
         lower: Floats,
         upper: Floats,
         seed: int,
-        step: float = 0.5,
-        width: float = 2.0,
+        step: float = 0.3,
+        width: float = 1.5,
         pairs: int = 16,
         momentum: float = 0.9,
         memory: float = 0.99,
@@ -49,10 +50,12 @@ class FiniteDifference:
     ) -> None:
         if directions not in ("coordinate", "random"):
             raise InputError(f"estimator finite-difference: directions={directions}: give coordinate or random.")
+        counts(pairs=pairs)
+        positive(width=width)
         self._z = np.array(start, np.float64)
         self._lower, self._upper = lower, upper
         self._rng = np.random.default_rng(seed)
-        self._step = NormalisedStep(size, step=step, momentum=momentum, memory=memory, decay=decay)
+        self._step = NormalisedStep(size, pairs, step=step, momentum=momentum, memory=memory, decay=decay)
         self._order = np.empty(0, np.int64)
         self.width, self.pairs, self.directions = width, pairs, directions
 

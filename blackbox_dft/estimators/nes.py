@@ -6,6 +6,7 @@ import numpy as np
 
 from blackbox_dft.arrays import Floats
 from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.checks import counts, positive
 from blackbox_dft.estimators.pairs import around, slopes
 from blackbox_dft.estimators.steps import NormalisedStep
 
@@ -46,18 +47,20 @@ class Nes:
         lower: Floats,
         upper: Floats,
         seed: int,
-        step: float = 0.5,
-        sigma: float = 1.0,
+        step: float = 0.3,
+        sigma: float = 0.7,
         pairs: int = 16,
         momentum: float = 0.9,
         memory: float = 0.99,
         decay: float = 100.0,
         orthogonal: bool = True,
     ) -> None:
+        counts(pairs=pairs)
+        positive(sigma=sigma)
         self._mean = np.array(start, np.float64)
         self._lower, self._upper = lower, upper
         self._rng = np.random.default_rng(seed)
-        self._step = NormalisedStep(size, step=step, momentum=momentum, memory=memory, decay=decay)
+        self._step = NormalisedStep(size, pairs, step=step, momentum=momentum, memory=memory, decay=decay)
         self.sigma, self.pairs, self.orthogonal = sigma, pairs, orthogonal
 
     def ask(self) -> Proposal:

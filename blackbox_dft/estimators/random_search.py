@@ -6,6 +6,7 @@ import numpy as np
 
 from blackbox_dft.arrays import Floats
 from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.checks import counts, positive
 
 
 class RandomSearch:
@@ -34,6 +35,8 @@ class RandomSearch:
         images: int = 32,
         population: int = 7,
     ) -> None:
+        counts(images=images, population=population)
+        positive(sigma=sigma)
         self._start = np.array(start, np.float64)
         self._best = self._start
         self._lower, self._upper = lower, upper

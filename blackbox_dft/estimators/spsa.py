@@ -6,6 +6,7 @@ import numpy as np
 
 from blackbox_dft.arrays import Floats
 from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.checks import counts, positive, shares
 from blackbox_dft.estimators.pairs import around, slopes
 from blackbox_dft.estimators.steps import NormalisedStep
 
@@ -43,8 +44,8 @@ class Spsa:
         lower: Floats,
         upper: Floats,
         seed: int,
-        step: float = 0.5,
-        spread: float = 1.0,
+        step: float = 0.3,
+        spread: float = 0.7,
         gamma: float = 0.101,
         pairs: int = 16,
         momentum: float = 0.9,
@@ -53,12 +54,15 @@ class Spsa:
         correction: bool = False,
         crossed: bool = False,
     ) -> None:
+        counts(pairs=pairs)
+        positive(spread=spread)
         self._z = np.array(start, np.float64)
         self._lower, self._upper = lower, upper
         self._rng = np.random.default_rng(seed)
+        shares(momentum=momentum)
         # With the correction the momentum is here, and the step must not have a second one.
         inner = 0.0 if correction else momentum
-        self._step = NormalisedStep(size, step=step, momentum=inner, memory=memory, decay=decay)
+        self._step = NormalisedStep(size, pairs, step=step, momentum=inner, memory=memory, decay=decay)
         self._velocity = np.zeros(size)
         self._momentum = momentum
         self._count = 0

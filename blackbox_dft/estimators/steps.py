@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft.arrays import Floats
+from blackbox_dft.estimators.checks import positive, shares
 
 
 class NormalisedStep:
@@ -15,17 +16,24 @@ class NormalisedStep:
     in all coordinates, so that its mean over them is the better estimate. Where a gradient is mostly noise, ``m`` is
     short beside ``sqrt(v)`` and the step shrinks by itself.
 
+    A gradient averaged over fewer slopes than it has coordinates is mostly noise, and its steps add up to a random walk
+    in all coordinates; the length is therefore scaled by ``sqrt(min(1, 2 slopes / k))``, which keeps the walk as long.
+
     The length falls as ``a_t = step / sqrt(1 + t / decay)``, a function of the step number alone, so that a longer
     run begins as a shorter one does.
 
     Args:
+        slopes: how many slopes each gradient is the mean of.
         step: a, in units of z.
         momentum: b1.
         memory: b2.
         decay: steps until a has fallen to 0.7 of its start; 0 for never.
     """
 
-    def __init__(self, size: int, *, step: float, momentum: float, memory: float, decay: float) -> None:
+    def __init__(self, size: int, slopes: int, *, step: float, momentum: float, memory: float, decay: float) -> None:
+        positive(step=step)
+        shares(momentum=momentum, memory=memory)
+        step *= min(1.0, 2 * slopes / size) ** 0.5
         self.step, self.momentum, self.memory, self.decay = step, momentum, memory, decay
         self._mean = np.zeros(size)
         self._square = 0.0

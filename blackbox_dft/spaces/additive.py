@@ -22,7 +22,7 @@ Channels = Literal["rgb", "luma"]
 
 OPPONENT = np.array([[1, 1, 1], [-0.5, -0.5, 1], [1, -1, 0]], np.float32)
 """Colour directions: brightness, blue against yellow, red against green; largest entry 1."""
-CHROMA = 0.5
+CHROMA = 0.35
 """Weight of the colour directions: as in JPEG, brightness matters first."""
 
 
