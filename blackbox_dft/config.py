@@ -34,6 +34,10 @@ class Config:
     map: tuple[str, ...] = ()
     encoding: str = "png"
     skip_bad: bool = False
+    in_doubt: Literal["auto", "count", "free"] = "auto"
+    """Whether images that were sent and never answered count: auto, for URLs only."""
+    reserve: float = 0.125
+    """Share of the budget kept back for them, where they count."""
     target_options: TargetOptions = field(default_factory=TargetOptions)
 
     @classmethod

@@ -6,6 +6,7 @@
      ├── InputError    exit 2: a file, an option or a value is not what it must be
      ├── BudgetError   exit 3: the budget cannot cover the job
      └── TargetError   exit 4: the target failed for good
+          └── LostAnswer   not yet: the images may be asked for again
 
 A message is one sentence: what, where, and the mend.
 """
@@ -33,3 +34,7 @@ class TargetError(BlackboxError):
     """The target failed for good; everything it answered before is in the ledger."""
 
     exit_code = 4
+
+
+class LostAnswer(TargetError):
+    """The images were sent and no usable answer came back: somebody may have been charged, and may be asked again."""

@@ -64,9 +64,17 @@ class Job:
         """
         splits = self.data.splits
         first = self.estimator().ask().queries
-        return make_plan(
-            self.config.budget, sunk=self.sunk, val=len(splits["val"]), test=len(splits["test"]), proposal=first
-        )
+        budget = self.config.budget
+        reserve = int(budget * self.config.reserve) if self.counts_in_doubt else 0
+        val, test = len(splits["val"]), len(splits["test"])
+        return make_plan(budget, val=val, test=test, proposal=first, sunk=self.sunk, reserve=reserve)
+
+    @property
+    def counts_in_doubt(self) -> bool:
+        """Whether images sent and never answered count; a model on this machine charges nobody for them."""
+        if self.config.in_doubt == "auto":
+            return "://" in self.config.target
+        return self.config.in_doubt == "count"
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""
@@ -90,13 +98,12 @@ class Job:
         return Reading(kind, members(self.data.classes, classes, count, self.map))
 
     def ledger(self, run: Path) -> Ledger:
-        """The ledger of a run folder; a target on this machine charges nobody for a request that was cut off."""
-        remote = "://" in self.config.target
+        """The ledger of a run folder."""
         return Ledger(
             run / "ledger.sqlite",
             budget=self.config.budget,
-            in_doubt="count" if remote else "free",
-            durable=remote,
+            in_doubt="count" if self.counts_in_doubt else "free",
+            durable="://" in self.config.target,
         )
 
     def inputs(self) -> dict[str, str]:

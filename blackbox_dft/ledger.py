@@ -99,11 +99,11 @@ class Ledger:
         self.counts_in_doubt = in_doubt == "count"
         self._rows: dict[bytes, int] = {}
         self._scores: Scores = np.empty((0, 0), np.float32)
+        self._pending: dict[int, list[bytes]] = {}
         try:
             self._open(durable)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
-        self._pending: dict[int, list[bytes]] = {}
 
     def _open(self, durable: bool) -> None:
         # One process at a time: SQLite's own lock is released by the kernel however the process ends.
@@ -130,6 +130,10 @@ class Ledger:
                 self._unanswered += images
             else:
                 self._learn(_split(keys), np.frombuffer(scores, np.float32).reshape(images, width))
+        # A process that died with requests under way left more of them unanswered than were known to be.
+        self.deaths = int(self.recall("deaths") or 0) + (self._unanswered > int(self.recall("doubted") or 0))
+        self.keep("deaths", str(self.deaths))
+        self.keep("doubted", str(self._unanswered))
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
@@ -147,6 +151,11 @@ class Ledger:
     def remaining(self) -> int:
         """Images that may still be asked for."""
         return self.budget - self.total
+
+    def doubted(self, phase: str) -> int:
+        """Images of a phase whose answer never came."""
+        row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NULL", (phase,))
+        return int(row.fetchone()[0] or 0)
 
     def spent(self, phase: str) -> int:
         """Images answered in a phase."""
@@ -197,6 +206,10 @@ class Ledger:
     def awaits(self, request: int) -> bool:
         """Whether the answer to a request of this process is still to come."""
         return request in self._pending
+
+    def abandon(self, request: int) -> None:
+        """Gives up on an answer: its images stay in doubt."""
+        self._pending.pop(request)
 
     def withdraw(self, request: int) -> None:
         """Takes back a request that was never sent."""

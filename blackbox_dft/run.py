@@ -170,9 +170,12 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
     task = Task(scorer, reading, make_objective(name), data.labels)
 
-    limit = plan.tune - (ledger.in_doubt if ledger.counts_in_doubt else 0)
-    if limit <= 0:
-        raise BudgetError(f"{ledger.in_doubt} images in doubt have used up the tuning budget: give a larger --budget.")
+    limit = plan.tune
+    if ledger.counts_in_doubt and (short := ledger.doubted("tune") - plan.reserve) > 0:
+        limit -= short
+        progress.note(f"{short} more images in doubt than the reserve covers: the search is that much shorter")
+        if limit <= 0:
+            raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
     progress.phase("tune", limit)
     course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=job.config.seed, told=progress.told)
     progress.phase("select", plan.select - plan.select_images)

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.encoding import Encoding, to_floats
-from blackbox_dft.errors import BlackboxError
+from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
 from blackbox_dft.ledger import Keys, Ledger
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Target
+
+
+TRIES = 5
+"""How often the same images are asked for when their answers get lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +39,11 @@ class Pool:
 
 class _Request(NamedTuple):
     number: int
-    images: int
+    phase: str
+    keys: list[bytes]
+    send: Callable[[], Future[Scores]]
     answer: Future[Scores]
+    tries: int = 1
 
 
 def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
@@ -75,6 +83,10 @@ class Scorer:
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
         self._threads = ThreadPoolExecutor(target.workers, "score")
+        # One more than the workers can hold, so that none of them waits for this thread; where answers cost money,
+        # no more than can be lost by dying, and less each time this run has died with some of them under way.
+        counted = ledger.counts_in_doubt
+        self.window = max(0, (target.workers >> ledger.deaths) - 1) if counted else target.workers
 
     def score(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Scores:
         """Raw scores ``(Q, K)`` of images ``indices (Q,)``, query q under ``candidates[rows[q]]`` of ``(M, k)``.
@@ -93,12 +105,10 @@ class Scorer:
             for positions in self._requests(keys):
                 self.paid[phase] += len(positions)
                 if missing := [i for i in positions.tolist() if keys[i] not in self.ledger]:
-                    number = self.ledger.ask(phase, [keys[i] for i in missing])
-                    answer = self._threads.submit(self._answer, indices[missing], z, rows[missing])
-                    under_way.append(_Request(number, len(missing), answer))
+                    send = partial(self._threads.submit, self._answer, indices[missing], z, rows[missing])
+                    under_way.append(self._ask(phase, [keys[i] for i in missing], send))
                 self.passed(len(positions) - len(missing), 0)
-                # One more than the workers can hold, so that none of them waits for this thread.
-                if len(under_way) > self.target.workers:
+                while len(under_way) > self.window:
                     self._hear(under_way)
             while under_way:
                 self._hear(under_way)
@@ -142,12 +152,24 @@ class Scorer:
             return self.target.scores(self.encoding.encode_bytes(self.pool.images[indices]))
         return self.target.scores(sent_images(self.pool.images[indices], self.space, chosen, self.encoding))
 
+    def _ask(self, phase: str, keys: list[bytes], send: Callable[[], Future[Scores]], tries: int = 1) -> _Request:
+        number = self.ledger.ask(phase, keys)
+        return _Request(number, phase, keys, send, send(), tries)
+
     def _hear(self, under_way: deque[_Request]) -> None:
         # It stays in the queue until its answer is written, so that no interruption loses it.
         request = under_way[0]
-        self.ledger.answer(request.number, request.answer.result())
+        try:
+            scores = request.answer.result()
+        except LostAnswer as lost:
+            self.ledger.abandon(request.number)
+            if request.tries >= TRIES:
+                raise TargetError(f"{str(lost).rstrip('.')}, {TRIES} times in a row for the same images.") from lost
+            under_way[0] = self._ask(request.phase, request.keys, request.send, request.tries + 1)
+            return
+        self.ledger.answer(request.number, scores)
         under_way.popleft()
-        self.passed(request.images, request.images)
+        self.passed(len(request.keys), len(request.keys))
 
     def close(self) -> None:
         """Lets the worker threads go."""

@@ -37,8 +37,8 @@ class CmaEs:
         lower: Floats,
         upper: Floats,
         seed: int,
-        sigma: float = 0.7,
-        images: int = 32,
+        sigma: float = 0.3,
+        images: int = 16,
         population: int = 0,
     ) -> None:
         counts(images=images)

@@ -24,7 +24,7 @@ class FiniteDifference:
         lower: least values ``(k,)``.
         upper: greatest values ``(k,)``.
         step: length of a step, in units of z.
-        width: h, the distance to either side; for ``random`` it is the length of the offset.
+        width: h, the distance to either side; a random direction's offset is ``h sqrt(k) / 2`` long.
         pairs: pairs a proposal.
         momentum: weight of the past in the gradient.
         memory: weight of the past in its size.
@@ -64,7 +64,8 @@ class FiniteDifference:
         size = len(self._z)
         if self.directions == "random":
             drawn = self._rng.standard_normal((self.pairs, size))
-            offsets = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+            # As long as sqrt(k) coordinate steps of half the width, or 8-bit rounding would swallow it in large spaces.
+            offsets = drawn * (np.sqrt(size) / 2 / np.linalg.norm(drawn, axis=1, keepdims=True))
         else:
             while len(self._order) < self.pairs:
                 self._order = np.concatenate([self._order, self._rng.permutation(size)])
@@ -76,7 +77,8 @@ class FiniteDifference:
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         """One step against the estimated gradient."""
         differences, spans = slopes(proposal, losses)
-        gradient = differences @ spans * (len(self._z) / (4 * self.width**2 * len(differences)))
+        lengths = (spans**2).sum(axis=1)
+        gradient = (differences / np.maximum(lengths, 1e-300)) @ spans * (len(self._z) / len(differences))
         self._z = np.clip(self._z + self._step(gradient), self._lower, self._upper)
 
     @property

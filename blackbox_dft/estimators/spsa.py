@@ -62,7 +62,9 @@ class Spsa:
         shares(momentum=momentum)
         # With the correction the momentum is here, and the step must not have a second one.
         inner = 0.0 if correction else momentum
-        self._step = NormalisedStep(size, pairs, step=step, momentum=inner, memory=memory, decay=decay)
+        self._step = NormalisedStep(
+            size, 1 if crossed else pairs, step=step, momentum=inner, memory=memory, decay=decay
+        )
         self._velocity = np.zeros(size)
         self._momentum = momentum
         self._count = 0
