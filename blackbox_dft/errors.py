@@ -36,5 +36,5 @@ class TargetError(BlackboxError):
     exit_code = 4
 
 
-class LostAnswer(TargetError):
+class LostAnswer(TargetError):  # noqa: N818 - it need not become one
     """The images were sent and no usable answer came back: somebody may have been charged, and may be asked again."""

@@ -72,8 +72,8 @@ class Plan:
 def make_plan(budget: int, *, val: int, test: int, proposal: int, sunk: int = 0, reserve: int = 0) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; ``reserve`` is kept back for lost answers. Evaluation comes first: an answer one cannot trust is worth nothing.
-    Selection takes a fixed share of the rest.
+    ``sunk`` queries are spent and of no more use; ``reserve`` is kept back for lost answers. Evaluation comes first: an
+    answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
 
     Raises:
         BudgetError: too small; names the least budget that would do.

@@ -24,7 +24,6 @@ from blackbox_dft.ledger import Keys, Ledger
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Target
 
-
 TRIES = 5
 """How often the same images are asked for when their answers get lost."""
 
