@@ -60,6 +60,20 @@ if TYPE_CHECKING:
     help="Which classes of the model count for a label; '*' is all others.",
 )
 @click.option("--encoding", default="png", show_default=True, help="What the target receives: none, png or jpeg:Q.")
+@click.option(
+    "--in-doubt",
+    type=click.Choice(["auto", "count", "free"]),
+    default="auto",
+    show_default=True,
+    help="Whether images sent and never answered count; auto: for URLs.",
+)
+@click.option(
+    "--reserve",
+    type=click.FloatRange(0, 0.9),
+    default=0.125,
+    show_default=True,
+    help="Share of the budget kept back for them, where they count.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
 @target_options
 @click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")

@@ -99,6 +99,25 @@ def target_options(command: Command) -> Command:
                 help="What the model runs on.",
             ),
             click.option("--batch", type=click.IntRange(1), help="Images in a request."),
+            click.option("--concurrency", type=click.IntRange(1, 256), help="Requests side by side."),
+            click.option("--profile", default="v2", show_default=True, help="How a URL is spoken to; or FILE.toml."),
+            click.option(
+                "--input", "input_", metavar="NAME", help="Input of a V2 model that does not describe itself."
+            ),
+            click.option("--datatype", type=click.Choice(["FP32", "FP16", "FP64", "UINT8"]), help="Its type."),
+            click.option(
+                "--header", "headers", multiple=True, metavar="NAME: VALUE", help="Secrets as {env:VARIABLE}."
+            ),
+            click.option("--rate", metavar="10/s", help="Requests that may leave in a second (/m, /h)."),
+            click.option("--timeout", type=click.FloatRange(0.01), default=60.0, show_default=True, help="Seconds."),
+            click.option(
+                "--patience",
+                type=click.FloatRange(0),
+                default=600.0,
+                show_default=True,
+                help="Seconds of trying again without a success before giving up.",
+            ),
+            click.option("--insecure", is_flag=True, help="Let secrets go over plain http."),
         ]
     ):
         command = option(command)
@@ -120,6 +139,15 @@ def make_options(values: dict[str, Any]) -> TargetOptions:
         size=values.pop("size"),
         provider=values.pop("provider"),
         batch=values.pop("batch"),
+        workers=values.pop("concurrency"),
+        profile=values.pop("profile"),
+        input=values.pop("input_"),
+        datatype=values.pop("datatype"),
+        headers=tuple(values.pop("headers")),
+        rate=values.pop("rate"),
+        timeout=values.pop("timeout"),
+        patience=values.pop("patience"),
+        insecure=values.pop("insecure"),
     )
 
 

@@ -11,7 +11,10 @@ from blackbox_dft.targets.options import TargetOptions
 
 __all__ = ["TargetOptions", "make_target"]
 
-TARGETS: dict[str, str] = {}
+TARGETS = {
+    "http": "blackbox_dft.targets.http.target:HttpTarget",
+    "https": "blackbox_dft.targets.http.target:HttpTarget",
+}
 """By scheme (``scheme:rest``, URLs); third parties add theirs through the entry points ``blackbox_dft.targets``."""
 CONVERT = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
 
@@ -35,9 +38,9 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
         made: Target = registry.find(scheme, TARGETS, "targets")(name, options)
         return made
     if "://" in name:
-        raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file or module:function.")
+        raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file, a URL or module:function.")
     if colon and name.count(":") == 1 and path.suffix != ".onnx":
         from blackbox_dft.targets.python import CallableTarget
 
         return CallableTarget(name, options)
-    raise InputError(f"{name} does not exist: TARGET is an ONNX file or module:function.")
+    raise InputError(f"{name} does not exist: TARGET is an ONNX file, a URL or module:function.")

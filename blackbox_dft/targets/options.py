@@ -35,3 +35,19 @@ class TargetOptions:
     """Images a call carries."""
     workers: int | None = None
     """Calls side by side."""
+    profile: str = "v2"
+    """Of a URL: how it is spoken to; v2, a profile of the package, or a TOML file."""
+    input: str | None = None
+    """Of a V2 server that does not describe its model: name of the input."""
+    datatype: str | None = None
+    """Of such a server: FP32, FP16, FP64 or UINT8."""
+    headers: tuple[str, ...] = ()
+    """``"Name: value"``; secrets by reference, ``{env:NAME}`` or ``{file:PATH}``."""
+    rate: str | None = None
+    """Requests that may leave: ``10/s``, ``600/m``."""
+    timeout: float = 60.0
+    """Seconds until an answer must be whole."""
+    patience: float = 600.0
+    """Seconds of trying again without a success before giving up."""
+    insecure: bool = False
+    """Whether secrets may go over plain http."""

@@ -1,0 +1,1 @@
+"""Scoring URLs: transport, protocols, profiles."""

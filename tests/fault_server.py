@@ -1,0 +1,160 @@
+"""A V2 server in one process that can do everything wrong that servers do; run as ``python -m tests.fault_server``.
+
+Scores the tiny model's task in numpy. Every scored image is counted in a file, so that a test can compare it with what
+the ledger says. ``--fault KIND --share 0.1`` does KIND to that share of the inference requests, seeded.
+"""
+
+import argparse
+import json
+import random
+import socket
+import struct
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+
+from blackbox_dft.targets.v2 import decode_request, encode_response
+
+KINDS = ("500", "502", "503", "429", "reset-before", "reset-after", "half", "garbage", "rows", "nan", "silence")
+KINDS += ("400", "redirect", "large", "deep", "slow")
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    options: argparse.Namespace
+    lock = threading.Lock()
+    scored = 0
+    calls = 0
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if self.path != "/v2/models/tone":
+            self.reply(404, {"error": f"no {self.path}"})
+            return
+        self.reply(
+            200,
+            {
+                "name": "tone",
+                "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 3, 16, 16]}],
+                "outputs": [{"name": "tone", "datatype": "FP32", "shape": [-1, 2]}],
+                "parameters": {"classes": "dark,bright"},
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if not self.path.endswith("/infer"):
+            self.reply(404, {"error": f"no {self.path}"})
+            return
+        with self.lock:
+            Handler.calls += 1
+            # A request's fate depends on its number alone.
+            fault = random.Random(Handler.calls).random() < self.options.share
+        kind = self.options.fault if fault else ""
+        if not self.before(kind):
+            return
+        (images,) = decode_request(self.headers, body)[0].values()
+        time.sleep(self.options.delay)
+        logits = 80 * (images.mean(axis=(1, 2, 3)).astype(np.float64) - 0.5)
+        bright = 1 / (1 + np.exp(-logits))
+        scores = np.stack([1 - bright, bright], axis=1).astype(np.float32)
+        with self.lock:
+            Handler.scored += len(images)
+            self.options.count.write_text(str(Handler.scored))
+        self.after(kind, scores)
+
+    def before(self, kind: str) -> bool:
+        """Faults before anything is scored; whether to go on."""
+        if kind in ("500", "502", "503"):
+            self.reply(int(kind), {"error": "out of order"})
+        elif kind == "429":
+            self.reply(429, {"error": "slow down"}, {"retry-after": "0"})
+        elif kind == "400":
+            secret = self.headers.get("authorization", "nothing")
+            self.reply(400, {"error": f"the image is too dull, said he who came with {secret}"})
+        elif kind == "redirect":
+            self.reply(307, {}, {"location": "http://elsewhere.invalid/?key=abc"})
+        elif kind == "reset-before":
+            self.reset()
+        else:
+            return True
+        return False
+
+    def after(self, kind: str, scores: np.ndarray) -> None:
+        if kind == "reset-after":
+            self.reset()
+            return
+        if kind == "silence":
+            time.sleep(self.options.silence)
+            self.reset()
+            return
+        if kind == "rows":
+            scores = scores[:-1]
+        if kind == "nan":
+            scores[0, 0] = np.nan
+        headers, data = encode_response("tone", {"tone": scores}, binary=True)
+        if kind == "garbage":
+            headers, data = {"content-type": "text/html"}, b"<html>Welcome to our proxy</html>"
+        if kind == "deep":
+            headers, data = {"content-type": "application/json"}, b'{"outputs":' + b"[" * 100_000
+        if kind == "large":
+            headers, data = {"content-type": "application/json"}, b" " * (70 << 20)
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        if kind == "half":
+            self.wfile.write(data[: len(data) // 2])
+            self.reset()
+        elif kind == "slow":
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.2)
+        else:
+            self.wfile.write(data)
+
+    def reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def reply(self, status: int, document: object, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients are killed here by the dozen."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fault", choices=("", *KINDS), default="")
+    parser.add_argument("--share", type=float, default=0.1)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--silence", type=float, default=30.0)
+    parser.add_argument("--count", type=Path, required=True)
+    Handler.options = parser.parse_args()
+    server = Server(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
