@@ -186,7 +186,7 @@ class Ledger:
                 f"({self.total} are spent): give a larger --budget."
             )
         row = (phase, time.time(), len(keys), b"".join(keys))
-        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row)
+        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row, later=True)
         self._pending[number] = list(keys)
         self._asked += len(keys)
         self._unanswered += len(keys)
@@ -248,7 +248,7 @@ class Ledger:
                     "version, or an edited configuration): go on with the version in config.json, or start a new run."
                 )
             return
-        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal))
+        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal), later=True)
         self._proposals.append(proposal)
 
     def keep(self, name: str, value: str) -> None:
@@ -262,15 +262,29 @@ class Ledger:
 
     # -- file ---------------------------------------------------------------------------------------------------------
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+    def _write(self, statement: str, values: tuple[object, ...], *, later: bool = False) -> int:
+        """Executes and commits; with ``later``, the next write's commit is early enough where nobody is charged."""
         try:
-            return int(self._db.execute(statement, values).lastrowid or 0)
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN")
+            number = int(self._db.execute(statement, values).lastrowid or 0)
+            if self.counts_in_doubt or not later:
+                self._db.execute("COMMIT")
+            return number
         except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise _explain(error, self.path) from error
 
     def close(self) -> None:
         """Folds the log into the file and lets go of it."""
-        self._db.close()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        finally:
+            self._db.close()
 
     def __enter__(self) -> Self:
         return self

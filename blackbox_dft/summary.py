@@ -11,7 +11,7 @@ from blackbox_dft.scoring import Scorer
 from blackbox_dft.tuner import Choice
 from blackbox_dft.tuning import Tuning
 
-SAMPLE = 256
+SAMPLE = 64
 """Test images that PSNR and SSIM are taken over."""
 
 

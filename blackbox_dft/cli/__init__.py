@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -40,6 +41,8 @@ for command in (demo, inspect, optimize, resume, evaluate, apply, export):
 
 def main() -> None:
     """Entry point of ``bbdft``: every expected failure is one sentence and an exit code."""
+    # Scoring runs in a thread a core already; numpy's own threads for small matrices only get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = bbdft(standalone_mode=False, windows_expand_args=False)
     except click.exceptions.NoArgsIsHelpError as error:

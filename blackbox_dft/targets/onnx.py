@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NUMBERS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 INDICES = ("tensor(int64)", "tensor(int32)")
-BATCH = {"cpu": 16, "cuda": 256, "tensorrt": 256}
+BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
 
 
 class OnnxTarget:
