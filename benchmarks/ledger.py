@@ -51,7 +51,7 @@ def main() -> None:
             kind = "URL (one fsync before each request and after each answer)" if durable else "model on this machine"
             print(
                 f"{kind}: {1e6 * statistics.median(spent) / size:.2f} us an image at batches of {size}; "
-                f"{total:,} answers replayed in {replayed:.2f} s ({total / replayed:,.0f}/s, {opened:.2f} s of it opening)"
+                f"{total:,} answers replayed in {replayed:.2f} s ({total / replayed:,.0f}/s, opening {opened:.2f} s)"
             )
 
 

@@ -36,6 +36,8 @@ class Config:
     skip_bad: bool = False
     in_doubt: Literal["auto", "count", "free"] = "auto"
     """Whether images that were sent and never answered count: auto, for URLs only."""
+    accept_drift: bool = False
+    """Go on although the model behind a URL has changed."""
     reserve: float = 0.125
     """Share of the budget kept back for them, where they count."""
     target_options: TargetOptions = field(default_factory=TargetOptions)

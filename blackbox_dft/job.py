@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from blackbox_dft import canaries
 from blackbox_dft.arrays import Scores
 from blackbox_dft.config import Config, parse_epsilon
 from blackbox_dft.data import load
@@ -67,7 +68,13 @@ class Job:
         budget = self.config.budget
         reserve = int(budget * self.config.reserve) if self.counts_in_doubt else 0
         val, test = len(splits["val"]), len(splits["test"])
-        return make_plan(budget, val=val, test=test, proposal=first, sunk=self.sunk, reserve=reserve)
+        watch = canaries.queries() if self.watched else 0
+        return make_plan(budget, val=val, test=test, proposal=first, sunk=self.sunk, reserve=reserve, watch=watch)
+
+    @property
+    def watched(self) -> bool:
+        """Whether canaries are asked: a model behind a URL may change under one's feet."""
+        return "://" in self.config.target
 
     @property
     def counts_in_doubt(self) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,8 @@ from blackbox_dft.errors import BudgetError, InputError
 
 SCHEMA = 1
 KEY_BYTES = 16
+REUSED = "reused"
+"""Phase of answers taken from another run's ledger: they cost nothing here."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -124,8 +127,9 @@ class Ledger:
             )
         self._proposals = [row[0] for row in self._db.execute("SELECT digest FROM proposals ORDER BY id")]
         self._asked = self._unanswered = 0
-        for images, keys, scores, width in self._db.execute("SELECT images, keys, scores, width FROM requests"):
-            self._asked += images
+        rows = self._db.execute("SELECT phase, images, keys, scores, width FROM requests")
+        for phase, images, keys, scores, width in rows:
+            self._asked += images * (phase != REUSED)
             if scores is None:
                 self._unanswered += images
             else:
@@ -202,6 +206,38 @@ class Ledger:
         )
         self._unanswered -= len(self._pending.pop(request))
         self._learn(keys, rows)
+
+    def reuse(self, other: str | Path) -> int:
+        """Takes over another ledger's answers, to be served for free; returns how many there are.
+
+        Only those to the same images under the same z by the same target are ever asked for: their keys say so.
+
+        Raises:
+            InputError: no such ledger, or one in use.
+        """
+        other = Path(other)
+        if not other.is_file():
+            raise InputError(f"{other} does not exist: give the ledger.sqlite of another run.")
+        try:
+            with closing(sqlite3.connect(f"{other.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+                found = db.execute(
+                    "SELECT images, keys, answered, scores, width FROM requests WHERE scores IS NOT NULL"
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(error, other) from error
+        taken = 0
+        for images, keys, answered, scores, width in found:
+            split = _split(keys)
+            if self._scores.shape[1] not in (0, width) or all(key in self._rows for key in split):
+                continue
+            row = (REUSED, answered, images, keys, answered, scores, width)
+            statement = (
+                "INSERT INTO requests(phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?)"
+            )
+            self._write(statement, row, later=True)
+            self._learn(split, np.frombuffer(scores, np.float32).reshape(images, width))
+            taken += images
+        return taken
 
     def awaits(self, request: int) -> bool:
         """Whether the answer to a request of this process is still to come."""

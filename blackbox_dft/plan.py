@@ -30,6 +30,8 @@ class Plan:
     """Queries spent on the choice and evaluation of an earlier, smaller budget."""
     reserve: int = 0
     """Kept back for images whose answer gets lost and that have to be asked for again."""
+    watch: int = 0
+    """Fixed images asked again at intervals."""
 
     @property
     def select(self) -> int:
@@ -44,7 +46,7 @@ class Plan:
     @property
     def total(self) -> int:
         """All queries planned."""
-        return self.tune + self.select + self.evaluate + self.sunk + self.reserve
+        return self.tune + self.select + self.evaluate + self.sunk + self.reserve + self.watch
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost where a price per image is given."""
@@ -60,6 +62,8 @@ class Plan:
         ]
         if self.sunk:
             rows.insert(3, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
+        if self.watch:
+            rows.insert(3, ("watch", self.watch, "fixed images asked again, to notice another model"))
         if self.reserve:
             rows.insert(3, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
@@ -69,17 +73,20 @@ class Plan:
         ]
 
 
-def make_plan(budget: int, *, val: int, test: int, proposal: int, sunk: int = 0, reserve: int = 0) -> Plan:
+def make_plan(
+    budget: int, *, val: int, test: int, proposal: int, sunk: int = 0, reserve: int = 0, watch: int = 0
+) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; ``reserve`` is kept back for lost answers. Evaluation comes first: an
-    answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
+    ``sunk`` queries are spent and of no more use; ``reserve`` is kept back for lost answers; ``watch`` goes to
+    canaries. Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the
+    rest.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
     """
     least_select = CANDIDATES * min(val, LEAST_SELECT)
-    least = sunk + reserve + 2 * test + least_select + LEAST_STEPS * proposal
+    least = sunk + reserve + watch + 2 * test + least_select + LEAST_STEPS * proposal
     if budget < least:
         spent = f"{sunk} are spent, " if sunk else ""
         raise BudgetError(
@@ -87,6 +94,6 @@ def make_plan(budget: int, *, val: int, test: int, proposal: int, sunk: int = 0,
             f"and after, {least_select} choose on validation images, {LEAST_STEPS * proposal} begin the search; "
             f"give --budget {least} or more."
         )
-    rest = budget - sunk - reserve - 2 * test
+    rest = budget - sunk - reserve - watch - 2 * test
     images = min(val, max(least_select, int(SELECT_SHARE * rest)) // CANDIDATES)
-    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test, sunk, reserve)
+    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test, sunk, reserve, watch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft.arrays import Floats
+from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import BudgetError, InputError
@@ -72,8 +73,8 @@ def check_free(out: Path) -> None:
         raise InputError(f"{out} is not empty: take another --out.")
 
 
-def start(job: Job, out: str | Path, progress: Progress | None = None) -> Result:
-    """``optimize`` for a job already opened."""
+def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse: Sequence[str | Path] = ()) -> Result:
+    """``optimize`` for a job already opened; ``reuse`` names other runs' ledgers, whose answers are free here."""
     out = Path(out)
     check_free(out)
     _ = job.plan  # Refused here, nothing is written yet.
@@ -82,7 +83,7 @@ def start(job: Job, out: str | Path, progress: Progress | None = None) -> Result
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
     Record(job.config, job.target.batch, job.inputs()).write(out)
-    return _go(job, out, job.target.batch, progress or Silent())
+    return _go(job, out, job.target.batch, progress or Silent(), reuse)
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
@@ -97,7 +98,9 @@ def resume(out: str | Path, budget: int | None = None, progress: Progress | None
     return go(progress)
 
 
-def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[Progress | None], Result]]:
+def reopen(
+    out: str | Path, budget: int | None = None, *, accept_drift: bool = False
+) -> tuple[Job, Callable[[Progress | None], Result]]:
     """``resume`` in two steps: the run's job, opened and checked, and what goes on with it."""
     out = Path(out)
     record = Record.read(out)
@@ -107,6 +110,8 @@ def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[P
                 f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
             )
         record = replace(record, config=replace(record.config, budget=budget))
+    if accept_drift:
+        record = replace(record, config=replace(record.config, accept_drift=True))
     job = Job(record.config, sunk=record.sunk)
     job.check_inputs(dict(record.inputs), out)
     if budget is not None:
@@ -115,7 +120,7 @@ def reopen(out: str | Path, budget: int | None = None) -> tuple[Job, Callable[[P
     _ = job.plan
 
     def go(progress: Progress | None) -> Result:
-        if budget is not None:
+        if budget is not None or accept_drift:
             record.write(out)
         return _go(job, out, record.batch, progress or Silent())
 
@@ -138,8 +143,10 @@ def _scorer(
     return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, passed=passed)
 
 
-def _go(job: Job, out: Path, batch: int, progress: Progress) -> Result:
+def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:
     with job.target, job.ledger(out) as ledger:
+        for other in reuse:
+            progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         scorer = _scorer(job, ledger, batch, progress.passed)
         began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
         try:
@@ -177,7 +184,13 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
     progress.phase("tune", limit)
-    course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=job.config.seed, told=progress.told)
+    watch = (
+        Canaries(scorer, val, identity, limit, accept=job.config.accept_drift) if job.watched else lambda spent: None
+    )
+    seed = job.config.seed
+    course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=seed, told=progress.told, watch=watch)
+    if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
+        progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     progress.phase("select", plan.select - plan.select_images)
     choice = select(task, course, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")

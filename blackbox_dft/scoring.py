@@ -20,7 +20,7 @@ import numpy as np
 from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.encoding import Encoding, to_floats
 from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
-from blackbox_dft.ledger import Keys, Ledger
+from blackbox_dft.ledger import Keys, Ledger, digest
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Target
 
@@ -87,10 +87,12 @@ class Scorer:
         counted = ledger.counts_in_doubt
         self.window = max(0, (target.workers >> ledger.deaths) - 1) if counted else target.workers
 
-    def score(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Scores:
+    def score(
+        self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None, *, again: int = 0
+    ) -> Scores:
         """Raw scores ``(Q, K)`` of images ``indices (Q,)``, query q under ``candidates[rows[q]]`` of ``(M, k)``.
 
-        Without ``rows``, all are under one z ``(k,)``.
+        Without ``rows``, all are under one z ``(k,)``. ``again`` asks anew what has an answer already, and numbers it.
 
         Raises:
             BudgetError: the ledger's budget does not cover it.
@@ -99,6 +101,8 @@ class Scorer:
         z = np.atleast_2d(candidates)
         rows = np.zeros(len(indices), np.int64) if rows is None else rows
         keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
+        if again:
+            keys = [digest(key, str(again)) for key in keys]
         under_way: deque[_Request] = deque()
         try:
             for positions in self._requests(keys):

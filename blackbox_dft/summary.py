@@ -48,7 +48,7 @@ def summarize(
         "budget": config.budget,
         "queries": {
             "total": ledger.total,
-            **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate")},
+            **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate", "watch")},
             "cached": scorer.cached,
             "in_doubt": ledger.in_doubt,
         },

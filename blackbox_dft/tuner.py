@@ -88,9 +88,13 @@ def tune(
     *,
     limit: int,
     seed: int,
-    told: Callable[[Point], None] = lambda p: None,
+    told: Callable[[Point], None] = lambda point: None,
+    watch: Callable[[int], None] = lambda spent: None,
 ) -> Course:
-    """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries."""
+    """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries.
+
+    ``told`` hears of every step, ``watch`` is called with the queries spent after it and may stop the search.
+    """
     draw = Draw(train, task.labels, seed)
     course = Course(estimator.best)
     spent = step = 0
@@ -109,6 +113,7 @@ def tune(
         right = decide(answers) == task.labels[images]
         course.points.append(Point(spent, float(losses.mean()), float(right.mean())))
         told(course.points[-1])
+        watch(spent)
 
 
 def _digest(proposal: Proposal) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,23 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
 @target_options
+@click.option("--accept-drift", is_flag=True, help="Go on although the model behind a URL changes.")
+@click.option(
+    "--reuse",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="LEDGER",
+    help="Other runs' ledger.sqlite: what they were answered is free here.",
+)
 @click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
+@click.option(
+    "--confirm-above",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="With a price: ask before more queries.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @output_options
 @config_option
@@ -91,6 +108,7 @@ def optimize(**values: Any) -> None:
     from blackbox_dft.run import check_free, start
 
     out, price = values.pop("out"), values.pop("price")
+    reuse, yes, above = values.pop("reuse"), values.pop("yes"), values.pop("confirm_above")
     dry, quiet, as_json = values.pop("dry_run"), values.pop("quiet"), values.pop("as_json")
     config = Config(target_options=make_options(values), **values)
     if not dry:
@@ -102,7 +120,13 @@ def optimize(**values: Any) -> None:
         else:
             click.echo("\n".join(opening(job, price)))
         return
-    execute(job, out, lambda progress: start(job, out, progress), quiet=quiet, as_json=as_json, price=price)
+    if price is not None and not yes and job.plan.total > above and sys.stdin.isatty():
+        click.echo("\n".join(opening(job, price)), err=True)
+        if not click.confirm(f"Spend up to {job.plan.total * price:,.2f}?", err=True):
+            raise click.exceptions.Exit(2)
+    execute(
+        job, out, lambda progress: start(job, out, progress, reuse=reuse), quiet=quiet, as_json=as_json, price=price
+    )
 
 
 def opening(job: Job, price: float | None = None) -> list[str]:
