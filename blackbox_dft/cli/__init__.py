@@ -14,6 +14,7 @@ from blackbox_dft.cli.export import export
 from blackbox_dft.cli.inspect import inspect
 from blackbox_dft.cli.optimize import optimize
 from blackbox_dft.cli.resume import resume
+from blackbox_dft.cli.serve import serve
 from blackbox_dft.errors import BlackboxError
 from blackbox_dft.version import __version__
 
@@ -30,12 +31,13 @@ class _InOrder(click.Group):
 def bbdft() -> None:
     """Learn one small change shared by all your images so that a model you can only query classifies them better.
 
-    TARGET is an ONNX file or module:function. DATA is a CSV (file,label|class[,split]) or a folder with one sub-folder
-    per class. Exit codes: 0 success, 2 bad input, 3 the budget cannot cover the job, 4 the target failed for good.
+    TARGET is an ONNX file, a scoring URL or module:function. DATA is a CSV (file,label|class[,split]) or a folder with
+    one sub-folder per class. Exit codes: 0 success, 2 bad input, 3 the budget cannot cover the job, 4 the target failed
+    for good.
     """
 
 
-for command in (demo, inspect, optimize, resume, evaluate, apply, export):
+for command in (demo, inspect, optimize, resume, evaluate, apply, export, serve):
     bbdft.add_command(command)
 
 
