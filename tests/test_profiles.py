@@ -33,7 +33,7 @@ class Recorder:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                recorder.asked.append((self.path, dict(self.headers), body))
+                recorder.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 data = json.dumps(recorder.answer(body)).encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(data)))
@@ -72,7 +72,7 @@ def test_image_form(server: Recorder) -> None:
     server.answer = lambda body: {"predictions": [{"label": "a", "score": 0.25}]}
     with make_target(server.url, TargetOptions(profile="image-form", classes=("a", "b"))) as target:
         assert target.scores(IMAGES[:1]).tolist() == [[0.25, 0.0]]
-    path, headers, body = server.asked[0]
+    _, headers, body = server.asked[0]
     assert headers["content-type"].startswith("multipart/form-data")
     png = body[body.index(b"\x89PNG") :]
     sent = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
