@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -103,6 +103,7 @@ class Ledger:
         self._rows: dict[bytes, int] = {}
         self._scores: Scores = np.empty((0, 0), np.float32)
         self._pending: dict[int, list[bytes]] = {}
+        self._held = False
         try:
             self._open(durable)
         except sqlite3.Error as error:
@@ -190,7 +191,7 @@ class Ledger:
                 f"({self.total} are spent): give a larger --budget."
             )
         row = (phase, time.time(), len(keys), b"".join(keys))
-        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row, later=True)
+        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row)
         self._pending[number] = list(keys)
         self._asked += len(keys)
         self._unanswered += len(keys)
@@ -225,6 +226,10 @@ class Ledger:
                 ).fetchall()
         except sqlite3.Error as error:
             raise _explain(error, other) from error
+        with self.together():
+            return self._take(found)
+
+    def _take(self, found: list[tuple[Any, ...]]) -> int:
         taken = 0
         for images, keys, answered, scores, width in found:
             split = _split(keys)
@@ -234,7 +239,7 @@ class Ledger:
             statement = (
                 "INSERT INTO requests(phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?)"
             )
-            self._write(statement, row, later=True)
+            self._write(statement, row)
             self._learn(split, np.frombuffer(scores, np.float32).reshape(images, width))
             taken += images
         return taken
@@ -284,7 +289,7 @@ class Ledger:
                     "version, or an edited configuration): go on with the version in config.json, or start a new run."
                 )
             return
-        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal), later=True)
+        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal))
         self._proposals.append(proposal)
 
     def keep(self, name: str, value: str) -> None:
@@ -298,27 +303,38 @@ class Ledger:
 
     # -- file ---------------------------------------------------------------------------------------------------------
 
-    def _write(self, statement: str, values: tuple[object, ...], *, later: bool = False) -> int:
-        """Executes and commits; with ``later``, the next write's commit is early enough where nobody is charged."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that is written inside is committed at its end, at once; also what was written before a failure."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self._commit()
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> int:
         try:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN")
             number = int(self._db.execute(statement, values).lastrowid or 0)
-            if self.counts_in_doubt or not later:
-                self._db.execute("COMMIT")
-            return number
         except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        if not self._held:
+            self._commit()
+        return number
+
+    def _commit(self) -> None:
+        try:
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 
     def close(self) -> None:
         """Folds the log into the file and lets go of it."""
         try:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            self._commit()
         finally:
             self._db.close()
 

@@ -7,13 +7,13 @@ not on what is already answered, so that a resumed run sends the very batches th
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
 from blackbox_dft.ledger import Keys, Ledger, digest
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Target
+
+Send: TypeAlias = Callable[[], Future[Scores]]
 
 TRIES = 5
 """How often the same images are asked for when their answers get lost."""
@@ -36,13 +38,15 @@ class Pool:
     digests: tuple[bytes, ...]
 
 
-class _Request(NamedTuple):
+@dataclass
+class _Request:
     number: int
     phase: str
     keys: list[bytes]
-    send: Callable[[], Future[Scores]]
-    answer: Future[Scores]
+    send: Send
     tries: int = 1
+    answer: Future[Scores] | None = None
+    """Nothing while it is written down and not sent."""
 
 
 def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
@@ -103,30 +107,38 @@ class Scorer:
         keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
         if again:
             keys = [digest(key, str(again)) for key in keys]
-        under_way: deque[_Request] = deque()
+        requests = self._requests(phase, keys, indices, z, rows)
+        under_way: list[_Request] = []
         try:
-            for positions in self._requests(keys):
-                self.paid[phase] += len(positions)
-                if missing := [i for i in positions.tolist() if keys[i] not in self.ledger]:
-                    send = partial(self._threads.submit, self._answer, indices[missing], z, rows[missing])
-                    under_way.append(self._ask(phase, [keys[i] for i in missing], send))
-                self.passed(len(positions) - len(missing), 0)
-                while len(under_way) > self.window:
-                    self._hear(under_way)
-            while under_way:
-                self._hear(under_way)
+            while self._move(requests, under_way):
+                wait([request.answer for request in under_way if request.answer], return_when=FIRST_COMPLETED)
         except BaseException:
             self._drain(under_way)
             raise
         return self.ledger.scores(keys)
+
+    def _move(self, requests: Iterator[tuple[str, list[bytes], Send]], under_way: list[_Request]) -> bool:
+        """Hears what has come, asks what there is room for, all in one transaction; whether anything is under way."""
+        with self.ledger.together():
+            for request in list(under_way):
+                if request.answer and request.answer.done():
+                    self._hear(request, under_way)
+            while len(under_way) <= self.window and (following := next(requests, None)):
+                under_way.append(self._ask(*following))
+        # Only what is written down for good leaves.
+        for request in under_way:
+            request.answer = request.answer or request.send()
+        return bool(under_way)
 
     def known(self, indices: Ints, z: Floats) -> int:
         """How many of these images the ledger has an answer for under ``z (k,)``."""
         digests = {self.pool.digests[i] for i in indices}
         return sum(key in self.ledger for key in self._keys.of(list(digests), z[None], [0] * len(digests)))
 
-    def _requests(self, keys: list[bytes]) -> Iterator[Ints]:
-        """Positions of the queries that somebody has to be asked about, cut into requests of about equal size."""
+    def _requests(
+        self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints
+    ) -> Iterator[tuple[str, list[bytes], Send]]:
+        """What somebody has to be asked about, cut into requests of about equal size."""
         first = []
         for position, key in enumerate(keys):
             if key in self._used:
@@ -135,15 +147,41 @@ class Scorer:
             else:
                 self._used.add(key)
                 first.append(position)
-        if first:
-            yield from np.array_split(np.asarray(first, np.int64), -(-len(first) // self.batch))
+        for positions in np.array_split(np.asarray(first, np.int64), -(-len(first) // self.batch)) if first else []:
+            self.paid[phase] += len(positions)
+            missing = [i for i in positions.tolist() if keys[i] not in self.ledger]
+            self.passed(len(positions) - len(missing), 0)
+            if missing:
+                send = partial(self._threads.submit, self._answer, indices[missing], z, rows[missing])
+                yield phase, [keys[i] for i in missing], send
 
-    def _drain(self, under_way: deque[_Request]) -> None:
+    def _ask(self, phase: str, keys: list[bytes], send: Send, tries: int = 1) -> _Request:
+        return _Request(self.ledger.ask(phase, keys), phase, keys, send, tries)
+
+    def _hear(self, request: _Request, under_way: list[_Request]) -> None:
+        assert request.answer
+        try:
+            scores = request.answer.result()
+        except LostAnswer as lost:
+            self.ledger.abandon(request.number)
+            under_way.remove(request)
+            if request.tries >= TRIES:
+                raise TargetError(f"{str(lost).rstrip('.')}, {TRIES} times in a row for the same images.") from lost
+            under_way.append(self._ask(request.phase, request.keys, request.send, request.tries + 1))
+            return
+        # It stays in the list until its answer is written, so that no interruption loses it.
+        self.ledger.answer(request.number, scores)
+        under_way.remove(request)
+        self.passed(len(request.keys), len(request.keys))
+
+    def _drain(self, under_way: list[_Request]) -> None:
         """After Ctrl-C or a failed request: what is on its way has been paid for, so it is waited for and kept."""
         for request in under_way:
-            if request.answer.cancel():
+            if not self.ledger.awaits(request.number):
+                continue
+            if request.answer is None or request.answer.cancel():
                 self.ledger.withdraw(request.number)
-            elif self.ledger.awaits(request.number):
+            else:
                 # The first failure is the one that is reported.
                 with suppress(BlackboxError):
                     self.ledger.answer(request.number, request.answer.result())
@@ -154,25 +192,6 @@ class Scorer:
         if np.array_equal(chosen, self.space.initial()):
             return self.target.scores(self.encoding.encode_bytes(self.pool.images[indices]))
         return self.target.scores(sent_images(self.pool.images[indices], self.space, chosen, self.encoding))
-
-    def _ask(self, phase: str, keys: list[bytes], send: Callable[[], Future[Scores]], tries: int = 1) -> _Request:
-        number = self.ledger.ask(phase, keys)
-        return _Request(number, phase, keys, send, send(), tries)
-
-    def _hear(self, under_way: deque[_Request]) -> None:
-        # It stays in the queue until its answer is written, so that no interruption loses it.
-        request = under_way[0]
-        try:
-            scores = request.answer.result()
-        except LostAnswer as lost:
-            self.ledger.abandon(request.number)
-            if request.tries >= TRIES:
-                raise TargetError(f"{str(lost).rstrip('.')}, {TRIES} times in a row for the same images.") from lost
-            under_way[0] = self._ask(request.phase, request.keys, request.send, request.tries + 1)
-            return
-        self.ledger.answer(request.number, scores)
-        under_way.popleft()
-        self.passed(len(request.keys), len(request.keys))
 
     def close(self) -> None:
         """Lets the worker threads go."""

@@ -7,7 +7,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,13 +56,17 @@ def decode_request(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, A
 
 
 def encode_response(
-    model: str, tensors: Mapping[str, Array], binary: bool, **more: Any
+    model: str, tensors: Mapping[str, Array], binary: bool | Collection[str], **more: Any
 ) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an answer."""
+    """Headers and body of an answer; ``binary`` holds for all outputs, or names those that are.
+
+    Raises:
+        ValueError: a value is not finite, which JSON cannot say.
+    """
     outputs, blocks = [], []
     for name, array in tensors.items():
         output: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": NAMES[array.dtype]}
-        if binary:
+        if binary if isinstance(binary, bool) else name in binary:
             blocks.append(np.ascontiguousarray(array).tobytes())
             output["parameters"] = {"binary_data_size": len(blocks[-1])}
         else:
@@ -84,8 +88,20 @@ def decode_response(headers: Mapping[str, str], body: bytes) -> dict[str, Array]
     return _tensors(outputs, rest)
 
 
+def parameters(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``parameters`` of a request, an answer or a tensor; none is an empty one.
+
+    Raises:
+        ValueError: they are no object.
+    """
+    found = described.get("parameters")
+    if found is not None and not isinstance(found, dict):
+        raise ValueError("'parameters' is no object")
+    return found or {}
+
+
 def _joined(document: dict[str, Any], blocks: list[bytes]) -> tuple[dict[str, str], bytes]:
-    text = json.dumps(document).encode()
+    text = json.dumps(document, allow_nan=False).encode()
     if not blocks:
         return {"content-type": "application/json"}, text
     return {"content-type": "application/octet-stream", LENGTH: str(len(text))}, b"".join([text, *blocks])
@@ -118,15 +134,32 @@ def _tensors(described: list[Any], rest: memoryview) -> dict[str, Array]:
             raise ValueError(f"tensor {name!r} has datatype {one['datatype']}, which cannot be read")
         if not isinstance(shape, list) or not all(isinstance(side, int) and side >= 0 for side in shape):
             raise ValueError(f"tensor {name!r} has the shape {shape}")
-        size = (one.get("parameters") or {}).get("binary_data_size")
+        size = parameters(one).get("binary_data_size")
         if size is not None:
             if not isinstance(size, int) or not 0 <= size <= len(rest) - at:
                 raise ValueError(f"tensor {name!r} declares {size} bytes, of {len(rest) - at} that are left")
             flat: Array = np.frombuffer(rest[at : at + size], kind)
             at += size
         else:
-            flat = np.asarray(one.get("data", []), kind).ravel()
+            flat = _listed(name, one.get("data", []), kind)
         if flat.size != np.prod(shape, dtype=object):
             raise ValueError(f"tensor {name!r} of shape {shape} holds {flat.size} values")
-        tensors[name] = flat.reshape(shape)
+        if name in tensors:
+            raise ValueError(f"tensor {name!r} is there twice")
+        try:
+            tensors[name] = flat.reshape(shape)
+        except OverflowError as error:
+            raise ValueError(f"tensor {name!r} has the shape {shape}") from error
     return tensors
+
+
+def _listed(name: str, data: Any, kind: Any) -> Array:
+    """JSON's numbers, flat; numpy alone would read null as NaN, cut 0.5 to an integer and take text for a number."""
+    found = np.asarray(data).ravel()
+    if found.size and found.dtype.kind not in "biuf":
+        raise ValueError(f"tensor {name!r} holds something other than numbers")
+    with np.errstate(all="ignore"):
+        flat = found.astype(kind)
+    if flat.dtype.kind != "f" and not np.array_equal(flat, found):
+        raise ValueError(f"tensor {name!r} holds values that do not fit its datatype")
+    return flat

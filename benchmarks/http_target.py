@@ -1,0 +1,105 @@
+"""Images a second of ``optimize`` over HTTP against a bare httpx loop that sends the same bodies, interleaved.
+
+    pip install '.[serve]' && python benchmarks/http_target.py [--rounds 3] [--batch 32] [--concurrency 4]
+
+The server is ``bbdft serve`` with the demo's small CNN, on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from blackbox_dft.config import Config
+from blackbox_dft.demo import assets
+from blackbox_dft.job import Job
+from blackbox_dft.run import start
+from blackbox_dft.targets.http.target import HttpTarget
+from blackbox_dft.targets.http.transport import Sent
+from blackbox_dft.targets.options import TargetOptions
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """URL of a server process with the demo's model."""
+    command = [sys.executable, "-m", "blackbox_dft", "serve", str(assets() / "digits.onnx"), "--port", "0"]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        url = process.stdout.readline().split(" at ")[1].strip()
+        with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+            client.get(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def bare(bodies: list[Sent], concurrency: int) -> float:
+    """Seconds to post all bodies, so many at a time."""
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(http2=True, limits=limits, timeout=60) as client:
+        queue = iter(bodies)
+
+        async def work() -> None:
+            for body in queue:
+                response = await client.post(body.url, headers=dict(body.headers), content=body.content)
+                response.raise_for_status()
+
+        began = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=128, help="of nes, so that a step fills all connections")
+    parser.add_argument("--budget", type=int, default=12_000)
+    options = parser.parse_args()
+    ratios = []
+    with serving() as url:
+        for number in range(options.rounds):
+            settings = TargetOptions(batch=options.batch, workers=options.concurrency)
+            config = Config(
+                url,
+                str(assets() / "labels.csv"),
+                space="affine+color",
+                estimator=f"nes:pairs={options.pairs}",
+                budget=options.budget,
+                target_options=settings,
+            )
+            job = Job(config)
+            assert isinstance(job.target, HttpTarget)
+            images = job.data.images
+            parts = [images[i : i + options.batch] for i in range(0, len(images) - options.batch + 1, options.batch)]
+            bodies = [job.target.speaks.request(part) for part in parts]
+            with tempfile.TemporaryDirectory() as folder:
+                summary = start(job, Path(folder) / "run").summary
+            rate = summary["queries"]["total"] / summary["seconds"]
+            calls = summary["queries"]["total"] // options.batch
+            seconds = asyncio.run(bare([bodies[i % len(bodies)] for i in range(calls)], options.concurrency))
+            raw = calls * options.batch / seconds
+            ratios.append(rate / raw)
+            print(f"round {number + 1}: optimize {rate:,.0f} images/s, bare httpx {raw:,.0f}, ratio {rate / raw:.2f}")
+    print(f"median ratio {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
