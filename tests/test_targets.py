@@ -256,7 +256,7 @@ def test_functions(module: str) -> None:
         make_target(f"{module}:number")
 
 
-@pytest.mark.parametrize("name", ["nothing", "model.pt", "https://example.com/score", "x.onnx"])
+@pytest.mark.parametrize("name", ["nothing", "model.pt", "ftp://example.com/score", "x.onnx"])
 def test_targets_that_are_not_there(name: str) -> None:
     with pytest.raises(InputError, match=name.split(":", maxsplit=1)[0]):
         make_target(name)

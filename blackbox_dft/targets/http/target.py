@@ -16,6 +16,8 @@ from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 CONCURRENCY = 4
+FIRST_PATIENCE = 10.0
+"""Seconds to meet a server in."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -39,6 +41,8 @@ class HttpTarget:
             rate=options.rate,
             secrets=tuple(secrets),
         )
+        # Whoever mistypes a URL should not wait for as long as a server in trouble is given.
+        self.transport.patience = min(options.patience, FIRST_PATIENCE)
         try:
             met = self.speaks.meet(self.transport, options)
         except LostAnswer as error:
@@ -47,6 +51,7 @@ class HttpTarget:
         except BaseException:
             self.transport.close()
             raise
+        self.transport.patience = options.patience
         self.classes = options.classes or met.classes
         self.image_size = met.image_size
         self.batch = options.batch or met.batch

@@ -31,6 +31,10 @@ LONGEST_WAIT = 60.0
 """Seconds of the longest pause that backoff makes; ``Retry-After`` may ask for more, up to what patience is left."""
 
 
+class RefusedError(TargetError):
+    """The server answered that it will not do this."""
+
+
 class _TryAgainError(Exception):
     """The request was not served; it may be sent again after a while."""
 
@@ -230,7 +234,7 @@ class Transport:
             to = place._replace(query="", fragment="").geturl()
             raise TargetError(f"{self._host(request)} sends elsewhere ({self.clean(to)}): give that URL as TARGET")
         said = self.clean(_clip(body))
-        raise TargetError(f"{self._host(request)} refused: {response.status_code} {response.reason_phrase} ({said})")
+        raise RefusedError(f"{self._host(request)} refused: {response.status_code} {response.reason_phrase} ({said})")
 
     async def _body(self, response: httpx.Response, request: Sent) -> bytes:
         pieces, size = [], 0

@@ -12,7 +12,7 @@ from typing import Any
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.http.protocol import Meeting, checked
-from blackbox_dft.targets.http.transport import Answer, Sent, Transport
+from blackbox_dft.targets.http.transport import Answer, RefusedError, Sent, Transport
 from blackbox_dft.targets.layout import InputForm, infer_form
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.targets.v2 import decode_response, encode_request
@@ -99,7 +99,7 @@ class V2:
         """The model of a server that has one; the index is an extension that not all offer."""
         try:
             index = transport.send(Sent("POST", f"{self.base}/repository/index", self.headers, b"{}")).json()
-        except TargetError:
+        except (RefusedError, LostAnswer):
             index = None
         named = [str(one["name"]) for one in index or [] if isinstance(one, dict) and "name" in one]
         if len(named) == 1:
