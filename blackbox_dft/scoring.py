@@ -143,7 +143,6 @@ class Scorer:
         for position, key in enumerate(keys):
             if key in self._used:
                 self.cached += 1
-                self.passed(1, 0)
             else:
                 self._used.add(key)
                 first.append(position)

@@ -84,7 +84,7 @@ class Bar:
     def tail(self, _: object) -> str:
         """What stands right of the bar."""
         rate = self._paid / max(time.perf_counter() - self._began, 1e-9)
-        return f"of {self._bar.length:,} queries{self._accuracy}  {rate:,.0f} images/s"
+        return f"queries{self._accuracy}  {rate:,.0f} images/s"
 
 
 class Running:
