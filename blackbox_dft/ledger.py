@@ -116,6 +116,8 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         # NORMAL survives any death of the process; FULL survives the machine's, at one fsync a request.
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        # The log is folded in at 1 MB, so that a small disk does not fill up with it.
+        self._db.execute("PRAGMA wal_autocheckpoint=256")
         self._db.execute("BEGIN EXCLUSIVE")
         for statement in _TABLES.split(";"):
             self._db.execute(statement)

@@ -440,3 +440,24 @@ def test_images_of_an_unusual_model_are_sent_as_it_wants(bbdft: Bbdft, tiny: Pat
     image[..., 0] = np.arange(6)[:, None, None]
     target = make_target(str(tmp_path / "red.onnx"), TargetOptions(channels="bgr"))
     np.testing.assert_array_equal(target.scores(image)[:, 0], np.arange(6))
+
+
+def test_a_disk_that_fills_up_in_the_middle(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    """A file system of its own, which only root can make."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system")
+    words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 20_000, "--quiet"]
+    try:
+        done = bbdft("optimize", tiny / "model.onnx", *words, "--out", disk / "run", code=2)
+        assert "is full: make room" in done.stderr
+        assert "bbdft resume" in done.stderr
+        assert done.stderr.count("\n") == 1
+        subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
+        bbdft("resume", disk / "run", "--quiet", code=0)
+        bbdft("optimize", tiny / "model.onnx", *words, "--out", tmp_path / "roomy", code=0)
+        one, two = (np.load(run / "tuning.npz")["z"] for run in (disk / "run", tmp_path / "roomy"))
+        np.testing.assert_array_equal(one, two)
+    finally:
+        subprocess.run(["umount", disk], check=True)
