@@ -42,6 +42,8 @@ class Reading:
 
     def __call__(self, raw: Scores) -> Floats:
         """Probabilities ``(N, L)`` of the labels; rows sum to 1 unless some class belongs to no label."""
+        if not np.isfinite(raw).all():
+            raise TargetError("the target answered NaN or infinite scores for changed images: check the model")
         return np.asarray(probabilities(raw, self.kind, len(self.members)) @ self.members, np.float64)
 
 
@@ -54,7 +56,10 @@ def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
     """
     if not np.isfinite(raw).all():
         bad = int((~np.isfinite(raw)).any(axis=1).sum())
-        raise TargetError(f"{bad} of {len(raw)} answers hold NaN or infinite scores: check the model's normalisation.")
+        raise InputError(
+            f"{bad} of {len(raw)} answers hold NaN or infinite scores, which cannot be read: "
+            "check the model, and --range, --mean and --std."
+        )
     low, high, sums = raw.min(), raw.max(), raw.sum(axis=1)
     if raw.shape[1] == 1:
         whole = bool((raw == np.rint(raw)).all() and low >= 0)

@@ -69,7 +69,8 @@ def check_free(out: Path) -> None:
         raise InputError(f"{out} already holds a run: go on with 'bbdft resume {out}', or take another --out.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: take another --out.")
-    if out.exists() and any(out.iterdir()):
+    # What a process killed while it wrote its first file leaves behind is nobody's.
+    if out.exists() and any(not path.name.startswith(".config.json.") for path in out.iterdir()):
         raise InputError(f"{out} is not empty: take another --out.")
 
 

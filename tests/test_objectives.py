@@ -83,8 +83,10 @@ def test_missing_mass_of_top_classes_goes_to_the_others() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_end_it(bad: float) -> None:
-    with pytest.raises(TargetError, match="1 of 2 answers"):
+    with pytest.raises(InputError, match="1 of 2 answers"):
         infer_kind(np.array([[0.5, 0.5], [bad, 0.5]], np.float32))
+    with pytest.raises(TargetError, match="for changed images"):
+        Reading("probabilities", np.eye(2))(np.array([[0.5, bad]], np.float32))
 
 
 def test_maps() -> None:

@@ -25,6 +25,7 @@ def serve(
 
     In another terminal: bbdft optimize http://127.0.0.1:8000 --data DATA --out RUN
     """
+    import re
     import socket
 
     from blackbox_dft.errors import InputError
@@ -39,6 +40,10 @@ def serve(
 
     target = OnnxTarget(model, make_options(values))
     name = name or model.stem
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InputError(
+            f"the model's name {name!r} stands in URLs: give --name with letters, digits, dots and dashes."
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio would leave Nagle on, which costs 40 ms an answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -48,6 +53,7 @@ def serve(
     except OSError as error:
         raise InputError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port, or 0.") from error
     app = make_app(target, name, most=max_batch, wait=max_wait_ms / 1000)
-    place = f"http://{host}:{listener.getsockname()[1]}/v2/models/{name}"
+    shown = f"[{host}]" if ":" in host else host
+    place = f"http://{shown}:{listener.getsockname()[1]}/v2/models/{name}"
     click.echo(f"serving {model} on the {target.provider} at {place}")
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
