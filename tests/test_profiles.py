@@ -143,6 +143,24 @@ def test_face_plus_plus(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> No
             target.scores(IMAGES[:1])
 
 
+def test_rekognition_is_signed(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    emotions = [{"Type": "HAPPY", "Confidence": 97.5}, {"Type": "CALM", "Confidence": 2.5}]
+    server.answer = lambda body: {"FaceDetails": [{"Emotions": emotions}]}
+    with make_target(server.url, TargetOptions(profile="rekognition")) as target:
+        assert target.scores(IMAGES[:1])[0, [0, 6]].tolist() == pytest.approx([0.975, 0.025])
+        server.answer = lambda body: {"FaceDetails": []}
+        assert not target.scores(IMAGES[:1]).any()
+    _, headers, body = server.asked[0]
+    assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/eu-west-1/rekognition/aws4_request" in headers["authorization"]
+    assert headers["x-amz-target"] == "RekognitionService.DetectFaces"
+    assert "wJalrXUtnFEMI" not in str(headers)
+    np.testing.assert_array_equal(decoded(json.loads(body)["Image"]["Bytes"]), IMAGES[0])
+
+
 def test_answers_that_are_no_scores_are_lost(server: Recorder) -> None:
     with make_target(server.url, TargetOptions(profile="tf-serving")) as target:
         for answer in ({"predictions": "many"}, {"predictions": [[1, 2]]}, {"predictions": [[1], [2, 3], [4]]}, {}, 7):

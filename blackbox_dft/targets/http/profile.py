@@ -9,6 +9,7 @@
     image = "png"                               # png or jpeg:Q, for {base64} and {bytes}
     headers = { Authorization = "Bearer {env:API_KEY}" }
     query = { features = "faces" }
+    sign = "aws:rekognition"                    # Signature Version 4, credentials by botocore
     json = { image = "{base64}" }               # or: form = { file = "{bytes}", lang = "en" }
     [response]
     rows = "predictions"                        # JMESPath: a list with one entry an image; the whole answer if left out
@@ -30,7 +31,8 @@ from __future__ import annotations
 import base64
 import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,7 @@ from blackbox_dft.targets.options import TargetOptions
 
 KEYS = {
     "": {"name", "batch", "request", "response", "documentation"},
-    "request": {"method", "path", "image", "headers", "query", "json", "form"},
+    "request": {"method", "path", "sign", "image", "headers", "query", "json", "form"},
     "response": {"rows", "items", "label", "score", "scale", "words", "classes", "error"},
 }
 MARKS = ("{base64}", "{pixels}", "{levels}")
@@ -97,7 +99,7 @@ class Declared:
     options: TargetOptions
     headers: dict[str, str]
     """Resolved: they hold secrets."""
-    seen: dict[str, int] = field(default_factory=dict)
+    sign: Callable[[Sent], Sent] | None = None
     no_scores: int = 0
     """Images that the server had no scores for."""
 
@@ -147,7 +149,9 @@ class Declared:
             fields = {k: v for k, v in form.items() if v != "{bytes}"}
             return Sent(method, url, self.headers, parts=parts, fields=fields)
         body = json.dumps(self._filled(self._request["json"], images)).encode()
-        return Sent(method, url, {"content-type": "application/json", **self.headers}, body)
+        headers = {"content-type": "application/json", **{name.lower(): text for name, text in self.headers.items()}}
+        sent = Sent(method, url, headers, body)
+        return self.sign(sent) if self.sign else sent
 
     def _filled(self, node: Any, images: ImageBytes | Images) -> Any:
         if isinstance(node, dict):

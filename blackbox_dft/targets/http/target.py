@@ -121,7 +121,16 @@ def _speaks(url: str, options: TargetOptions) -> tuple[Speaks, list[str]]:
         from blackbox_dft.targets.http.v2 import V2
 
         return V2(url, options, headers), secrets
-    return Declared(url, table, options, headers), secrets
+    sign = None
+    if scheme := table["request"].get("sign"):
+        from blackbox_dft.targets.http.aws import Signer
+
+        kind, _, service = str(scheme).partition(":")
+        if kind != "aws" or not service:
+            raise InputError(f"--profile {options.profile}: sign = {scheme!r} is not known: write 'aws:SERVICE'.")
+        sign = Signer(service, url)
+        secrets += sign.secrets
+    return Declared(url, table, options, headers, sign), secrets
 
 
 def _strings(node: Any) -> list[str]:
