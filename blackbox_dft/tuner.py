@@ -15,6 +15,8 @@ from blackbox_dft.progress import Point
 from blackbox_dft.reading import Reading
 from blackbox_dft.scoring import Scorer
 
+SIGNIFICANT = 1.645
+"""Standard errors that a gain on the validation images must exceed to be kept: one in twenty by chance."""
 SEGMENTS = 64
 """The course is remembered as the mean iterate of each of these equal parts of it."""
 
@@ -134,7 +136,8 @@ class Choice:
 def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     """Chooses among the identity, the last iterate and averages of late ones by loss on the ``val`` images.
 
-    A candidate that decides fewer of them rightly than the identity does is out, whatever its loss.
+    Out is a candidate that decides fewer of them rightly than the identity does, or whose gain of loss over it could be
+    chance: below ``SIGNIFICANT`` standard errors of the paired differences.
     """
     candidates = {
         "identity": identity,
@@ -142,11 +145,19 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
         "mean of the last quarter": course.average(1 / 4),
         "last iterate": course.last,
     }
-    losses, accuracies = {}, {}
+    labels = task.labels[val]
+    each: dict[str, Floats] = {}
+    accuracies = {}
     for name, z in candidates.items():
         answers = task.probabilities("select", val, z)
-        losses[name] = float(task.objective(answers, task.labels[val]).mean())
-        accuracies[name] = float((decide(answers) == task.labels[val]).mean())
-    eligible = [name for name in candidates if accuracies[name] >= accuracies["identity"]]
-    best = min(eligible, key=losses.__getitem__)
+        each[name] = task.objective(answers, labels)
+        accuracies[name] = float((decide(answers) == labels).mean())
+    losses = {name: float(found.mean()) for name, found in each.items()}
+
+    def stands(name: str) -> bool:
+        gains = each["identity"] - each[name]
+        error = float(gains.std()) / len(gains) ** 0.5
+        return accuracies[name] >= accuracies["identity"] and float(gains.mean()) > SIGNIFICANT * error
+
+    best = min(filter(stands, candidates), key=losses.__getitem__, default="identity")
     return Choice(best, candidates[best], losses, accuracies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,10 @@ class CmaEs:
             self._cma = self._begin(self.best)
 
     def _begin(self, mean: Floats) -> Any:
-        import cma
+        with warnings.catch_warnings():
+            # It warns that it cannot plot.
+            warnings.simplefilter("ignore")
+            import cma
 
         # pycma draws with its own padding coordinate when k is 1; one idle coordinate serves as well.
         padded = np.append(mean, np.zeros(max(0, 2 - self._size)))

@@ -36,7 +36,7 @@ def make_space(
         levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
 
     Raises:
-        InputError: unknown name, missing or useless number, or an epsilon outside its range.
+        InputError: unknown, empty or repeated part, missing or useless number, or an epsilon outside its range.
     """
     from blackbox_dft.spaces.compose import Composed
 
@@ -44,13 +44,15 @@ def make_space(
     if not 0 < bound <= 1:
         raise InputError(f"epsilon {bound:g} is outside (0, 1]: give --epsilon 8/255 or the like.")
     words = [part.strip() for part in spec.split("+")]
+    names: list[str] = []
     parts: list[Space] = []
     for word in words:
         name, _, argument = word.partition(":")
         if not name:
             raise InputError(f"space {spec!r} has an empty part: write parts joined by '+', such as affine+color.")
-        if words.count(word) > 1:
-            raise InputError(f"space {spec!r} names {word} twice: once is enough.")
+        if name in names:
+            raise InputError(f"space {spec!r} names {name} twice: once is enough.")
+        names.append(name)
         make = registry.find(name, SPACES, "spaces")
         parts.append(make(argument, shape, epsilon=bound, channels=channels, levels=levels))
     return parts[0] if len(parts) == 1 else Composed(tuple(parts))

@@ -7,7 +7,9 @@ holds it exactly wherever the image lies in the batch.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -82,7 +84,21 @@ class Affine:
         x = np.arange(width, dtype=np.float32)
         y = np.arange(height, dtype=np.float32)[:, None]
         (ax, bx, cx), (ay, by, cy) = np.moveaxis(matrix.astype(np.float32), 0, -1)[..., None, None]
-        return _reflect(ax * x + (bx * y + cx), width), _reflect(ay * x + (by * y + cy), height)
+        across, down = self._mirrors
+        return _reflect(ax * x + (bx * y + cx), width, across), _reflect(ay * x + (by * y + cy), height, down)
+
+    @cached_property
+    def _mirrors(self) -> tuple[int, int]:
+        """How many pairs of mirrors bring the farthest position of the declared range back, across and down.
+
+        One for square images; turning a long one reads far beyond its short side.
+        """
+        sides = self.shape[1], self.shape[0]
+        zoom, right, down, _ = REACH * UNIT
+        halves = [(side - 1) / 2 + shift * side for side, shift in zip(sides, (right, down), strict=True)]
+        farthest = math.exp(zoom) * math.hypot(*halves)
+        across, along = (math.ceil(((farthest + (side - 1) / 2) / (side - 1) - 1) / 2) for side in sides)
+        return across, along
 
     def _matrix(self, z: Floats) -> Array:
         """``(N, 2, 3)``: output pixel to source position, in float64."""
@@ -136,8 +152,8 @@ class Affine:
         down = graph.op("Add", graph.op("Add", graph.op("Mul", sin, x), graph.op("Mul", cos, y)), number(my))
         last = graph.constant(np.array([-1], np.int64))
         places = [
-            graph.op("Unsqueeze", _reflect_graph(graph, at, length), last)
-            for at, length in ((across, width), (down, height))
+            graph.op("Unsqueeze", _reflect_graph(graph, at, length, mirrors), last)
+            for at, length, mirrors in zip((across, down), (width, height), self._mirrors, strict=True)
         ]
         grid = graph.op("Concat", *places, axis=-1)
         # One z for all images: as many grids as images.
@@ -158,14 +174,14 @@ def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
     return Affine(shape)
 
 
-def _reflect(at: Array, length: int) -> Array:
+def _reflect(at: Array, length: int, mirrors: int) -> Array:
     """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), on the 1/256 raster."""
     last = np.float32((length - 1) * STEPS)
     at *= np.float32(STEPS)
     np.rint(at, out=at)
-    # |last - |last - |at||| is the mirror for everything within two images on either side.
+    # |last - |last - |at||| is the mirror for all up to 3 last, with one pair more up to 5 last; nothing within moves.
     np.abs(at, out=at)
-    for _ in range(2):
+    for _ in range(2 * mirrors):
         np.subtract(last, at, out=at)
         np.abs(at, out=at)
     np.minimum(at, last, out=at)
@@ -173,11 +189,11 @@ def _reflect(at: Array, length: int) -> Array:
     return at
 
 
-def _reflect_graph(graph: Graph, at: str, length: int) -> str:
+def _reflect_graph(graph: Graph, at: str, length: int, mirrors: int) -> str:
     """``_reflect`` as nodes, and then in GridSample's coordinates, -1 to 1 between the outer pixels' centres."""
     last = graph.constant(np.float32((length - 1) * STEPS))
     at = graph.op("Abs", graph.op("Round", graph.op("Mul", at, graph.constant(np.float32(STEPS)))))
-    for _ in range(2):
+    for _ in range(2 * mirrors):
         at = graph.op("Abs", graph.op("Sub", last, at))
     at = graph.op("Min", at, last)
     scaled = graph.op("Mul", at, graph.constant(np.float32(2 / ((length - 1) * STEPS))))
