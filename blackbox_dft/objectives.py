@@ -70,7 +70,7 @@ OBJECTIVES = {
     "hinge": "blackbox_dft.objectives:hinge",
     "zero-one": "blackbox_dft.objectives:zero_one",
 }
-DEFAULT = "brier"
+DEFAULT = "sigmoid"
 
 
 def make_objective(name: str) -> Objective:

@@ -1,20 +1,27 @@
 """Spaces: the identity, the bounds, batches as single images, and the same change as an ONNX graph."""
 
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from onnx import TensorProto, helper, numpy_helper
 
 from blackbox_dft.encoding import to_bytes, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.affine import Affine
-from blackbox_dft.spaces.export import export_onnx
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.export import export_onnx, fuse_onnx
+from blackbox_dft.spaces.graph import Graph
 
+SHARED = Path(__file__).parents[1].parent / "shared"
 SHAPE = (20, 24, 3)
 PARTS = ["pixel", "dct:4", "grid:3", "color", "affine"]
 SPECS = [*PARTS, "affine+color", "affine+color+dct:4", "dct:4+affine"]
@@ -53,6 +60,34 @@ def test_a_batch_is_its_images_one_by_one_to_the_bit(spec: str) -> None:
         np.testing.assert_array_equal(space.apply(batch[i : i + 1], z[i])[0], together[i])
     np.testing.assert_array_equal(space.apply(batch, z[3])[3], together[3])
     assert np.abs(together - batch).max() > 0.01
+
+
+@pytest.mark.parametrize("spec", [*SPECS, " affine + dct:04 "])
+@pytest.mark.parametrize("shape", [SHAPE, (20, 24, 1)])
+@pytest.mark.parametrize("channels", ["rgb", "luma"])
+def test_a_space_describes_itself_and_is_read_back(spec: str, shape: tuple[int, int, int], channels: str) -> None:
+    space = make_space(spec, shape, channels=channels)
+    assert len(space.names) == len(set(space.names)) == space.size
+    assert space.lower.shape == space.upper.shape == space.initial().shape == (space.size,)
+    assert (space.lower < space.initial()).all()
+    assert (space.initial() < space.upper).all()
+    again = make_space(space.spec, shape, channels=channels)
+    assert (again.spec, again.names) == (space.spec, space.names)
+    rng = np.random.default_rng(0)
+    batch = to_floats(rng.integers(0, 256, (2, *shape), dtype=np.uint8))
+    np.testing.assert_array_equal(space.apply(batch, space.initial()), batch)
+    z = rng.normal(size=(2, space.size))
+    np.testing.assert_array_equal(again.apply(batch, z), space.apply(batch, z))
+
+
+def test_a_composition_bounds_its_additive_part_by_what_that_part_is_given() -> None:
+    space = make_space("affine+color+dct:4", SHAPE, epsilon=4 / 255, channels="luma")
+    assert (space.epsilon, space.channels) == (4 / 255, "luma")
+    assert make_space("affine+color", SHAPE).epsilon is None
+    z = np.random.default_rng(0).normal(size=(3, space.size)) * 5
+    batch = to_floats(photos(3))
+    before = make_space("affine+color", SHAPE).apply(batch, z[:, :10])
+    assert np.abs(space.apply(batch, z) - before).max() == pytest.approx(4 / 255, abs=1e-6)
 
 
 @pytest.mark.parametrize("spec", ["pixel", "dct:4", "grid:3"])
@@ -131,6 +166,32 @@ def test_affine_reflects_at_the_border_and_never_shows_a_neighbour() -> None:
     np.testing.assert_allclose(shifted, [2, 1, *range(14)], atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(24, 24, 3), (16, 64, 3), (60, 12, 3), (2, 9, 1)])
+def test_affine_mirrors_images_of_any_proportion_over_its_whole_range(shape: tuple[int, int, int]) -> None:
+    height, width, _ = shape
+    rng = np.random.default_rng(0)
+    image = rng.random(shape, np.float32)
+    space = Affine(shape)
+    # Mirrored copies side by side, bilinear between them: what the border is said to be.
+    tiles = 16
+    pad = [(tiles * height, tiles * height), (tiles * width, tiles * width), (0, 0)]
+    plane = np.pad(image, pad, mode="reflect")
+    y, x = np.mgrid[:height, :width].astype(float)
+    for z in [*(np.array(list(product([-1, 1], repeat=4))) * space.upper), *rng.normal(size=(8, 4))]:
+        zoom, angle = np.exp(0.1 * z[0]), np.deg2rad(5 * z[3])
+        dx = x - (width - 1) / 2 - 0.05 * z[1] * width
+        dy = y - (height - 1) / 2 - 0.05 * z[2] * height
+        across = (np.cos(angle) * dx - np.sin(angle) * dy) / zoom + (width - 1) / 2 + tiles * width
+        down = (np.sin(angle) * dx + np.cos(angle) * dy) / zoom + (height - 1) / 2 + tiles * height
+        # Onto the raster of 1/256 pixel; float32 may fall to the other side, so a step is allowed for.
+        u, v = np.rint(across * 256) / 256, np.rint(down * 256) / 256
+        i, j = np.floor(v).astype(int), np.floor(u).astype(int)
+        fu, fv = (u - j)[..., None], (v - i)[..., None]
+        top = plane[i, j] * (1 - fu) + plane[i, j + 1] * fu
+        below = plane[i + 1, j] * (1 - fu) + plane[i + 1, j + 1] * fu
+        np.testing.assert_allclose(space.apply(image[None], z)[0], top * (1 - fv) + below * fv, atol=2.5 / 256)
+
+
 def test_large_batches_are_cut_where_opencv_needs_it() -> None:
     space = make_space("affine", (64, 64, 3))
     batch = np.random.default_rng(0).random((600, 64, 64, 3), np.float32)
@@ -191,10 +252,217 @@ def test_the_exported_graph_does_the_same(spec: str, seed: int, tmp_path: Path) 
     assert np.abs(out.transpose(0, 2, 3, 1) - sent).max() <= 1 / 255 + 1e-6
 
 
+def run_graph(space: Space, batch: np.ndarray, z: np.ndarray) -> np.ndarray:
+    graph = Graph("g")
+    out = space.graph(graph, "images", "z")
+    sides = ["N", *batch.shape[1:]]
+    images_in, z_in, images_out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("images", sides), ("z", ["M", space.size]), (out, sides))
+    )
+    body = helper.make_graph(graph.nodes, "g", [images_in, z_in], [images_out], graph.constants)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    session = ort.InferenceSession(model.SerializeToString())
+    return session.run(None, {"images": batch, "z": z.astype(np.float32)})[0]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("shape", [SHAPE, (20, 24, 1), (12, 48, 3)])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_graphs_take_one_z_or_one_an_image(spec: str, shape: tuple[int, int, int], rows: int) -> None:
+    space = make_space(spec, shape)
+    y, x = np.mgrid[: shape[0], : shape[1]] / 6
+    batch = np.stack([np.stack([np.sin(x + c + n) * np.cos(y) for c in range(shape[2])], -1) for n in range(4)])
+    batch = (batch / 2 + 0.5).astype(np.float32)
+    z = np.random.default_rng(rows).normal(size=(rows, space.size)) * 2
+    np.testing.assert_allclose(run_graph(space, batch, z), space.apply(batch, z), atol=0.25 / 255)
+    if np.isfinite(space.upper).all():
+        np.testing.assert_allclose(
+            run_graph(space, batch, space.upper[None]), space.apply(batch, space.upper), atol=0.5 / 255
+        )
+
+
+def test_exports_of_many_numbers_stay_small(tmp_path: Path) -> None:
+    space = make_space("dct:64", (64, 64, 3))
+    export_onnx(space, space.initial() + 0.01, (64, 64, 3), tmp_path / "change.onnx")
+    assert (tmp_path / "change.onnx").stat().st_size < 1_000_000
+    with pytest.raises(InputError, match="has 12288 numbers"):
+        export_onnx(space, np.zeros(3), (64, 64, 3), tmp_path / "other.onnx")
+    assert not (tmp_path / "other.onnx").exists()
+
+
+def form(**given: object) -> SimpleNamespace:
+    usual = {"layout": "nchw", "channels": "rgb", "range": "0..1", "mean": None, "std": None, "dtype": "float32"}
+    return SimpleNamespace(**usual | given)
+
+
+def small_model(
+    image: SimpleNamespace,
+    *,
+    name: str = "x",
+    inner: str = "floats",
+    batch: int | str | None = "N",
+    opset: int = 17,
+    branches: bool = False,
+) -> onnx.ModelProto:
+    """Two weighted sums of all pixels; with ``branches``, the input is read within an If alone."""
+    height, width, _ = SHAPE
+    depth = 1 if image.channels == "grey" else 3
+    size = height * width * depth
+    sides = [depth, height, width] if image.layout == "nchw" else [height, width, depth]
+    sides = sides if batch is None else [batch, *sides]
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(image.dtype))
+    weights = np.random.default_rng(1).normal(size=(size, 2)) / size
+    lines = batch if isinstance(batch, int) else -1
+    constants = [
+        numpy_helper.from_array(weights.astype(np.float32), "w"),
+        numpy_helper.from_array(np.array([lines, size]), "flat_shape"),
+    ]
+    nodes, read = [], name
+    if branches:
+        read = "chosen"
+        both = {}
+        for branch in ("then_branch", "else_branch"):
+            out = helper.make_tensor_value_info(branch, kind, sides)
+            both[branch] = helper.make_graph([helper.make_node("Identity", [name], [branch])], branch, [], [out])
+        constants.append(numpy_helper.from_array(np.array(True), "yes"))
+        nodes.append(helper.make_node("If", ["yes"], [read], **both))
+    nodes += [
+        helper.make_node("Cast", [read], [inner], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", [inner, "flat_shape"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["scores"]),
+    ]
+    taken = helper.make_tensor_value_info(name, kind, sides)
+    given = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch or 1, 2])
+    known = [helper.make_tensor_value_info(inner, TensorProto.FLOAT, sides)]
+    body = helper.make_graph(nodes, "small", [taken], [given], constants, value_info=known)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, producer_name="me")
+    helper.set_model_props(model, {"classes": "no,yes"})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def fed(sent: np.ndarray, image: SimpleNamespace) -> np.ndarray:
+    """8-bit images as a model of this form wants them, written out plainly."""
+    x = sent / 255.0
+    x = x[..., ::-1] if image.channels == "bgr" else x
+    x = x @ np.array([[0.299], [0.587], [0.114]]) if image.channels == "grey" else x
+    x = {"0..1": x, "0..255": x * 255, "-1..1": x * 2 - 1}[image.range]
+    x = x if image.mean is None else (x - image.mean) / image.std
+    x = np.floor(x + 0.5) if image.dtype == "uint8" else x
+    return (x.transpose(0, 3, 1, 2) if image.layout == "nchw" else x).astype(image.dtype)
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        (form(), {}),
+        (form(layout="nhwc", channels="bgr", range="0..255"), {}),
+        (form(range="-1..1"), {}),
+        (form(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25)), {}),
+        (form(layout="nhwc", range="0..255", dtype="uint8"), {}),
+        (form(dtype="float16"), {}),
+        (form(channels="grey"), {}),
+        (form(), {"opset": 11}),
+        (form(), {"opset": 21}),
+        (form(), {"name": "image"}),
+        (form(), {"inner": "image"}),
+        (form(), {"branches": True}),
+        (form(), {"branches": True, "name": "image"}),
+        (form(), {"batch": 3}),
+        (form(), {"batch": None}),
+        (form(layout="nhwc"), {"batch": None}),
+    ],
+    ids=str,
+)
+def test_a_fused_model_answers_unchanged_images_as_it_answered_changed_ones(
+    image: SimpleNamespace, options: dict, tmp_path: Path
+) -> None:
+    plain, fused = tmp_path / "model.onnx", tmp_path / "fused.onnx"
+    onnx.save(small_model(image, **options), plain)
+    space = make_space("color+dct:4", SHAPE)
+    z = np.random.default_rng(0).normal(size=space.size)
+    fuse_onnx(space, z, SHAPE, plain, fused, form=image)
+
+    single = "batch" in options and options["batch"] is None
+    batch = photos(1 if single else 3)
+    session = ort.InferenceSession(fused)
+    (taken,) = session.get_inputs()
+    sides = [1 if single else options.get("batch", "N"), 3, *SHAPE[:2]]
+    assert (taken.name, taken.shape, taken.type) == ("image", sides, "tensor(float)")
+    (answer,) = session.run(["scores"], {"image": to_floats(batch).transpose(0, 3, 1, 2)})
+
+    sent = fed(to_bytes(space.apply(to_floats(batch), z)), image)
+    (wanted,) = ort.InferenceSession(plain).run(None, {options.get("name", "x"): sent[0] if single else sent})
+    # Room for a few pixels that fall to the next level; the change itself is well above it, as asserted below.
+    np.testing.assert_allclose(answer, wanted, atol=2e-5 * np.abs(sent.astype(float)).max())
+    before = fed(batch, image)
+    (unchanged,) = ort.InferenceSession(plain).run(None, {options.get("name", "x"): before[0] if single else before})
+    assert np.abs(unchanged - wanted).max() > 1e-4 * np.abs(sent.astype(float)).max()
+    kept = onnx.load(fused)
+    assert {entry.key: entry.value for entry in kept.metadata_props} == {"classes": "no,yes"}
+    assert kept.producer_name == "me"
+
+
+@pytest.mark.parametrize("name", ["age_gender_faceapi", "expression_faceapi", "emotion_mini_xception"])
+def test_real_models_fused(name: str, tmp_path: Path) -> None:
+    model = SHARED / "models" / f"{name}.onnx"
+    if not model.exists():
+        pytest.skip(f"{model.name} is not beside this checkout")
+    plain = ort.InferenceSession(model)
+    side = plain.get_inputs()[0].shape[2]
+    shape = (side, side, 3)
+    space = make_space("affine+color+dct:8", shape)
+    z = np.random.default_rng(0).normal(size=space.size) / 2
+    fuse_onnx(space, z, shape, model, tmp_path / "fused.onnx", form=form())
+    coarse = np.random.default_rng(1).integers(0, 256, (4, side // 8, side // 8, 3))
+    batch = to_floats(np.kron(coarse, np.ones((1, 8, 8, 1))).astype(np.uint8))
+    sent = to_floats(to_bytes(space.apply(batch, z)))
+    fused = ort.InferenceSession(tmp_path / "fused.onnx")
+    assert [o.name for o in fused.get_outputs()] == [o.name for o in plain.get_outputs()]
+    answers = fused.run(None, {"image": batch.transpose(0, 3, 1, 2)})
+    for answer, wanted in zip(answers, plain.run(None, {"image": sent.transpose(0, 3, 1, 2)}), strict=True):
+        # Single pixels may fall to the next level; ages are numbers up to a hundred.
+        np.testing.assert_allclose(answer, wanted, atol=2e-3, rtol=2e-3)
+
+
+def test_models_that_cannot_be_fused(tmp_path: Path) -> None:
+    space, z = make_space("color", SHAPE), np.zeros(6)
+    plain, fused = tmp_path / "model.onnx", tmp_path / "fused.onnx"
+
+    def refused(sentence: str, shape: tuple[int, int, int] = SHAPE) -> None:
+        with pytest.raises(InputError, match=sentence):
+            fuse_onnx(make_space("color", shape), z, shape, plain, fused, form=form())
+        assert not fused.exists()
+
+    refused("does not exist")
+    plain.write_bytes(b"nothing of the kind")
+    refused("not an ONNX file")
+    onnx.save(small_model(form()), plain)
+    refused("takes images of 20x24, the change was learned on 32x32", (32, 32, 3))
+    with pytest.raises(InputError, match="has 6 numbers"):
+        fuse_onnx(space, z[:5], SHAPE, plain, fused, form=form())
+    two = small_model(form())
+    two.graph.input.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
+    onnx.save(two, plain)
+    refused("has 2 inputs")
+    output = small_model(form())
+    output.graph.node[-1].output[0] = output.graph.output[0].name = "image"
+    onnx.save(output, plain)
+    refused("rename the output")
+    onnx.save(small_model(form()), plain)
+    fuse_onnx(space, z, SHAPE, plain, fused, form=form())
+    with pytest.raises(InputError, match="already holds a change"):
+        fuse_onnx(space, z, SHAPE, fused, tmp_path / "twice.onnx", form=form())
+
+
 @pytest.mark.parametrize(
     ("spec", "epsilon", "sentence"),
     [
         ("dct", None, "from 1 to 20"),
+        ("dct:²", None, "from 1 to 20"),
+        ("dct:" + "9" * 5000, None, "from 1 to 20"),
         ("dct:0", None, "from 1 to 20"),
         ("dct:21", None, "from 1 to 20"),
         ("grid:x", None, "from 1 to 20"),
@@ -202,11 +470,15 @@ def test_the_exported_graph_does_the_same(spec: str, seed: int, tmp_path: Path) 
         ("color:3", None, "takes no number"),
         ("pixel:3", None, "takes no number"),
         ("affine+", None, "empty part"),
+        ("", None, "empty part"),
         ("affine+affine", None, "twice"),
+        ("affine+affine:", None, "twice"),
+        ("dct:4+color+dct:8", None, "twice"),
         ("afine", None, "did you mean 'affine'"),
         ("pixel", 0.001, "below one 8-bit level"),
         ("pixel", 1.5, "outside"),
         ("pixel", 0.0, "outside"),
+        ("pixel", float("nan"), "outside"),
     ],
 )
 def test_specs_that_cannot_be(spec: str, epsilon: float | None, sentence: str) -> None:

@@ -175,6 +175,36 @@ def test_options_that_cannot_be(options: dict[str, object], sentence: str, tmp_p
         make_target(str(build(tmp_path / "m.onnx")), TargetOptions(**options))
 
 
+def test_outputs_that_are_no_rows_of_scores(tmp_path: Path) -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])
+    for keep, axes in ((True, [2, 3]), (False, [3])):
+        nodes = [helper.make_node("ReduceMean", ["image"], ["scores"], axes=axes, keepdims=int(keep))]
+        scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)
+        graph = helper.make_graph(nodes, "g", [image], [scores])
+        onnx.save(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx"
+        )
+        target = make_target(str(tmp_path / "m.onnx"))
+        if keep:  # (N, 3, 1, 1) is one row of scores an image
+            np.testing.assert_allclose(target.scores(IMAGES), IMAGES.mean(axis=(1, 2)) / 255, atol=1e-5)
+        else:  # (N, 3, 8) is not
+            with pytest.raises(TargetError, match=r"shape \(7, 3, 8\).*--output"):
+                target.scores(IMAGES)
+
+
+def test_other_channels_than_grey_or_colour(tmp_path: Path) -> None:
+    path = str(build(tmp_path / "m.onnx", depth=4))
+    with pytest.raises(InputError, match="no axis of 1 or 3 channels"):
+        make_target(path)
+
+
+@pytest.mark.parametrize(("fixed", "batch"), [("N", 8), (1, 8), (3, 6), (8, 8), (64, 64)])
+def test_a_call_fills_fixed_batches(fixed: int | str, batch: int, tmp_path: Path) -> None:
+    path = str(build(tmp_path / "m.onnx", batch=fixed))
+    assert make_target(path, TargetOptions(provider="cpu")).batch == batch
+    assert make_target(path, TargetOptions(batch=5)).batch == 5
+
+
 def test_threads_get_the_same_bits(tmp_path: Path) -> None:
     target = make_target(str(build(tmp_path / "m.onnx")))
     parts = [IMAGES[i % 7 : i % 7 + 1] for i in range(60)]
@@ -201,6 +231,7 @@ def test_inspection_measures(tmp_path: Path) -> None:
     assert found["noise"] == 0
     assert found["best_batch"] in (1, 4, 16, 64)
     assert scores.shape == (16, 3)
+    assert inspect_target(target, IMAGES[:2])[1].shape == (2, 3)
     assert smooth(3, (10, 12)).shape == (3, 10, 12, 3)
 
 
@@ -209,6 +240,9 @@ def test_rounding_is_noticed(digits: int, step: float) -> None:
     scores = np.random.default_rng(0).random((50, 3)).astype(np.float32)
     assert rounding_step(scores) is None
     assert rounding_step(np.round(scores, digits)) == pytest.approx(step)
+    assert rounding_step(100 * scores) is None
+    if digits < 4:  # In percent, float32 itself is no finer.
+        assert rounding_step(np.round(100 * scores, digits)) == pytest.approx(step)
 
 
 MODULE = """
@@ -226,6 +260,8 @@ def names(images):
     return np.array(["r", "g"])[(images.mean((1, 2))[:, 0] > 127).astype(int)]
 def wrong(images):
     return "no scores"
+def broken(images):
+    raise ValueError("too bright\\nat line 3")
 number = 3
 """
 
@@ -250,6 +286,10 @@ def test_functions(module: str) -> None:
         make_target(f"{module}:names").scores(IMAGES)
     with pytest.raises(TargetError, match="returned"):
         make_target(f"{module}:wrong").scores(IMAGES)
+    # Names are answered as indices, so their order is part of what the scores are.
+    assert named.fingerprint != make_target(f"{module}:names", TargetOptions(classes=("r", "g"))).fingerprint
+    with pytest.raises(TargetError, match=r"^\S+:broken raised ValueError: too bright\.$"):
+        make_target(f"{module}:broken").scores(IMAGES)
     with pytest.raises(InputError, match="has no 'nothing'"):
         make_target(f"{module}:nothing")
     with pytest.raises(InputError, match="is no function"):

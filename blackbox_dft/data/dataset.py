@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Ints
-from blackbox_dft.data.images import fit, read_image
 from blackbox_dft.data.listing import Listing, Row, list_source
+from blackbox_dft.data.pixels import common_size, fill, room
 from blackbox_dft.data.splits import read_splits
 from blackbox_dft.errors import InputError
 
@@ -57,80 +54,53 @@ def load(
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
     seed: int = 0,
+    cache: Path | None = None,
     memory: int = MEMORY,
 ) -> Dataset:
     """Reads a CSV (``file,label|class[,split][,group|person]``) or a folder with one sub-folder per class.
 
     Args:
+        source: the CSV or folder.
         size: height and width all images are brought to; the most common one unless given.
         skip_bad: leave out images that cannot be read instead of stopping at the first.
         seed: of the splits, where they are drawn.
+        cache: folder of the temporary file; the system's own unless given.
         memory: bytes of pixels to hold in memory; more goes to a temporary file.
 
     Raises:
         InputError: names the file or line, and the mend.
     """
+    source = Path(source)
     listing = list_source(source)
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
-        return _read(Path(source), listing, threads, size, skip_bad, seed, memory)
-
-
-def _read(
-    source: Path,
-    listing: Listing,
-    threads: ThreadPoolExecutor,
-    size: tuple[int, int] | None,
-    skip_bad: bool,
-    seed: int,
-    memory: int,
-) -> Dataset:
+    # What is wrong with the listing is said before any time goes into its images.
+    parts = _arrange(source, listing, listing.rows, seed)
     paths = [listing.folder / row.file for row in listing.rows]
-    if size is None:
-        size = _common_size(paths, threads)
-    pixels = _room((len(paths), *size, 3), memory)
-    rows: list[Row] = []
-    skipped: list[str] = []
-    digests: list[bytes] = []
-    resized = 0
-    for row, found in zip(listing.rows, _decoded(paths, size, threads), strict=True):
-        if isinstance(found, InputError):
-            if not skip_bad:
-                raise found
-            skipped.append(row.file)
-            continue
-        image, was_other = found
-        resized += was_other
-        pixels[len(rows)] = image
-        digests.append(blake2b(image.tobytes(), digest_size=16, person=b"%d" % image.shape[1]).digest())
-        rows.append(row)
-    if not rows:
-        raise InputError(f"{source}: none of its {len(paths)} images can be read: check the paths and formats.")
-
-    classes = _sorted({row.label for row in rows})
-    if len(classes) < 2:
-        raise InputError(f"{source} holds one class only ({classes[0]}): there is nothing to tell apart; add another.")
-    labels = np.array([classes.index(row.label) for row in rows], np.int64)
-    groups = None
-    if any(row.group for row in rows):
-        # An image that names no group is one of its own.
-        named = [row.group or f"\0{number}" for number, row in enumerate(rows)]
-        groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
-    splits, drawn = read_splits([row.split for row in rows], labels, groups, seed, str(source))
-    _check_classes(source, splits, labels, classes)
-    notes = [drawn] if drawn else []
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
+        size = size or common_size(paths, threads)
+        pixels = room((len(paths), *size, 3), memory, cache)
+        read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
+    rows = [listing.rows[number] for number in read]
+    kept = set(read)
+    skipped = [row.file for number, row in enumerate(listing.rows) if number not in kept]
+    notes = list(listing.notes)
     if skipped:
+        if not rows:
+            raise InputError(f"{source}: none of its {len(paths)} images can be read: check the paths and formats.")
+        parts = _arrange(source, listing, rows, seed)
         some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
+    if parts.drawn:
+        notes.insert(0, parts.drawn)
     if resized:
         notes.append(f"{resized} images had another size and were resized to {size[0]}x{size[1]}")
-    notes += _shared_notes(splits, digests, groups)
+    notes += _shared_notes(parts.splits, digests, parts.groups)
     return Dataset(
         images=pixels[: len(rows)],
-        labels=labels,
-        classes=classes,
+        labels=parts.labels,
+        classes=parts.classes,
         files=tuple(row.file for row in rows),
-        splits=splits,
-        groups=groups,
+        splits=parts.splits,
+        groups=parts.groups,
         digests=tuple(digests),
         source=source,
         skipped=tuple(skipped),
@@ -139,77 +109,51 @@ def _read(
     )
 
 
-def _decoded(
-    paths: list[Path], size: tuple[int, int], threads: ThreadPoolExecutor
-) -> Iterator[tuple[ImageBytes, bool] | InputError]:
-    """Images brought to ``size``, in order, a bounded number ahead."""
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What rows say, in numbers."""
 
-    def one(path: Path) -> tuple[ImageBytes, bool] | InputError:
-        try:
-            image = read_image(path)
-        except InputError as error:
-            return error
-        return fit(image, size), image.shape[:2] != size
-
-    ahead = 256
-    for start in range(0, len(paths), ahead):
-        yield from threads.map(one, paths[start : start + ahead])
+    classes: tuple[str, ...]
+    labels: Ints
+    groups: Ints | None
+    splits: Mapping[str, Ints]
+    drawn: str | None
 
 
-def _common_size(paths: list[Path], threads: ThreadPoolExecutor) -> tuple[int, int]:
-    """The most common (height, width); the larger of equals."""
-
-    def one(path: Path) -> tuple[int, int] | None:
-        try:
-            height, width = read_image(path).shape[:2]
-        except InputError:
-            return None
-        return height, width
-
-    sizes = Counter(size for size in threads.map(one, paths) if size)
-    if not sizes:
-        # The first failure says what is wrong.
-        read_image(paths[0])
-    return max(sizes, key=lambda size: (sizes[size], size))
-
-
-def _room(shape: tuple[int, ...], memory: int) -> ImageBytes:
-    if int(np.prod(shape)) <= memory:
-        return np.empty(shape, np.uint8)
-    handle, name = tempfile.mkstemp(prefix="bbdft-", suffix=".images")
-    os.close(handle)
-    atexit.register(Path(name).unlink, missing_ok=True)
-    try:
-        return np.memmap(name, np.uint8, "w+", shape=shape)
-    except OSError as error:
-        raise InputError(
-            f"no room for {int(np.prod(shape)):,} bytes of pixels in {tempfile.gettempdir()} ({error.strerror}): "
-            "set TMPDIR to a folder with more."
-        ) from error
+def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int) -> _Parts:
+    classes = _sorted({row.label for row in rows})
+    if len(classes) < 2:
+        raise InputError(f"{source} holds one class only ({classes[0]}): there is nothing to tell apart; add another.")
+    number = {label: index for index, label in enumerate(classes)}
+    labels = np.array([number[row.label] for row in rows], np.int64)
+    groups = None
+    if any(row.group for row in rows):
+        # An image that names no group is one of its own.
+        named = [row.group or f"\0{index}" for index, row in enumerate(rows)]
+        groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
+    splits, drawn = read_splits([row.split for row in rows], labels, groups, seed)
+    for split, indices in splits.items():
+        lacking = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
+        if lacking.size:
+            what = "no image" if lacking.size == len(classes) else f"no image of class {classes[lacking[0]]!r}"
+            # Drawn splits lack a class only where it has fewer images, or groups, than there are splits.
+            mend = "add images of other groups" if groups is not None else "add images"
+            mend = mend if drawn else f"add some, or {listing.undo} to have splits drawn"
+            raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
+    return _Parts(classes, labels, groups, splits, drawn)
 
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:
-    if all(label.isdigit() for label in labels):
-        return tuple(sorted(labels, key=int))
+    if all(re.fullmatch("-?[0-9]{1,18}", label) for label in labels):
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
 
 
-def _check_classes(source: Path, splits: Mapping[str, Ints], labels: Ints, classes: tuple[str, ...]) -> None:
-    for split, indices in splits.items():
-        present = np.bincount(labels[indices], minlength=len(classes))
-        if not present.all():
-            raise InputError(
-                f"{source}: split {split!r} has no image of class {classes[int(present.argmin())]!r}: "
-                "add some, or drop the split column to have splits drawn."
-            )
-
-
-def _shared_notes(splits: Mapping[str, Ints], digests: list[bytes], groups: Ints | None) -> list[str]:
+def _shared_notes(splits: Mapping[str, Ints], digests: Sequence[bytes], groups: Ints | None) -> list[str]:
     """Warnings that test is not as held out as it should be."""
-    held = {digests[i] for i in splits["test"]}
     seen = {digests[i] for split in ("train", "val") for i in splits[split]}
     notes = []
-    if both := len(held & seen):
+    if both := sum(digests[i] in seen for i in splits["test"]):
         notes.append(f"{both} images of test have exactly the pixels of one in train or val")
     if groups is not None:
         others = np.concatenate([splits["train"], splits["val"]])

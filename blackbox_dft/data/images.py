@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-import struct
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from blackbox_dft.arrays import Array, ImageBytes
+from blackbox_dft.data.headers import Header, read_header
 from blackbox_dft.errors import InputError
 from blackbox_dft.files import write_atomically
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LARGEST = 100_000_000
 """Pixels of the largest image that is decoded; more is taken for a mistake or an attack."""
+LONGEST = 2**30
+"""Bytes of the longest file that is read."""
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All image files below ``folder``, sorted; hidden ones left out."""
+    """All image files below ``folder``, sorted; hidden ones left out.
+
+    Raises:
+        InputError: there is no such folder.
+    """
     folder = Path(folder)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give one that holds images.")
+    return [path for path in visible_files(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """All files below ``folder``, sorted, broken links too; hidden ones, and all in hidden folders, left out.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be listed ({error.strerror}): check its rights.") from error
+
+    def walk() -> Iterator[Path]:
+        for root, folders, files in os.walk(folder, onerror=refuse):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from (Path(root, name) for name in files if not name.startswith("."))
+
+    return sorted(walk())
 
 
 def read_image(path: str | Path) -> ImageBytes:
@@ -34,39 +57,74 @@ def read_image(path: str | Path) -> ImageBytes:
     Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparency is laid on white.
 
     Raises:
-        InputError: no such file, not an image, cut off, or larger than ``LARGEST``.
+        InputError: no such file, not an image, cut off, damaged, or larger than ``LARGEST``.
     """
     import cv2
 
     path = Path(path)
+    data, header = _open(path)
+    if (pixels := header.height * header.width) > LARGEST:
+        raise _bad(path, f"declares {pixels:,} pixels, more than {LARGEST:,}")
+    if header.condition == "cut off":
+        raise _bad(path, "is cut off")
+    if header.condition == "damaged":
+        raise _bad(path, "is damaged (its check sum is wrong)")
     try:
+        # Unchanged keeps depth and alpha; JPEG has neither, and CMYK is better turned to RGB by the decoder.
+        flags = cv2.IMREAD_COLOR if header.form == "jpeg" else cv2.IMREAD_UNCHANGED
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise _unknown(path)
+    if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise _bad(path, f"holds {image.dtype} numbers, not 8 or 16 bits without sign or floating point")
+    # OpenCV turns JPEG and TIFF itself.
+    return _turned(_rgb(np.asarray(image)), header.orientation if header.form in ("png", "webp") else 1)
+
+
+def image_size(path: str | Path) -> tuple[int, int] | None:
+    """Height and width of an upright image as its header says, nothing decoded; None where it does not."""
+    try:
+        header = _open(Path(path))[1]
+    except InputError:
+        return None
+    height, width = header.upright
+    return (height, width) if header.condition == "whole" and 0 < height * width <= LARGEST else None
+
+
+def _open(path: Path) -> tuple[bytes, Header]:
+    if path.suffix.lower() not in SUFFIXES:
+        raise _bad(path, f"does not end in one of {', '.join(SUFFIXES)}")
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise _bad(path, "is not a file")
+        if about.st_size > LONGEST:
+            raise _bad(path, f"is {about.st_size:,} bytes long, more than {LONGEST:,}")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
             f"{path} does not exist: correct the path, or leave bad images out with --skip-bad."
         ) from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): check its rights, or leave bad images out with --skip-bad."
+        ) from error
     if not data:
         raise _bad(path, "is empty")
-    if _cut_off(data):
-        raise _bad(path, "is cut off")
-    pixels = _declared_pixels(data)
-    if pixels > LARGEST:
-        raise _bad(path, f"declares {pixels:,} pixels, more than {LARGEST:,}")
-    try:
-        # Unchanged keeps depth and alpha but ignores the orientation, which is for JPEG (8-bit, no alpha) in practice.
-        flags = cv2.IMREAD_COLOR if data[:2] == b"\xff\xd8" else cv2.IMREAD_UNCHANGED
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise _bad(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
-    return _rgb(np.asarray(image))
+    header = read_header(data)
+    if header is None:
+        raise _unknown(path)
+    return data, header
 
 
 def _bad(path: Path, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
+
+
+def _unknown(path: Path) -> InputError:
+    return _bad(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
 
 
 def _rgb(image: Array) -> ImageBytes:
@@ -85,6 +143,14 @@ def _rgb(image: Array) -> ImageBytes:
     return np.ascontiguousarray(image[..., 2::-1])
 
 
+def _turned(image: ImageBytes, orientation: int) -> ImageBytes:
+    """EXIF 2.32, 4.6.4 A: quarter turns to the left, after a mirror for the even-handed half of the eight."""
+    turns, mirrored = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (1, 1), 6: (3, 0), 7: (3, 1), 8: (1, 0)}[
+        orientation
+    ]
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, turns))
+
+
 def fit(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
     """``(H, W, 3)`` resized to ``size`` (height, width): areas averaged when shrinking, bilinear when enlarging."""
     import cv2
@@ -96,55 +162,22 @@ def fit(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
     return np.asarray(resized, np.uint8)
 
 
-def write_image(path: str | Path, image: ImageBytes, *, quality: int | None = None) -> None:
-    """Writes ``(H, W, 3)`` uint8 RGB, in the format of the suffix, whole or not at all; ``quality`` is for JPEG."""
+def write_image(path: str | Path, image: ImageBytes, quality: int | None = None) -> None:
+    """Writes ``(H, W, 3)`` uint8 RGB, in the format of the suffix, whole or not at all.
+
+    ``quality``, 1 to 100, is for JPEG and WebP (lossless unless given).
+
+    Raises:
+        InputError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
+    """
     import cv2
 
     path = Path(path)
-    options = [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
-    done, data = cv2.imencode(path.suffix, image[..., ::-1], options)
-    if not done:
-        raise InputError(f"{path} cannot be written as {path.suffix}: choose png or jpg.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path} cannot be written: let its name end in .png or .jpg.")
+    options = []
+    if quality is not None and suffix in (".jpg", ".jpeg", ".webp"):
+        options = [cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_JPEG_QUALITY, quality]
+    data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), options)[1]
     write_atomically(path, lambda file: file.write(data.tobytes()))
-
-
-def _cut_off(data: bytes) -> bool:
-    """Whether the file ends before its image does; decoders fill such images with grey and say nothing."""
-    if data[:2] == b"\xff\xd8":
-        # Cameras append things after the end marker, so that it need not be last.
-        return b"\xff\xd9" not in data[-65536:]
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return b"IEND" not in data[-65536:]
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    if data[:2] == b"BM" and len(data) >= 6:
-        return len(data) < int.from_bytes(data[2:6], "little")
-    return False
-
-
-def _declared_pixels(data: bytes) -> int:
-    """Width times height as the header says, before anything is decoded; 0 where it is not known."""
-    try:
-        if data[:8] == b"\x89PNG\r\n\x1a\n":
-            width, height = struct.unpack(">II", data[16:24])
-        elif data[:2] == b"BM":
-            width, height = struct.unpack("<ii", data[18:26])
-        elif data[:2] == b"\xff\xd8":
-            width, height = _jpeg_size(data)
-        else:
-            # WebP holds at most 16383 x 16383; OpenCV refuses TIFF beyond 2^30 pixels.
-            return 0
-    except (struct.error, IndexError):
-        return 0
-    return abs(int(width) * int(height))
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    at = 2
-    while data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return int(width), int(height)
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 0, 0

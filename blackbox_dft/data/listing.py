@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from blackbox_dft.data.images import SUFFIXES, list_images
+from blackbox_dft.data.images import SUFFIXES, visible_files
+from blackbox_dft.data.table import read_table
 from blackbox_dft.errors import InputError
 
 ALIASES = {
@@ -30,6 +30,7 @@ class Row:
     """Relative to the source's folder, with forward slashes."""
     label: str
     split: str = ""
+    """``train``, ``val``, ``test`` or nothing."""
     group: str = ""
 
 
@@ -39,93 +40,129 @@ class Listing:
 
     folder: Path
     rows: tuple[Row, ...]
+    undo: str
+    """What makes splits be drawn instead of taken as they are given."""
+    notes: tuple[str, ...] = ()
 
 
 def list_source(source: str | Path) -> Listing:
-    """Reads a CSV, a folder with one sub-folder per class (or per split, then per class), or a folder with labels.csv.
+    """Reads a CSV, a folder with one sub-folder per class (or per split, then per class), or a folder with one CSV.
 
     Raises:
         InputError: it is none of these, or lists nothing or something impossible.
     """
     source = Path(source)
-    if source.is_dir():
-        classes = sorted(path.name for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
-        tables = sorted(source.glob("*.csv"))
-        if len(tables) == 1 and not any(list_images(source / name) for name in classes if name != "images"):
-            return _from_csv(tables[0])
-        return Listing(source, _from_folders(source, classes))
-    if not source.exists():
-        raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
-    return _from_csv(source)
+    try:
+        if not source.exists():
+            raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
+        listing = _from_folder(source) if source.is_dir() else _from_csv(source)
+        _check_places(source, listing)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or source} cannot be read ({error.strerror}): check its name and its rights."
+        ) from error
+    return listing
 
 
-def _from_folders(source: Path, classes: list[str]) -> tuple[Row, ...]:
-    if classes and all(name.lower() in ALIASES for name in classes):
-        rows = []
-        for name in classes:
-            inner = sorted(path.name for path in (source / name).iterdir() if path.is_dir() and path.name[0] != ".")
-            rows += [Row(f"{name}/{row.file}", row.label, name) for row in _from_folders(source / name, inner)]
-        return tuple(rows)
-    if not classes:
+def _from_folder(source: Path) -> Listing:
+    names = _subfolders(source)
+    tables = sorted(path for path in source.glob("*.csv") if not path.name.startswith("."))
+    # One folder of images is no classes to tell apart, and it is beside a table that their labels are.
+    if len(tables) == 1 and sum(any(map(_is_image, visible_files(source / name))) for name in names) < 2:
+        return _from_csv(tables[0])
+    if not names:
         raise InputError(f"{source} has no sub-folders: put the images of each class into one, or give a CSV.")
-    rows = []
-    for name in classes:
-        found = list_images(source / name)
-        if not found:
-            raise InputError(f"{source / name} holds no images, so its class has none: add some, or remove the folder.")
-        rows += [Row(path.relative_to(source).as_posix(), name) for path in found]
-    return tuple(rows)
+    strange = [name for name in names if name.lower() not in ALIASES]
+    if strange and {"train", "test"} <= {ALIASES.get(name.lower()) for name in names}:
+        raise InputError(f"{source} holds {strange[0]!r} beside train and test: name it so too, or move it away.")
+    if strange:
+        rows, others = _from_classes(source, names)
+    else:
+        rows, others = [], []
+        for name in names:
+            found, left = _from_classes(source / name, _subfolders(source / name))
+            rows += [Row(f"{name}/{row.file}", row.label, ALIASES[name.lower()]) for row in found]
+            others += left
+    notes = [f"{len(others)} files are no images by their names and were left out: {_some(others)}"] if others else []
+    return Listing(source, tuple(rows), "put the folders of classes side by side", tuple(notes))
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _from_classes(folder: Path, names: list[str]) -> tuple[list[Row], list[str]]:
+    if not names:
+        raise InputError(f"{folder} has no sub-folders: put the images of each class into one, or give a CSV.")
+    rows: list[Row] = []
+    others: list[str] = []
+    for name in names:
+        files = visible_files(folder / name)
+        images = list(filter(_is_image, files))
+        if not images:
+            raise InputError(f"{folder / name} holds no images, so its class has none: add some, or remove the folder.")
+        rows += [Row(path.relative_to(folder).as_posix(), name) for path in images]
+        others += [path.name for path in files if not _is_image(path)]
+    return rows, others
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _from_csv(path: Path) -> Listing:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not text in UTF-8: give --data a CSV (file,label) or a folder of classes."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-    if not lines:
-        raise InputError(f"{path} is empty: write a header file,label and one line an image.")
-    header = [cell.strip().lower() for cell in lines[0]]
-    body = lines[1:]
-    if "file" not in header:
-        # Without a header, the first cell is a file already.
-        if Path(lines[0][0].strip()).suffix.lower() not in SUFFIXES or len(lines[0]) < 2:
-            raise InputError(f"{path} has no column 'file' (it has {', '.join(header)}): name its columns file,label.")
-        header, body = ["file", "label", "split"][: len(lines[0])], lines
-    label = "class" if "class" in header else "label"
-    if label not in header:
+    table = read_table(path, headless=SUFFIXES)
+    # Where both are there, the numbers are the classes' and the names what people call them.
+    label = "class" if "class" in table.columns else "label"
+    if label not in table.columns:
         raise InputError(f"{path} has neither a column 'label' nor 'class': name the column of the labels so.")
-    if not body:
-        raise InputError(f"{path} lists no images: write one line an image under its header.")
-    group = next((name for name in ("group", "person") if name in header), "")
+    group = next((name for name in ("group", "person") if name in table.columns), "")
     rows = []
-    for number, cells in enumerate(body, start=len(lines) - len(body) + 1):
-        values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        if not values.get("file") or not values.get(label):
+    for number, values in table.lines:
+        file, split = values["file"].replace("\\", "/"), values.get("split", "")
+        if not file or not values[label]:
             raise InputError(
                 f"{path}, line {number}: the file or the {label} is missing: fill it in, or drop the line."
             )
-        rows.append(
-            Row(values["file"].replace("\\", "/"), values[label], values.get("split", ""), values.get(group, ""))
-        )
-    _check_rows(path, rows)
-    return Listing(path.parent, tuple(rows))
+        if split and split.lower() not in ALIASES:
+            raise InputError(f"{path}, line {number}: unknown split {split!r}: write train, val or test.")
+        if Path(file).is_absolute() and Path(file).is_relative_to(path.parent.absolute()):
+            file = Path(file).relative_to(path.parent.absolute()).as_posix()
+        rows.append(Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, "")))
+    if any(row.split for row in rows):
+        for (number, _), row in zip(table.lines, rows, strict=True):
+            if not row.split:
+                raise InputError(
+                    f"{path}, line {number}: names no split, as others do: fill it in, or drop the column 'split'."
+                )
+    return Listing(path.parent, tuple(rows), "drop the column 'split'")
 
 
-def _check_rows(path: Path, rows: list[Row]) -> None:
-    root = path.parent.resolve()
-    seen: dict[Path, str] = {}
-    for row in rows:
-        place = (root / row.file).resolve()
+def _check_places(source: Path, listing: Listing) -> None:
+    root = listing.folder.resolve()
+    seen: dict[Path, Row] = {}
+    for row, place in zip(listing.rows, _places(source, root, listing.rows), strict=True):
         if not place.is_relative_to(root):
-            raise InputError(f"{path}: {row.file} lies outside {path.parent}: give paths below the CSV's folder.")
-        if place in seen:
-            same = "" if seen[place] == row.label else " with different labels"
-            raise InputError(f"{path} lists {row.file} twice{same}: keep one line of it.")
-        seen[place] = row.label
+            raise InputError(
+                f"{source}: {row.file} lies outside {listing.folder}: copy it there, and give paths below that folder."
+            )
+        if (first := seen.setdefault(place, row)) is not row:
+            name = row.file if row.file == first.file else f"{row.file} and {first.file}, one file, so it"
+            same = "" if first.label == row.label else " with different labels"
+            raise InputError(f"{source} lists {name} twice{same}: keep one of them.")
+
+
+def _places(source: Path, root: Path, rows: Iterable[Row]) -> Iterable[Path]:
+    """Where the files are once all links are followed."""
+    for row in rows:
+        try:
+            if "\0" in row.file:
+                raise ValueError(row.file)
+            yield (root / row.file).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            # Too long, a link that leads to itself, a null byte.
+            raise InputError(f"{source}: {row.file[:80]!r} is no path of a file: correct it.") from error

@@ -7,37 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from blackbox_dft.arrays import Ints
-from blackbox_dft.data.listing import ALIASES
-from blackbox_dft.errors import InputError
 
 SHARES = {"train": 0.4, "val": 0.2, "test": 0.4}
 
 
 def read_splits(
-    given: Sequence[str], labels: Ints, groups: Ints | None, seed: int, source: str
+    given: Sequence[str], labels: Ints, groups: Ints | None, seed: int
 ) -> tuple[dict[str, Ints], str | None]:
-    """Indices of train, val and test, and a line that says what was drawn.
+    """Indices of train, val and test, and a line that says what was drawn; ``given`` holds these names or nothing.
 
     Where no row names a split all three are drawn (.4, .2, .4); where only val is missing, a third of train becomes it.
-
-    Raises:
-        InputError: an unknown name, a row without one, or no train or test.
+    A split that no row is in and that cannot be drawn is empty.
     """
-    names = [name.strip().lower() for name in given]
+    where = np.array(given)
     everyone = np.arange(len(labels))
-    if not any(names):
+    if not any(given):
         return draw(everyone, labels, groups, SHARES, seed), f"splits drawn (seed {seed}): {_how(groups)}"
-    for name, text in zip(names, given, strict=True):
-        if not name:
-            raise InputError(f"{source}: some rows name a split and some do not: fill the column, or drop it.")
-        if name not in ALIASES:
-            raise InputError(f"{source}: unknown split {text!r}: write train, val or test.")
-    where = np.array([ALIASES[name] for name in names])
     splits = {split: everyone[where == split] for split in SHARES}
-    for split in ("train", "test"):
-        if not splits[split].size:
-            raise InputError(f"{source}: no row is in split {split!r}: name some, or drop the column to have it drawn.")
-    if splits["val"].size:
+    if splits["val"].size or not splits["train"].size:
         return splits, None
     parts = draw(splits["train"], labels, groups, {"train": 2 / 3, "val": 1 / 3}, seed)
     return {**splits, **parts}, f"no row is in split 'val': a third of train was drawn for it (seed {seed})"

@@ -27,7 +27,7 @@ def inspect_target(target: Target, images: ImageBytes | None = None) -> tuple[di
     found = dict(target.describe())
     scores = target.scores(images[:16])
     again = target.scores(images[:16])
-    single = np.concatenate([target.scores(images[i : i + 1]) for i in range(4)])
+    single = np.concatenate([target.scores(images[i : i + 1]) for i in range(min(4, len(scores)))])
     found["noise"] = float(np.abs(scores - again).max())
     found["batch_effect"] = float(np.abs(scores[:4] - single).max())
     found["rounding"] = rounding_step(scores)
@@ -58,8 +58,10 @@ def rounding_step(scores: Scores) -> float | None:
     values = np.unique(scores.astype(np.float64))
     if len(values) < 3 or np.array_equal(values, np.rint(values)):
         return None
+    # What float32 leaves of a decimal; a step not well above it cannot be told from none.
+    error = 2e-7 * max(1.0, float(np.abs(values).max()))
     for digits in range(1, 6):
-        if np.abs(values - np.round(values, digits)).max() < 2e-7:
+        if error < 0.1 * 10.0**-digits and np.abs(values - np.round(values, digits)).max() < error:
             return float(10.0**-digits)
     return None
 

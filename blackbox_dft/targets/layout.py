@@ -136,6 +136,10 @@ def _layout(
         ):
             raise InputError(f"input {name!r} has shape {list(shape)}, which is not {options.layout}: drop --layout.")
         return options.layout
+    if not first and not last and None not in (sides[1], sides[3]):
+        raise InputError(
+            f"input {name!r} has shape {list(shape)}, no axis of 1 or 3 channels: give a model of such images."
+        )
     if first == last:
         raise InputError(
             f"input {name!r} has shape {list(shape)}, whose channels could be any axis: give --layout nchw or nhwc."

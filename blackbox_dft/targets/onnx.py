@@ -62,7 +62,9 @@ class OnnxTarget:
         self.classes = self._class_names(options, _classes(proto))
         self.notes += notes
         self.image_size = self.form.size
-        self.batch = options.batch or BATCH[self.provider]
+        # Whole fixed batches, as what one is padded with is computed for nothing.
+        fixed = self.form.batch or 1
+        self.batch = options.batch or max(1, BATCH[self.provider] // fixed) * fixed
         self.workers = options.workers or (_cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         self.fingerprint = _fingerprint(self.path, proto, f"{self.output.name} {self.form}")
@@ -136,7 +138,8 @@ class OnnxTarget:
         except Exception as error:
             raise TargetError(f"{self.path} failed on images of shape {fed.shape}: {_first(error)}.") from error
         scores = np.asarray(raw, np.float32)
-        if scores.size % count or not scores.size:
+        sides = raw.shape[1:] if self.form.batched else raw.shape
+        if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
             raise TargetError(f"{self.path} answered shape {scores.shape} for {count} images: give another --output.")
         scores = scores.reshape(count, -1)
         if scores.shape[1] != np.prod(raw.shape[1:], dtype=int) and self.form.batched:

@@ -40,7 +40,9 @@ class CallableTarget:
         self.batch = options.batch or int(said["batch"] or 64)
         self.workers = options.workers or int(said["workers"] or 1)
         self.floats = getattr(self.function, "accepts", "bytes") == "float"
-        self.fingerprint = blake2b(f"{name} {_source(self.function)}".encode(), digest_size=16).hexdigest()
+        # The function's own names are in its source; given ones decide which index a name becomes.
+        told = "" if options.classes is None else f" {options.classes}"
+        self.fingerprint = blake2b(f"{name} {_source(self.function)}{told}".encode(), digest_size=16).hexdigest()
 
     def scores(self, images: ImageBytes | Images) -> Scores:
         """``(N, H, W, 3)`` to ``(N, K)``; class names are turned into indices."""
@@ -53,7 +55,8 @@ class CallableTarget:
         except BlackboxError:
             raise
         except Exception as error:
-            raise TargetError(f"{self.name} raised {type(error).__name__}: {error}.") from error
+            first = str(error).strip().split("\n")[0].rstrip(".")
+            raise TargetError(f"{self.name} raised {type(error).__name__}: {first}.") from error
         if answer.dtype.kind in "UO" and answer.ndim == 1:
             answer = self._indices(answer)
         if answer.dtype.kind not in "fiub" or answer.ndim not in (1, 2) or len(answer) != len(images):
