@@ -31,6 +31,8 @@ class Config:
     objective: str = "auto"
     budget: int = 20_000
     seed: int = 0
+    repeats: int = 1
+    """How often every query is asked; each time counts, and the mean of the scores is used."""
     map: tuple[str, ...] = ()
     encoding: str = "png"
     skip_bad: bool = False

@@ -37,6 +37,10 @@ class Job:
     def __init__(self, config: Config, size: tuple[int, int] | None = None, sunk: int = 0) -> None:
         self.config = config
         self.sunk = sunk
+        if config.repeats < 1:
+            raise InputError(f"--repeats {config.repeats} asks nothing: give 1 or more.")
+        if not 0 <= config.reserve < 1:
+            raise InputError(f"--reserve {config.reserve} is no share of the budget: give 0 to 0.9.")
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
@@ -66,10 +70,20 @@ class Job:
         splits = self.data.splits
         first = self.estimator().ask().queries
         budget = self.config.budget
-        reserve = int(budget * self.config.reserve) if self.counts_in_doubt else 0
+        reserve = self.config.reserve if self.counts_in_doubt else 0.0
         val, test = len(splits["val"]), len(splits["test"])
-        watch = canaries.queries() if self.watched else 0
-        return make_plan(budget, val=val, test=test, proposal=first, sunk=self.sunk, reserve=reserve, watch=watch)
+        repeats = self.config.repeats
+        watch = repeats * canaries.queries() if self.watched else 0
+        return make_plan(
+            budget,
+            val=val,
+            test=test,
+            proposal=first,
+            sunk=self.sunk,
+            reserve=reserve,
+            watch=watch,
+            repeats=repeats,
+        )
 
     @property
     def watched(self) -> bool:

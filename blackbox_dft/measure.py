@@ -36,7 +36,7 @@ class Measurement:
     @property
     def queries(self) -> int:
         """What it will cost at most."""
-        return 2 * len(self.indices)
+        return 2 * self.job.config.repeats * len(self.indices)
 
 
 def open_measurement(run: str | Path, data: str | None = None, split: str | None = None) -> Measurement:
@@ -70,7 +70,14 @@ def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict
     with job.target, Ledger(path, budget=2**62, in_doubt="count") as ledger:
         pool = Pool(data.images, data.digests)
         scorer = Scorer(
-            pool, job.space, job.target, job.encoding, ledger, batch=measurement.batch, passed=watcher.passed
+            pool,
+            job.space,
+            job.target,
+            job.encoding,
+            ledger,
+            batch=measurement.batch,
+            repeats=job.config.repeats,
+            passed=watcher.passed,
         )
         try:
             watcher.phase("evaluate", measurement.queries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from blackbox_dft.errors import BudgetError
@@ -32,16 +33,18 @@ class Plan:
     """Kept back for images whose answer gets lost and that have to be asked for again."""
     watch: int = 0
     """Fixed images asked again at intervals."""
+    repeats: int = 1
+    """How often every query is asked; counted in all other numbers of queries."""
 
     @property
     def select(self) -> int:
         """Queries for choosing among the candidates."""
-        return self.select_images * self.candidates
+        return self.repeats * self.select_images * self.candidates
 
     @property
     def evaluate(self) -> int:
         """Queries for the held-out accuracy, before and after."""
-        return 2 * self.evaluate_images
+        return 2 * self.repeats * self.evaluate_images
 
     @property
     def total(self) -> int:
@@ -58,7 +61,7 @@ class Plan:
                 f"choose among {self.candidates} candidates on {self.select_images} validation images",
             ),
             ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
-            ("total", self.total, f"of a budget of {self.budget}"),
+            ("total", self.total, f"of a budget of {self.budget}{_times(self.repeats)}"),
         ]
         if self.sunk:
             rows.insert(3, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
@@ -74,26 +77,44 @@ class Plan:
 
 
 def make_plan(
-    budget: int, *, val: int, test: int, proposal: int, sunk: int = 0, reserve: int = 0, watch: int = 0
+    budget: int,
+    *,
+    val: int,
+    test: int,
+    proposal: int,
+    sunk: int = 0,
+    reserve: float = 0.0,
+    watch: int = 0,
+    repeats: int = 1,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; ``reserve`` is kept back for lost answers; ``watch`` goes to
-    canaries. Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the
-    rest.
+    ``sunk`` queries are spent and of no more use; the share ``reserve`` of the budget is kept back for lost answers;
+    ``watch`` queries go to canaries, repeats among them. Every other query is asked ``repeats`` times. Evaluation comes
+    first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
     """
-    least_select = CANDIDATES * min(val, LEAST_SELECT)
-    least = sunk + reserve + watch + 2 * test + least_select + LEAST_STEPS * proposal
-    if budget < least:
+    image = CANDIDATES * repeats
+    evaluate, least_select, begin = 2 * repeats * test, image * min(val, LEAST_SELECT), LEAST_STEPS * repeats * proposal
+    kept = int(budget * reserve)
+    needed = sunk + watch + evaluate + least_select + begin
+    if budget - kept < needed:
+        # The reserve grows with the budget, in whole queries.
+        least = math.ceil(needed / (1 - reserve))
+        while least - 1 - int((least - 1) * reserve) >= needed:
+            least -= 1
         spent = f"{sunk} are spent, " if sunk else ""
         raise BudgetError(
-            f"a budget of {budget} cannot cover this job: {spent}{2 * test} queries evaluate {test} test images before "
-            f"and after, {least_select} choose on validation images, {LEAST_STEPS * proposal} begin the search; "
+            f"a budget of {budget} cannot cover this job: {spent}{evaluate} queries evaluate {test} test images before "
+            f"and after, {least_select} choose on validation images, {begin} begin the search{_times(repeats)}; "
             f"give --budget {least} or more."
         )
-    rest = budget - sunk - reserve - watch - 2 * test
-    images = min(val, max(least_select, int(SELECT_SHARE * rest)) // CANDIDATES)
-    return Plan(budget, rest - images * CANDIDATES, images, CANDIDATES, test, sunk, reserve, watch)
+    rest = budget - sunk - kept - watch - evaluate
+    images = min(val, max(least_select, int(SELECT_SHARE * rest)) // image)
+    return Plan(budget, rest - images * image, images, CANDIDATES, test, sunk, kept, watch, repeats)
+
+
+def _times(repeats: int) -> str:
+    return f", every query asked {repeats} times" if repeats > 1 else ""

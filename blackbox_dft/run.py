@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record
 from blackbox_dft.data.dataset import Dataset
@@ -20,10 +20,12 @@ from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import DEFAULT, make_objective
+from blackbox_dft.probe import Probe
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.reading import MEANING
 from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.summary import summarize
+from blackbox_dft.targets.base import Elastic
 from blackbox_dft.tuner import Choice, Course, Draw, Task, select, tune
 from blackbox_dft.tuning import Tuning
 
@@ -141,7 +143,8 @@ def _scorer(
     job: Job, ledger: Ledger, batch: int, passed: Callable[[int, int], None] = lambda images, paid: None
 ) -> Scorer:
     pool = Pool(job.data.images, job.data.digests)
-    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, passed=passed)
+    repeats = job.config.repeats
+    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, repeats=repeats, passed=passed)
 
 
 def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:
@@ -163,6 +166,36 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
         return result
 
 
+def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progress) -> Scores:
+    """Scores the first images, and finds out on them how many requests should be under way, where nobody said so.
+
+    Which images travel together does not depend on it, so that a resumed run may find another number.
+    """
+    target, ledger = job.target, scorer.ledger
+    if not isinstance(target, Elastic) or target.most <= target.workers:
+        return scorer.score("select", images, z)
+    if found := ledger.recall("concurrency"):
+        scorer.allow(int(found) >> scorer.halvings)
+        return scorer.score("select", images, z)
+    most = target.most
+    if ledger.counts_in_doubt:
+        # Dying again and again, with half as many under way each time, then costs half the reserve.
+        most = min(most, max(target.workers, job.plan.reserve // (4 * scorer.batch)))
+    probe = scorer.probe = Probe(target, max(1, most >> scorer.halvings))
+    scorer.allow(probe.concurrency)
+    try:
+        scores = scorer.score("select", images, z)
+    finally:
+        scorer.probe = None
+    if probe.settled:
+        ledger.keep("concurrency", str(probe.concurrency << scorer.halvings))
+    probe.end()
+    scorer.allow(probe.concurrency)
+    if probe.rates:
+        progress.note(f"concurrency: {probe}")
+    return scores
+
+
 def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     plan, data, ledger = job.plan, job.data, scorer.ledger
     identity = job.space.initial()
@@ -170,8 +203,9 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     test = data.splits["test"]
 
     # The unchanged validation images come first: they show how the target's answers are to be read.
-    progress.phase("select", plan.select_images)
-    reading = job.reading(scorer.score("select", val, identity))
+    first = plan.repeats * plan.select_images
+    progress.phase("select", first)
+    reading = job.reading(_probed(job, scorer, val, identity, progress))
     name = job.config.objective
     if name == "auto":
         name = "zero-one" if reading.labels_only else DEFAULT
@@ -192,7 +226,7 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=seed, told=progress.told, watch=watch)
     if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
-    progress.phase("select", plan.select - plan.select_images)
+    progress.phase("select", plan.select - first)
     choice = select(task, course, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
     progress.phase("evaluate", plan.evaluate)

@@ -21,8 +21,9 @@ from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.encoding import Encoding, to_floats
 from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
 from blackbox_dft.ledger import Keys, Ledger, digest
+from blackbox_dft.probe import Probe
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.base import Elastic, Target
 
 Send: TypeAlias = Callable[[], Future[Scores]]
 
@@ -60,6 +61,7 @@ class Scorer:
     Args:
         pool: all images of the run.
         batch: images a request carries; part of the run's configuration, as scores may depend on it in the last bit.
+        repeats: how often every query is asked; each time is a query of its own to the ledger.
         passed: called when queries are answered, with how many, and how many of them were paid for just now.
     """
 
@@ -72,10 +74,12 @@ class Scorer:
         ledger: Ledger,
         *,
         batch: int,
+        repeats: int = 1,
         passed: Callable[[int, int], None] = lambda images, paid: None,
     ) -> None:
         self.pool, self.space, self.target, self.encoding, self.ledger = pool, space, target, encoding, ledger
         self.batch = batch
+        self.repeats = repeats
         self.passed = passed
         self.paid: Counter[str] = Counter()
         """Images answered at a price, by phase; a replayed answer counts where it was first used."""
@@ -85,11 +89,20 @@ class Scorer:
         self._keys = Keys(f"{target.fingerprint} {encoding} {size}", _text(space), space.initial())
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
-        self._threads = ThreadPoolExecutor(target.workers, "score")
-        # One more than the workers can hold, so that none of them waits for this thread; where answers cost money,
-        # no more than can be lost by dying, and less each time this run has died with some of them under way.
-        counted = ledger.counts_in_doubt
-        self.window = max(0, (target.workers >> ledger.deaths) - 1) if counted else target.workers
+        most = target.most if isinstance(target, Elastic) else target.workers
+        self._threads = ThreadPoolExecutor(most, "score")
+        self.probe: Probe | None = None
+        """What decides how many requests are under way, while it looks for the best number."""
+        # Where answers cost money, less is risked each time this run has died with requests under way.
+        self.halvings = ledger.deaths if ledger.counts_in_doubt else 0
+        # Else one more than the workers can hold, so that none of them waits for this thread.
+        spare = most == target.workers and not ledger.counts_in_doubt
+        self.window = 0
+        self.allow((target.workers >> self.halvings) + spare)
+
+    def allow(self, requests: int) -> None:
+        """Lets so many requests, and at least one, be under way at once."""
+        self.window = max(0, requests - 1)
 
     def score(
         self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None, *, again: int = 0
@@ -97,6 +110,7 @@ class Scorer:
         """Raw scores ``(Q, K)`` of images ``indices (Q,)``, query q under ``candidates[rows[q]]`` of ``(M, k)``.
 
         Without ``rows``, all are under one z ``(k,)``. ``again`` asks anew what has an answer already, and numbers it.
+        Each is asked ``repeats`` times, and the answers are joined by ``settled``.
 
         Raises:
             BudgetError: the ledger's budget does not cover it.
@@ -107,7 +121,9 @@ class Scorer:
         keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
         if again:
             keys = [digest(key, str(again)) for key in keys]
-        requests = self._requests(phase, keys, indices, z, rows)
+        # All once, then all once more: answers to one image come at different times and from different requests.
+        keys = self._repeated(keys)
+        requests = self._requests(phase, keys, np.tile(indices, self.repeats), z, np.tile(rows, self.repeats))
         under_way: list[_Request] = []
         try:
             while self._move(requests, under_way):
@@ -115,7 +131,13 @@ class Scorer:
         except BaseException:
             self._drain(under_way)
             raise
-        return self.ledger.scores(keys)
+        answers = self.ledger.scores(keys)
+        return answers if self.repeats == 1 else settled(answers.reshape(self.repeats, len(indices), -1))
+
+    def _repeated(self, keys: list[bytes]) -> list[bytes]:
+        """``keys``, and behind them those of the further times; the first time is what a single one would be."""
+        more = [digest(key, "repeat", str(number)) for number in range(1, self.repeats) for key in keys]
+        return keys + more
 
     def _move(self, requests: Iterator[tuple[str, list[bytes], Send]], under_way: list[_Request]) -> bool:
         """Hears what has come, asks what there is room for, all in one transaction; whether anything is under way."""
@@ -131,9 +153,10 @@ class Scorer:
         return bool(under_way)
 
     def known(self, indices: Ints, z: Floats) -> int:
-        """How many of these images the ledger has an answer for under ``z (k,)``."""
+        """How many answers the ledger has for these images under ``z (k,)``."""
         digests = {self.pool.digests[i] for i in indices}
-        return sum(key in self.ledger for key in self._keys.of(list(digests), z[None], [0] * len(digests)))
+        keys = self._keys.of(list(digests), z[None], [0] * len(digests))
+        return sum(key in self.ledger for key in self._repeated(keys))
 
     def _requests(
         self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints
@@ -162,6 +185,8 @@ class Scorer:
         try:
             scores = request.answer.result()
         except LostAnswer as lost:
+            if self.probe:
+                self.probe.lost()
             self.ledger.abandon(request.number)
             under_way.remove(request)
             if request.tries >= TRIES:
@@ -171,6 +196,9 @@ class Scorer:
         # It stays in the list until its answer is written, so that no interruption loses it.
         self.ledger.answer(request.number, scores)
         under_way.remove(request)
+        if self.probe:
+            self.probe.heard(len(request.keys))
+            self.allow(self.probe.concurrency)
         self.passed(len(request.keys), len(request.keys))
 
     def _drain(self, under_way: list[_Request]) -> None:
@@ -195,6 +223,18 @@ class Scorer:
     def close(self) -> None:
         """Lets the worker threads go."""
         self._threads.shutdown()
+
+
+def settled(answers: Scores) -> Scores:
+    """Answers ``(R, Q, K)`` to the same queries as one ``(Q, K)``: their mean.
+
+    Of class indices (one column of whole numbers) the most frequent, and of equally frequent ones the earliest.
+    """
+    first = answers[..., 0]
+    if answers.shape[2] == 1 and len(answers) and bool((first == np.rint(first)).all() and (first >= 0).all()):
+        votes = (first[:, None] == first[None]).sum(axis=1)
+        return np.take_along_axis(first, votes.argmax(axis=0)[None], axis=0).reshape(-1, 1)
+    return np.asarray(answers.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def _text(space: Space) -> str:

@@ -46,6 +46,7 @@ def summarize(
         "estimator": config.estimator,
         "seed": config.seed,
         "budget": config.budget,
+        "repeats": config.repeats,
         "queries": {
             "total": ledger.total,
             **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate", "watch")},
@@ -63,7 +64,9 @@ def summarize(
         "ssim": evaluation.ssim(images, changed),
         "verdict": verdict(paired.ci95),
         "beats_threshold": against.ci95[0] > 0,
-        "interval": "paired bootstrap over " + ("images" if data.groups is None else "groups of images"),
+        "interval": "paired bootstrap over "
+        + ("images" if data.groups is None else "groups of images")
+        + (f", each decided by {config.repeats} answers" if config.repeats > 1 else ""),
         "chosen": choice.name,
         "images": {split: len(indices) for split, indices in data.splits.items()},
         "skipped": len(data.skipped),

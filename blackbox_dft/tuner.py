@@ -102,14 +102,15 @@ def tune(
     spent = step = 0
     while True:
         proposal = estimator.ask()
-        if spent + proposal.queries > limit:
+        cost = proposal.queries * task.scorer.repeats
+        if spent + cost > limit:
             return course
         task.scorer.ledger.check(step, _digest(proposal))
         images = draw(proposal.images)[proposal.slots]
         answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
         losses = task.objective(answers, task.labels[images])
         estimator.tell(proposal, losses)
-        spent += proposal.queries
+        spent += cost
         step += 1
         course.visit(estimator.best, spent / limit)
         right = decide(answers) == task.labels[images]

@@ -28,6 +28,7 @@ class Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
     scored = 0
     calls = 0
+    busy = 0
 
     def log_message(self, *_: object) -> None:
         pass
@@ -59,7 +60,15 @@ class Handler(BaseHTTPRequestHandler):
         if not self.before(kind):
             return
         (images,) = decode_request(self.headers, body)[0].values()
+        with self.lock:
+            crowded = 0 < self.options.crowd <= Handler.busy
+            Handler.busy += not crowded
+        if crowded:
+            self.reply(429, {"error": "one after the other"}, {"retry-after": "0"})
+            return
         time.sleep(self.options.delay)
+        with self.lock:
+            Handler.busy -= 1
         moved = 0.03 if self.options.drift and Handler.scored > self.options.drift else 0
         logits = 80 * (images.mean(axis=(1, 2, 3)).astype(np.float64) - 0.5 + moved)
         bright = 1 / (1 + np.exp(-logits))
@@ -151,8 +160,11 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--silence", type=float, default=30.0)
     parser.add_argument("--drift", type=int, default=0, help="another model after so many images")
+    parser.add_argument("--crowd", type=int, default=0, help="refuse more requests at once than this")
+    parser.add_argument("--swift", type=int, default=0, help="no pause between the parts of an answer")
     parser.add_argument("--count", type=Path, required=True)
     Handler.options = parser.parse_args()
+    Handler.disable_nagle_algorithm = bool(Handler.options.swift)
     server = Server(("127.0.0.1", 0), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -10,27 +11,40 @@ import click
 from blackbox_dft.cli.options import make_options, target_options
 
 
-@click.command(short_help="Show inputs, outputs, classes, layout, provider, best batch, noise of TARGET.")
+@click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to ask it about; without, smooth random ones.")
 @target_options
+@click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(target: str, data: str | None, as_json: bool, **values: Any) -> None:
-    """Show inputs, outputs, classes, layout, provider in use, best batch, throughput, noise and rounding of TARGET.
+def inspect(target: str, data: str | None, price: float | None, yes: bool, as_json: bool, **values: Any) -> None:
+    """Show what TARGET takes and answers, how steady its scores are, and which way of asking it is fastest.
 
-    Scores a few hundred images.
+    How many images are scored is said first: at most 100 where TARGET is a URL or a price is given, else a few
+    thousand.
     """
     from blackbox_dft.reading import MEANING, infer_kind
     from blackbox_dft.targets import make_target
-    from blackbox_dft.targets.inspect import inspect_target
+    from blackbox_dft.targets.inspect import inspect_target, plan_inspection
 
     with make_target(target, make_options(values)) as opened:
         images = None
         if data is not None:
+            import numpy as np
+
             from blackbox_dft.data import load
 
-            images = load(data, size=opened.image_size).images[:64]
-        found, sample = inspect_target(opened, images)
+            images = load(data, size=opened.image_size).images
+            # Not the first ones: in a folder of classes they are all of one.
+            images = images[np.random.default_rng(0).permutation(len(images))[:64]]
+        paid = "://" in target or price is not None
+        plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid)
+        cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
+        click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
+        if price is not None and not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
+            raise click.exceptions.Exit(2)
+        found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
     if as_json:

@@ -55,6 +55,13 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="For a noisy target: ask every query so often, each time at its price, and take the mean.",
+)
+@click.option(
     "--map",
     multiple=True,
     metavar="LABEL=CLASS[,CLASS...]",

@@ -1,7 +1,7 @@
 """The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
 
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 
@@ -43,3 +43,20 @@ class Target(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class Elastic(Protocol):
+    """A target that takes any number of requests at once, up to ``most``, and which is best is not known."""
+
+    workers: int
+    """Requests at once where nothing is known."""
+    most: int
+
+    @property
+    def resent(self) -> int:
+        """Requests sent again so far, as they had not been served."""
+
+    @property
+    def slowed(self) -> int:
+        """How often the server has said to wait or to come less often, so far."""

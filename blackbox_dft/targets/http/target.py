@@ -16,6 +16,9 @@ from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 CONCURRENCY = 4
+"""Requests at once where no number is given and none has been found."""
+MOST = 16
+"""Requests at once that are tried where no number is given."""
 FIRST_PATIENCE = 10.0
 """Seconds to meet a server in."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -33,9 +36,10 @@ class HttpTarget:
         options = options or TargetOptions()
         self.name = url
         self.workers = options.workers or CONCURRENCY
+        self.most = options.workers or MOST
         self.speaks, secrets = _speaks(url, options)
         self.transport = Transport(
-            connections=self.workers,
+            connections=self.most,
             timeout=options.timeout,
             patience=options.patience,
             rate=options.rate,
@@ -66,6 +70,16 @@ class HttpTarget:
             raise LostAnswer(self.transport.clean(str(error))) from None
         except TargetError as error:
             raise TargetError(self.transport.clean(str(error))) from None
+
+    @property
+    def resent(self) -> int:
+        """Requests sent again so far, as they had not been served."""
+        return self.transport.resent
+
+    @property
+    def slowed(self) -> int:
+        """How often the server has said to wait or to come less often, so far."""
+        return self.transport.slowed
 
     def describe(self) -> dict[str, Any]:
         """What ``bbdft inspect`` prints."""

@@ -126,6 +126,8 @@ class Transport:
         self.rate = Rate.parse(rate) if rate else None
         self.resent = 0
         """Requests sent again after they had not been served."""
+        self.slowed = 0
+        """Answers that asked to wait (``Retry-After``) or to come less often (429)."""
         self._healthy = time.monotonic()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
@@ -227,6 +229,7 @@ class Transport:
         if response.is_success:
             return Answer(dict(response.headers), body)
         if response.status_code in HEALING:
+            self.slowed += response.status_code == 429 or "retry-after" in response.headers
             what = f"{response.status_code} {response.reason_phrase}"
             raise _TryAgainError(what, _retry_after(response.headers.get("retry-after")))
         if response.is_redirect:

@@ -19,6 +19,8 @@ from blackbox_dft.targets.v2 import decode_response, encode_request
 
 KINDS = {"FP32": "tensor(float)", "FP16": "tensor(float16)", "FP64": "tensor(double)", "UINT8": "tensor(uint8)"}
 BATCH = 8
+BINARY = "binary_tensor_data"
+"""Name of the extension by which tensors are bytes behind the JSON."""
 
 
 class V2:
@@ -47,6 +49,7 @@ class V2:
         if not isinstance(about, dict):
             raise LostAnswer("the server's metadata is no JSON object")
         notes: list[str] = []
+        self.binary = self._takes_binary(transport)
         inputs = [one for one in about.get("inputs") or [] if isinstance(one, dict)]
         if len(inputs) > 1:
             named = ", ".join(str(one.get("name")) for one in inputs)
@@ -89,11 +92,25 @@ class V2:
             "platform": about.get("platform"),
             "input": self.input,
             "datatype": self.kind,
+            "tensors": "binary" if self.binary else "JSON",
             "layout": self.form.layout,
             "range": self.form.range,
             "output": self.output,
         }
         return Meeting(names, self.form.size, batch, facts, (*notes, *more))
+
+    def _takes_binary(self, transport: Transport) -> bool:
+        """Whether tensors are sent as bytes: a server that lists its extensions and not this one is sent JSON.
+
+        JSON is the part of the protocol that all speak. Trying would not tell: some answer 500, which heals elsewhere.
+        """
+        try:
+            about = transport.send(Sent("GET", self.base, self.headers)).json()
+        except (TargetError, LostAnswer):
+            # Often only the model's own path is let through.
+            return True
+        listed = about.get("extensions") if isinstance(about, dict) else None
+        return not isinstance(listed, list) or BINARY in listed
 
     def _only_model(self, transport: Transport) -> str:
         """The model of a server that has one; the index is an extension that not all offer."""
@@ -108,7 +125,7 @@ class V2:
         raise InputError(f"{self.base} does not say which model is meant{which}: give {self.base}/models/NAME.")
 
     def request(self, images: ImageBytes | Images) -> Sent:
-        """One input tensor, binary."""
+        """One input tensor, binary where the server takes that."""
         headers, body = encode_request(self.input, self.kind, self.form.prepare(images), self.binary)
         url = f"{self.base}/models/{self.model}/infer"
         return Sent("POST", url, {**headers, **self.headers}, body)
