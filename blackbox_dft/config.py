@@ -42,6 +42,8 @@ class Config:
     """Go on although the model behind a URL has changed."""
     reserve: float = 0.125
     """Share of the budget kept back for them, where they count."""
+    hedge: float = 0.0
+    """Share of the budget that may go to sending slow requests a second time."""
     target_options: TargetOptions = field(default_factory=TargetOptions)
 
     @classmethod

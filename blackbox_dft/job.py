@@ -41,6 +41,10 @@ class Job:
             raise InputError(f"--repeats {config.repeats} asks nothing: give 1 or more.")
         if not 0 <= config.reserve < 1:
             raise InputError(f"--reserve {config.reserve} is no share of the budget: give 0 to 0.9.")
+        if not 0 <= config.hedge < 1 - config.reserve:
+            raise InputError(f"--hedge {config.hedge} leaves nothing beside the reserve: give 0 to 0.5.")
+        if config.hedge and "://" not in config.target:
+            raise InputError(f"--hedge is for scoring URLs, and {config.target} is none: drop it.")
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
@@ -83,6 +87,7 @@ class Job:
             reserve=reserve,
             watch=watch,
             repeats=repeats,
+            hedge=self.config.hedge,
         )
 
     @property

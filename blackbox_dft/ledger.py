@@ -69,19 +69,26 @@ class Keys:
 
     def __init__(self, sent: str, space: str, identity: Floats) -> None:
         self._unchanged = digest(sent, "unchanged")
-        self._changed = digest(sent, space)
         self._identity = identity
+        # What ``digest(changed, z)`` begins with for any z.
+        self._begun = blake2b(digest_size=KEY_BYTES)
+        self._begun.update(KEY_BYTES.to_bytes(8, "little") + digest(sent, space))
+        self._begun.update(identity.nbytes.to_bytes(8, "little"))
 
     def of(self, images: Sequence[bytes], candidates: Floats, rows: Sequence[int]) -> list[bytes]:
         """Keys of the queries ``(Q,)``: image digests ``images[q]`` changed by ``candidates[rows[q]]``."""
-        stems = [
-            self._unchanged if np.array_equal(z, self._identity) else digest(self._changed, z.tobytes())
-            for z in np.ascontiguousarray(candidates)
-        ]
+        candidates = np.ascontiguousarray(candidates, np.float64)
+        changed = (candidates != self._identity).any(axis=1).tolist()
+        stems = [self._stem(z) if moved else self._unchanged for z, moved in zip(candidates, changed, strict=True)]
         return [
             blake2b(image, digest_size=KEY_BYTES, key=stems[row]).digest()
             for image, row in zip(images, rows, strict=True)
         ]
+
+    def _stem(self, z: Floats) -> bytes:
+        hasher = self._begun.copy()
+        hasher.update(z.tobytes())
+        return hasher.digest()
 
 
 class Ledger:
@@ -336,6 +343,8 @@ class Ledger:
     def close(self) -> None:
         """Folds the log into the file and lets go of it."""
         try:
+            # Who comes to this line has not died.
+            self.keep("doubted", str(self._unanswered))
             self._commit()
         finally:
             self._db.close()

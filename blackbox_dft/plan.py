@@ -35,6 +35,8 @@ class Plan:
     """Fixed images asked again at intervals."""
     repeats: int = 1
     """How often every query is asked; counted in all other numbers of queries."""
+    hedge: int = 0
+    """For sending slow requests a second time."""
 
     @property
     def select(self) -> int:
@@ -49,7 +51,7 @@ class Plan:
     @property
     def total(self) -> int:
         """All queries planned."""
-        return self.tune + self.select + self.evaluate + self.sunk + self.reserve + self.watch
+        return self.tune + self.select + self.evaluate + self.sunk + self.reserve + self.watch + self.hedge
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost where a price per image is given."""
@@ -67,6 +69,8 @@ class Plan:
             rows.insert(3, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
         if self.watch:
             rows.insert(3, ("watch", self.watch, "fixed images asked again, to notice another model"))
+        if self.hedge:
+            rows.insert(3, ("hedge", self.hedge, "slow requests sent a second time"))
         if self.reserve:
             rows.insert(3, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
@@ -86,24 +90,26 @@ def make_plan(
     reserve: float = 0.0,
     watch: int = 0,
     repeats: int = 1,
+    hedge: float = 0.0,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; the share ``reserve`` of the budget is kept back for lost answers;
-    ``watch`` queries go to canaries, repeats among them. Every other query is asked ``repeats`` times. Evaluation comes
-    first: an answer one cannot trust is worth nothing. Selection takes a fixed share of the rest.
+    ``sunk`` queries are spent and of no more use; the shares ``reserve`` and ``hedge`` of the budget are kept back for
+    lost answers and second requests; ``watch`` queries go to canaries, repeats among them. Every other query is asked
+    ``repeats`` times. Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed
+    share of the rest.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
     """
     image = CANDIDATES * repeats
     evaluate, least_select, begin = 2 * repeats * test, image * min(val, LEAST_SELECT), LEAST_STEPS * repeats * proposal
-    kept = int(budget * reserve)
+    kept, twice = int(budget * reserve), int(budget * hedge)
     needed = sunk + watch + evaluate + least_select + begin
-    if budget - kept < needed:
-        # The reserve grows with the budget, in whole queries.
-        least = math.ceil(needed / (1 - reserve))
-        while least - 1 - int((least - 1) * reserve) >= needed:
+    if budget - kept - twice < needed:
+        # What is kept back grows with the budget, in whole queries.
+        least = math.ceil(needed / (1 - reserve - hedge))
+        while least - 1 - int((least - 1) * reserve) - int((least - 1) * hedge) >= needed:
             least -= 1
         spent = f"{sunk} are spent, " if sunk else ""
         raise BudgetError(
@@ -111,9 +117,9 @@ def make_plan(
             f"and after, {least_select} choose on validation images, {begin} begin the search{_times(repeats)}; "
             f"give --budget {least} or more."
         )
-    rest = budget - sunk - kept - watch - evaluate
+    rest = budget - sunk - kept - twice - watch - evaluate
     images = min(val, max(least_select, int(SELECT_SHARE * rest)) // image)
-    return Plan(budget, rest - images * image, images, CANDIDATES, test, sunk, kept, watch, repeats)
+    return Plan(budget, rest - images * image, images, CANDIDATES, test, sunk, kept, watch, repeats, twice)
 
 
 def _times(repeats: int) -> str:

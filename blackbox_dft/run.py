@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_dft import hedging
 from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record
@@ -152,6 +153,9 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         scorer = _scorer(job, ledger, batch, progress.passed)
+        if job.plan.hedge and isinstance(job.target, Elastic):
+            asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
+            scorer.dispatcher.hedging = hedging.Hedging(job.target, job.plan.hedge - asked)
         began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
         try:
             result = _phases(job, scorer, progress)
@@ -181,12 +185,12 @@ def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progres
     if ledger.counts_in_doubt:
         # Dying again and again, with half as many under way each time, then costs half the reserve.
         most = min(most, max(target.workers, job.plan.reserve // (4 * scorer.batch)))
-    probe = scorer.probe = Probe(target, max(1, most >> scorer.halvings))
+    probe = scorer.dispatcher.probe = Probe(target, max(1, most >> scorer.halvings))
     scorer.allow(probe.concurrency)
     try:
         scores = scorer.score("select", images, z)
     finally:
-        scorer.probe = None
+        scorer.dispatcher.probe = None
     if probe.settled:
         ledger.keep("concurrency", str(probe.concurrency << scorer.halvings))
     probe.end()

@@ -7,28 +7,21 @@ not on what is already answered, so that a resumed run sends the very batches th
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 
 from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft.dispatch import Dispatcher, Request, Send
 from blackbox_dft.encoding import Encoding, to_floats
-from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
 from blackbox_dft.ledger import Keys, Ledger, digest
-from blackbox_dft.probe import Probe
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Elastic, Target
-
-Send: TypeAlias = Callable[[], Future[Scores]]
-
-TRIES = 5
-"""How often the same images are asked for when their answers get lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,17 +30,6 @@ class Pool:
 
     images: ImageBytes
     digests: tuple[bytes, ...]
-
-
-@dataclass
-class _Request:
-    number: int
-    phase: str
-    keys: list[bytes]
-    send: Send
-    tries: int = 1
-    answer: Future[Scores] | None = None
-    """Nothing while it is written down and not sent."""
 
 
 def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
@@ -89,20 +71,18 @@ class Scorer:
         self._keys = Keys(f"{target.fingerprint} {encoding} {size}", _text(space), space.initial())
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
-        most = target.most if isinstance(target, Elastic) else target.workers
-        self._threads = ThreadPoolExecutor(most, "score")
-        self.probe: Probe | None = None
-        """What decides how many requests are under way, while it looks for the best number."""
+        waits = isinstance(target, Elastic)
+        self._threads = ThreadPoolExecutor(_cores() if waits else target.workers, "score")
+        self.dispatcher = Dispatcher(ledger, lambda images: self.passed(images, images))
         # Where answers cost money, less is risked each time this run has died with requests under way.
         self.halvings = ledger.deaths if ledger.counts_in_doubt else 0
         # Else one more than the workers can hold, so that none of them waits for this thread.
-        spare = most == target.workers and not ledger.counts_in_doubt
-        self.window = 0
+        spare = not waits and not ledger.counts_in_doubt
         self.allow((target.workers >> self.halvings) + spare)
 
     def allow(self, requests: int) -> None:
         """Lets so many requests, and at least one, be under way at once."""
-        self.window = max(0, requests - 1)
+        self.dispatcher.window = max(1, requests)
 
     def score(
         self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None, *, again: int = 0
@@ -123,14 +103,7 @@ class Scorer:
             keys = [digest(key, str(again)) for key in keys]
         # All once, then all once more: answers to one image come at different times and from different requests.
         keys = self._repeated(keys)
-        requests = self._requests(phase, keys, np.tile(indices, self.repeats), z, np.tile(rows, self.repeats))
-        under_way: list[_Request] = []
-        try:
-            while self._move(requests, under_way):
-                wait([request.answer for request in under_way if request.answer], return_when=FIRST_COMPLETED)
-        except BaseException:
-            self._drain(under_way)
-            raise
+        self.dispatcher.run(self._requests(phase, keys, np.tile(indices, self.repeats), z, np.tile(rows, self.repeats)))
         answers = self.ledger.scores(keys)
         return answers if self.repeats == 1 else settled(answers.reshape(self.repeats, len(indices), -1))
 
@@ -139,28 +112,13 @@ class Scorer:
         more = [digest(key, "repeat", str(number)) for number in range(1, self.repeats) for key in keys]
         return keys + more
 
-    def _move(self, requests: Iterator[tuple[str, list[bytes], Send]], under_way: list[_Request]) -> bool:
-        """Hears what has come, asks what there is room for, all in one transaction; whether anything is under way."""
-        with self.ledger.together():
-            for request in list(under_way):
-                if request.answer and request.answer.done():
-                    self._hear(request, under_way)
-            while len(under_way) <= self.window and (following := next(requests, None)):
-                under_way.append(self._ask(*following))
-        # Only what is written down for good leaves.
-        for request in under_way:
-            request.answer = request.answer or request.send()
-        return bool(under_way)
-
     def known(self, indices: Ints, z: Floats) -> int:
         """How many answers the ledger has for these images under ``z (k,)``."""
         digests = {self.pool.digests[i] for i in indices}
         keys = self._keys.of(list(digests), z[None], [0] * len(digests))
         return sum(key in self.ledger for key in self._repeated(keys))
 
-    def _requests(
-        self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints
-    ) -> Iterator[tuple[str, list[bytes], Send]]:
+    def _requests(self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints) -> Iterator[Request]:
         """What somebody has to be asked about, cut into requests of about equal size."""
         first = []
         for position, key in enumerate(keys):
@@ -174,51 +132,29 @@ class Scorer:
             missing = [i for i in positions.tolist() if keys[i] not in self.ledger]
             self.passed(len(positions) - len(missing), 0)
             if missing:
-                send = partial(self._threads.submit, self._answer, indices[missing], z, rows[missing])
-                yield phase, [keys[i] for i in missing], send
+                yield self._request(phase, [keys[i] for i in missing], indices[missing], z, rows[missing])
 
-    def _ask(self, phase: str, keys: list[bytes], send: Send, tries: int = 1) -> _Request:
-        return _Request(self.ledger.ask(phase, keys), phase, keys, send, tries)
+    def _request(self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints) -> Request:
+        target = self.target
+        if isinstance(target, Elastic):
+            # Its threads prepare images; nobody has to wait for the answer.
+            ready = target.ready
 
-    def _hear(self, request: _Request, under_way: list[_Request]) -> None:
-        assert request.answer
-        try:
-            scores = request.answer.result()
-        except LostAnswer as lost:
-            if self.probe:
-                self.probe.lost()
-            self.ledger.abandon(request.number)
-            under_way.remove(request)
-            if request.tries >= TRIES:
-                raise TargetError(f"{str(lost).rstrip('.')}, {TRIES} times in a row for the same images.") from lost
-            under_way.append(self._ask(request.phase, request.keys, request.send, request.tries + 1))
-            return
-        # It stays in the list until its answer is written, so that no interruption loses it.
-        self.ledger.answer(request.number, scores)
-        under_way.remove(request)
-        if self.probe:
-            self.probe.heard(len(request.keys))
-            self.allow(self.probe.concurrency)
-        self.passed(len(request.keys), len(request.keys))
+            def make() -> Future[Send]:
+                return self._threads.submit(lambda: ready(self._images(indices, z, rows)))
 
-    def _drain(self, under_way: list[_Request]) -> None:
-        """After Ctrl-C or a failed request: what is on its way has been paid for, so it is waited for and kept."""
-        for request in under_way:
-            if not self.ledger.awaits(request.number):
-                continue
-            if request.answer is None or request.answer.cancel():
-                self.ledger.withdraw(request.number)
-            else:
-                # The first failure is the one that is reported.
-                with suppress(BlackboxError):
-                    self.ledger.answer(request.number, request.answer.result())
+            return Request(phase, keys, make)
+        send: Future[Send] = Future()
+        send.set_result(partial(self._threads.submit, lambda: target.scores(self._images(indices, z, rows))))
+        return Request(phase, keys, lambda: send)
 
-    def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
+    def _images(self, indices: Ints, z: Floats, rows: Ints) -> ImageBytes | Images:
+        """What is sent of images ``indices``, each under its own row of ``z``."""
         # One z for all is cheaper to apply than the same z many times.
         chosen = z[rows[0]] if (rows == rows[0]).all() else z[rows]
         if np.array_equal(chosen, self.space.initial()):
-            return self.target.scores(self.encoding.encode_bytes(self.pool.images[indices]))
-        return self.target.scores(sent_images(self.pool.images[indices], self.space, chosen, self.encoding))
+            return self.encoding.encode_bytes(self.pool.images[indices])
+        return sent_images(self.pool.images[indices], self.space, chosen, self.encoding)
 
     def close(self) -> None:
         """Lets the worker threads go."""
@@ -240,3 +176,8 @@ def settled(answers: Scores) -> Scores:
 def _text(space: Space) -> str:
     """All that decides what a z does to an image."""
     return f"{space.spec} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

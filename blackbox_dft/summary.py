@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blackbox_dft import evaluation
+from blackbox_dft import evaluation, hedging
 from blackbox_dft.arrays import Floats, Ints
 from blackbox_dft.job import Job
 from blackbox_dft.scoring import Scorer
@@ -52,6 +52,7 @@ def summarize(
             **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate", "watch")},
             "cached": scorer.cached,
             "in_doubt": ledger.in_doubt,
+            "hedge": ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE),
         },
         "accuracy": {"val": _accuracy(_compare(job, val, *on_val)), "test": _accuracy(paired)},
         "threshold": {

@@ -5,6 +5,7 @@ the ledger says. ``--fault KIND --share 0.1`` does KIND to that share of the inf
 """
 
 import argparse
+import gzip
 import json
 import random
 import socket
@@ -19,7 +20,7 @@ import numpy as np
 from blackbox_dft.targets.v2 import decode_request, encode_response
 
 KINDS = ("500", "502", "503", "429", "reset-before", "reset-after", "half", "garbage", "rows", "nan", "silence")
-KINDS += ("400", "redirect", "large", "deep", "slow")
+KINDS += ("400", "redirect", "loop", "large", "deep", "slow", "late", "gzip", "bomb", "packed", "permuted")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -29,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     scored = 0
     calls = 0
     busy = 0
+    bomb = b""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -89,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400, {"error": f"the image is too dull, said he who came with {secret}"})
         elif kind == "redirect":
             self.reply(307, {}, {"location": "http://elsewhere.invalid/?key=abc"})
+        elif kind == "loop":
+            self.reply(307, {}, {"location": self.path})
         elif kind == "reset-before":
             self.reset()
         else:
@@ -103,6 +107,10 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(self.options.silence)
             self.reset()
             return
+        if kind == "late":
+            time.sleep(self.options.silence)
+        if kind == "permuted":
+            scores = scores[:, ::-1]
         if kind == "rows":
             scores = scores[:-1]
         if kind == "nan":
@@ -114,6 +122,11 @@ class Handler(BaseHTTPRequestHandler):
             headers, data = {"content-type": "application/json"}, b'{"outputs":' + b"[" * 100_000
         if kind == "large":
             headers, data = {"content-type": "application/json"}, b" " * (70 << 20)
+        if kind in ("gzip", "bomb"):
+            data = gzip.compress(data) if kind == "gzip" else self.bomb
+            headers = {**headers, "content-encoding": "gzip"}
+        if kind == "packed":
+            data, headers = gzip.compress(gzip.compress(data)), {**headers, "content-encoding": "gzip, gzip"}
         self.send_response(200)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -165,6 +178,9 @@ def main() -> None:
     parser.add_argument("--count", type=Path, required=True)
     Handler.options = parser.parse_args()
     Handler.disable_nagle_algorithm = bool(Handler.options.swift)
+    if Handler.options.fault == "bomb":
+        # 200 MiB in 200 kB.
+        Handler.bomb = gzip.compress(bytes(200 << 20))
     server = Server(("127.0.0.1", 0), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()

@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -67,9 +65,10 @@ def test_a_url_gives_the_same_change_as_the_file(undisturbed: Path, bbdft: Bbdft
     np.testing.assert_allclose(Tuning.load(undisturbed).z, Tuning.load(tmp_path / "run").z, atol=0.3)
 
 
-@pytest.mark.parametrize(
-    "kind", ["500", "502", "503", "429", "reset-before", "reset-after", "half", "garbage", "rows", "nan", "deep"]
-)
+LOST = ("reset-after", "half", "garbage", "rows", "nan", "deep", "packed")
+
+
+@pytest.mark.parametrize("kind", ["500", "502", "503", "429", "reset-before", "gzip", *LOST])
 def test_faults_that_heal_leave_no_trace(
     kind: str, undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path
 ) -> None:
@@ -79,7 +78,7 @@ def test_faults_that_heal_leave_no_trace(
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     scored = int((tmp_path / "count").read_text())
     assert scored <= summary["queries"]["total"] <= 1500
-    if kind in ("reset-after", "half", "garbage", "rows", "nan", "deep"):
+    if kind in LOST:
         assert summary["queries"]["in_doubt"] > 0
     assert "Traceback" not in done.stderr
 
@@ -95,7 +94,9 @@ def test_silence_is_cut_short_and_asked_again(undisturbed: Path, bbdft: Bbdft, t
     [
         ("400", "refused: 400"),
         ("redirect", "give that URL as TARGET"),
+        ("loop", "give that URL as TARGET"),
         ("large", "answered more than 64 MiB"),
+        ("bomb", "answered more than 64 MiB"),
         ("garbage", "5 times in a row"),
         ("slow", "did not answer within 1 s"),
         ("503", "did not serve for 2 s"),
@@ -123,41 +124,6 @@ def test_an_unreachable_server_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tm
     assert "did not serve for 1 s" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("seed", [0])
-def test_killed_at_random_moments_it_ends_the_same(seed: int, undisturbed: Path, tiny: Path, tmp_path: Path) -> None:
-    chance = random.Random(seed)
-    run = tmp_path / "run"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with serving(tmp_path / "count", delay=0.04) as url:
-        first = [sys.executable, "-m", "blackbox_dft", *map(str, words(url, tiny, run))]
-        again = [sys.executable, "-m", "blackbox_dft", "resume", str(run)]
-        kills = 0
-        while True:
-            command = again if (run / "config.json").exists() else first
-            process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-            try:
-                process.wait(0.7 + chance.random() * 0.5 if kills < 30 else 120)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                kills += 1
-                continue
-            assert process.stderr
-            said = process.stderr.read()
-            if process.returncode == 0:
-                break
-            # Killed before the folder held a run: begin again.
-            assert "is not empty" in said or "holds no run" in said, said
-            for file in run.iterdir():
-                file.unlink()
-    assert kills >= 3
-    summary = json.loads((run / "summary.json").read_text())
-    assert int((tmp_path / "count").read_text()) <= summary["queries"]["total"] <= 1500
-    same_result(undisturbed, run)
 
 
 SECRET = "s3cret-Zq81-token"

@@ -82,6 +82,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Share of the budget kept back for them, where they count.",
 )
+@click.option(
+    "--hedge",
+    type=click.FloatRange(0, 0.5),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Of the budget, to send slow requests of a URL a second time; the first answer counts.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
 @target_options
 @click.option("--accept-drift", is_flag=True, help="Go on although the model behind a URL changes.")

@@ -108,6 +108,7 @@ def target_options(command: Command) -> Command:
             click.option(
                 "--header", "headers", multiple=True, metavar="NAME: VALUE", help="Secrets as {env:VARIABLE}."
             ),
+            click.option("--cert", metavar="FILE.pem", help="Client certificate and its key."),
             click.option("--rate", metavar="10/s", help="Requests that may leave in a second (/m, /h)."),
             click.option("--timeout", type=click.FloatRange(0.01), default=60.0, show_default=True, help="Seconds."),
             click.option(
@@ -144,6 +145,7 @@ def make_options(values: dict[str, Any]) -> TargetOptions:
         input=values.pop("input_"),
         datatype=values.pop("datatype"),
         headers=tuple(values.pop("headers")),
+        cert=values.pop("cert"),
         rate=values.pop("rate"),
         timeout=values.pop("timeout"),
         patience=values.pop("patience"),

@@ -1,5 +1,7 @@
 """The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -52,6 +54,16 @@ class Elastic(Protocol):
     workers: int
     """Requests at once where nothing is known."""
     most: int
+
+    def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
+        """``scores`` in two steps: the request made up, in any thread; and what sends it, which does not wait."""
+
+    def drop(self, answer: Future[Scores]) -> None:
+        """An answer that is no longer wanted; its images may have been charged."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be sent again now."""
 
     @property
     def resent(self) -> int:

@@ -43,6 +43,8 @@ class TargetOptions:
     """Of such a server: FP32, FP16, FP64 or UINT8."""
     headers: tuple[str, ...] = ()
     """``"Name: value"``; secrets by reference, ``{env:NAME}`` or ``{file:PATH}``."""
+    cert: str | None = None
+    """PEM file with the client's certificate and key."""
     rate: str | None = None
     """Requests that may leave: ``10/s``, ``600/m``."""
     timeout: float = 60.0

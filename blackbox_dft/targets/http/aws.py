@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.targets.http.transport import Sent
+from blackbox_dft.targets.http.messages import Sent
 
 
 class Signer:

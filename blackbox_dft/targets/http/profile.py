@@ -41,9 +41,10 @@ import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.targets.http.messages import Answer, Sent
 from blackbox_dft.targets.http.protocol import Meeting, checked
 from blackbox_dft.targets.http.secrets import resolve
-from blackbox_dft.targets.http.transport import Answer, Sent, Transport
+from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 KEYS = {

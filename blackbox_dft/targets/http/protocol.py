@@ -9,7 +9,8 @@ import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import LostAnswer
-from blackbox_dft.targets.http.transport import Answer, Sent, Transport
+from blackbox_dft.targets.http.messages import Answer, Sent
+from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.targets.http.messages import Answer
 from blackbox_dft.targets.http.profile import Declared, read_profile
 from blackbox_dft.targets.http.protocol import Speaks
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
@@ -44,6 +47,7 @@ class HttpTarget:
             patience=options.patience,
             rate=options.rate,
             secrets=tuple(secrets),
+            cert=options.cert,
         )
         # Whoever mistypes a URL should not wait for as long as a server in trouble is given.
         self.transport.patience = min(options.patience, FIRST_PATIENCE)
@@ -64,12 +68,25 @@ class HttpTarget:
 
     def scores(self, images: ImageBytes | Images) -> Scores:
         """``(N, H, W, 3)`` to ``(N, K)``, in one request."""
-        try:
-            return self.speaks.scores(self.transport.send(self.speaks.request(images)), len(images))
-        except LostAnswer as error:
-            raise LostAnswer(self.transport.clean(str(error))) from None
-        except TargetError as error:
-            raise TargetError(self.transport.clean(str(error))) from None
+        return self.ready(images)().result()
+
+    def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
+        """The request for ``images (N, H, W, 3)``; calling it sends it and does not wait."""
+        request, count = self.speaks.request(images), len(images)
+
+        def read(answer: Answer) -> Scores:
+            return self.speaks.scores(answer, count)
+
+        return lambda: self.transport.post(request, read)
+
+    def drop(self, answer: Future[Scores]) -> None:
+        """Breaks off the request that ``answer`` is to."""
+        self.transport.drop(answer)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be sent again now."""
+        return self.transport.waiting
 
     @property
     def resent(self) -> int:

@@ -9,19 +9,27 @@ been charged: the ledger decides whether the images are sent again. Everything e
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import json
+import ssl
+import sys
 import threading
 import time
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.errors import LostAnswer, TargetError
+from blackbox_dft.targets.http.messages import Answer, Rate, Sent, clip, load_certificate, retry_after, unpacked
+
+# httpcore looks for sniffio at every lock it takes. Where there is none, knowing that from the first time on saves the
+# search of all of sys.path, which is a third of what a small request costs.
+if "sniffio" not in sys.modules and find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 HEALING = (408, 425, 429, 500, 502, 503, 504)
@@ -43,67 +51,6 @@ class _TryAgainError(Exception):
         self.after = after
 
 
-@dataclass(frozen=True)
-class Sent:
-    """One request: everything but the host."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    content: bytes | None = None
-    parts: Mapping[str, tuple[str, bytes, str]] | None = None
-    """Files of a multipart form."""
-    fields: Mapping[str, str] | None = None
-    """Other fields of the form."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response with status 2xx."""
-
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            LostAnswer: it is none, or nested too deep to be an answer.
-        """
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise LostAnswer(f"the server's answer is no JSON ({_clip(self.body)})") from error
-
-
-class Rate:
-    """Spaces requests so that no second (or minute, or hour) holds more than it may."""
-
-    def __init__(self, count: float, seconds: float) -> None:
-        self.gap = seconds / count
-        self._next = 0.0
-
-    @classmethod
-    def parse(cls, text: str) -> Rate:
-        """``10/s``, ``600/m`` or ``5000/h``, requests."""
-        number, slash, unit = text.partition("/")
-        seconds = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}.get(unit)
-        try:
-            count = float(number)
-        except ValueError:
-            count = 0.0
-        if not slash or seconds is None or not 0 < count < float("inf"):
-            raise InputError(f"--rate {text!r} cannot be read: write 10/s, 600/m or 5000/h.")
-        return cls(count, seconds)
-
-    async def turn(self) -> None:
-        """Waits until one more request may leave."""
-        now = time.monotonic()
-        at = max(now, self._next)
-        self._next = at + self.gap
-        await asyncio.sleep(at - now)
-
-
 class Transport:
     """An event loop in a thread of its own, with a connection pool; ``send`` may be called from many threads.
 
@@ -111,6 +58,10 @@ class Transport:
         secrets: values that no message may show.
         timeout: seconds from sending a request to the end of its answer.
         patience: seconds of trying again without a single success before giving up.
+        cert: PEM file with the client's certificate and its key.
+
+    Raises:
+        InputError: it cannot be read.
     """
 
     def __init__(
@@ -121,6 +72,7 @@ class Transport:
         patience: float,
         rate: str | None = None,
         secrets: tuple[str, ...] = (),
+        cert: str | None = None,
     ) -> None:
         self.timeout, self.patience, self.secrets = timeout, patience, secrets
         self.rate = Rate.parse(rate) if rate else None
@@ -128,13 +80,19 @@ class Transport:
         """Requests sent again after they had not been served."""
         self.slowed = 0
         """Answers that asked to wait (``Retry-After``) or to come less often (429)."""
+        trusted = httpx.create_ssl_context()
+        if cert is not None:
+            load_certificate(trusted, cert)
         self._healthy = time.monotonic()
+        self.waiting = 0
+        """Requests that wait to be sent again now."""
+        self._tasks: dict[Future[Any], asyncio.Task[None]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
         self._thread.start()
-        self._client = self._run(self._open(connections))
+        self._client = self._run(self._open(connections, trusted))
 
-    async def _open(self, connections: int) -> httpx.AsyncClient:
+    async def _open(self, connections: int, trusted: ssl.SSLContext) -> httpx.AsyncClient:
         try:
             import h2  # noqa: F401
 
@@ -143,7 +101,14 @@ class Transport:
             http2 = False
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         # Redirects are not followed: they could carry secrets elsewhere, or turn a POST into a GET.
-        return httpx.AsyncClient(http2=http2, limits=limits, timeout=self.timeout, follow_redirects=False)
+        return httpx.AsyncClient(
+            http2=http2,
+            verify=trusted,
+            limits=limits,
+            timeout=self.timeout,
+            follow_redirects=False,
+            headers={"accept-encoding": "gzip"},
+        )
 
     def send(self, request: Sent) -> Answer:
         """Sends it until it is served.
@@ -152,7 +117,52 @@ class Transport:
             LostAnswer: it was sent and no usable answer came back.
             TargetError: it will not heal, or has not within the patience.
         """
-        return self._run(self._until_served(request))
+        return self.post(request, lambda answer: answer).result()
+
+    def post(self, request: Sent, read: Callable[[Answer], T]) -> Future[T]:
+        """``send`` without waiting; ``read`` turns the answer into what is asked for, in the loop's thread.
+
+        What was sent cannot be taken back: the future cannot be cancelled, but ``drop`` breaks the request off.
+        """
+        given: Future[T] = Future()
+        given.set_running_or_notify_cancel()
+        self._loop.call_soon_threadsafe(self._begin, request, read, given)
+        return given
+
+    def drop(self, given: Future[Any]) -> None:
+        """Breaks off a request whose answer is no longer wanted."""
+
+        def cancel() -> None:
+            if task := self._tasks.get(given):
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    def _begin(self, request: Sent, read: Callable[[Answer], T], given: Future[T]) -> None:
+        async def serve() -> None:
+            try:
+                answer = await self._until_served(request)
+                found = self._cleaned(read, answer)
+            except asyncio.CancelledError:
+                given.set_exception(LostAnswer(f"the request to {self._host(request)} was broken off"))
+            except BaseException as error:
+                given.set_exception(error)
+            else:
+                given.set_result(found)
+
+        task = self._loop.create_task(serve())
+        # The loop itself holds tasks weakly.
+        self._tasks[given] = task
+        task.add_done_callback(lambda _: self._tasks.pop(given))
+
+    def _cleaned(self, read: Callable[[Answer], T], answer: Answer) -> T:
+        """``read(answer)``; what it has to say of it shows no secrets."""
+        try:
+            return read(answer)
+        except LostAnswer as error:
+            raise LostAnswer(self.clean(str(error))) from None
+        except TargetError as error:
+            raise TargetError(self.clean(str(error))) from None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -160,6 +170,22 @@ class Transport:
     async def _until_served(self, request: Sent) -> Answer:
         # After a quiet time, waiting starts with this request.
         self._healthy = max(self._healthy, time.monotonic() - self.patience / 2)
+        try:
+            answer = await self._once(request)
+        except _TryAgainError as error:
+            answer = await self._again(request, error)
+        self._healthy = time.monotonic()
+        return answer
+
+    async def _again(self, request: Sent, first: _TryAgainError) -> Answer:
+        """Goes on after a ``first`` attempt that failed; most requests never come here."""
+        failed = [first]
+
+        async def attempt() -> Answer:
+            if failed:
+                raise failed.pop()
+            return await self._once(request)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgainError),
             wait=self._wait,
@@ -167,15 +193,16 @@ class Transport:
             reraise=True,
             before_sleep=self._count,
         )
+        self.waiting += 1
         try:
-            answer: Answer = await retrying(self._once, request)
+            return await retrying(attempt)
         except _TryAgainError as error:
             raise TargetError(
                 f"{self._host(request)} did not serve for {self.patience:.0f} s (last: {self.clean(str(error))}); "
                 "try later, or give it longer with --patience"
             ) from error
-        self._healthy = time.monotonic()
-        return answer
+        finally:
+            self.waiting -= 1
 
     _backoff = wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT)
 
@@ -200,11 +227,13 @@ class Transport:
         except TimeoutError as error:
             raise LostAnswer(f"{self._host(request)} did not answer within {self.timeout:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
+            if "CERTIFICATE" in str(error).upper():
                 raise TargetError(
                     f"{self._host(request)}: its TLS certificate cannot be trusted ({self.clean(str(error))}); "
                     "if it is your own, set SSL_CERT_FILE to its authority"
                 ) from error
+            if "WRONG_VERSION_NUMBER" in str(error):
+                raise TargetError(f"{self._host(request)} does not speak TLS: is it http:// there?") from error
             raise _TryAgainError(f"no connection: {error}") from error
         except httpx.UnsupportedProtocol as error:
             raise TargetError(f"{request.url}: {error}") from error
@@ -215,7 +244,7 @@ class Transport:
     async def _exchange(self, request: Sent) -> Answer:
         sent = self._client.build_request(
             request.method,
-            request.url,
+            _parsed(request.url),
             headers=dict(request.headers),
             content=request.content,
             files=dict(request.parts) if request.parts else None,
@@ -231,22 +260,33 @@ class Transport:
         if response.status_code in HEALING:
             self.slowed += response.status_code == 429 or "retry-after" in response.headers
             what = f"{response.status_code} {response.reason_phrase}"
-            raise _TryAgainError(what, _retry_after(response.headers.get("retry-after")))
+            raise _TryAgainError(what, retry_after(response.headers.get("retry-after")))
         if response.is_redirect:
             place = urlsplit(response.headers.get("location", ""))
             to = place._replace(query="", fragment="").geturl()
             raise TargetError(f"{self._host(request)} sends elsewhere ({self.clean(to)}): give that URL as TARGET")
-        said = self.clean(_clip(body))
+        said = self.clean(clip(body))
         raise RefusedError(f"{self._host(request)} refused: {response.status_code} {response.reason_phrase} ({said})")
 
     async def _body(self, response: httpx.Response, request: Sent) -> bytes:
         pieces, size = [], 0
-        async for piece in response.aiter_bytes():
+        # Unpacked here and not by httpx, which would unpack a bomb before its size is seen.
+        async for piece in response.aiter_raw():
             size += len(piece)
             if size > LARGEST:
-                raise TargetError(f"{self._host(request)} answered more than {LARGEST >> 20} MiB: is it a model's URL?")
+                raise self._too_large(request)
             pieces.append(piece)
-        return b"".join(pieces)
+        body = b"".join(pieces)
+        try:
+            body = unpacked(body, response.headers.get("content-encoding", ""), LARGEST)
+        except ValueError as error:
+            raise LostAnswer(f"{self._host(request)} answered {self.clean(str(error))}") from error
+        if len(body) > LARGEST:
+            raise self._too_large(request)
+        return body
+
+    def _too_large(self, request: Sent) -> TargetError:
+        return TargetError(f"{self._host(request)} answered more than {LARGEST >> 20} MiB: is it a model's URL?")
 
     def _host(self, request: Sent) -> str:
         parts = urlsplit(request.url)
@@ -268,18 +308,6 @@ class Transport:
         self._loop.close()
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
-    if text is None:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _clip(body: bytes) -> str:
-    text = body[:300].decode("utf-8", "replace").strip()
-    return text or "no text"
+@lru_cache(maxsize=16)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)

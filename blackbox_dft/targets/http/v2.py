@@ -11,8 +11,9 @@ from typing import Any
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.targets.http.messages import Answer, Sent
 from blackbox_dft.targets.http.protocol import Meeting, checked
-from blackbox_dft.targets.http.transport import Answer, RefusedError, Sent, Transport
+from blackbox_dft.targets.http.transport import RefusedError, Transport
 from blackbox_dft.targets.layout import InputForm, infer_form
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.targets.v2 import decode_response, encode_request

@@ -1,0 +1,101 @@
+"""Runs over HTTP that are killed again and again end as undisturbed ones do; nothing paid is paid again."""
+
+import json
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Bbdft
+from tests.test_http import same_result, serving, words
+
+# Real processes and real SIGKILLs; forked from one that has read the package already, so that they die at work.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["blackbox_dft.cli", "blackbox_dft.cli.optimize", "tests.test_kills"])
+BUDGET = 2000
+
+
+def run_line(line: list[str], said: Path) -> None:
+    """In a process of its own: ``bbdft`` with these words."""
+    from blackbox_dft.cli import main
+
+    with said.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.argv = ["bbdft", *line]
+        main()
+
+
+def number(path: Path) -> int:
+    """In a file that somebody else is writing."""
+    try:
+        return int(path.read_text() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def moment(chance: random.Random, run: Path, count: Path) -> Callable[[], bool]:
+    """When to kill next: after some more images, as the ledger is written to, or as the result is."""
+    if (run / "summary.json").exists():
+        return lambda: any(path.name.startswith(".tuning") for path in run.iterdir())
+    more = number(count) + chance.randint(1, 24)
+    if chance.random() < 0.5:
+        return lambda: number(count) >= more
+    log = run / "ledger.sqlite-wal"
+    seen = []
+
+    def written() -> bool:
+        seen.append(size(log))
+        return number(count) >= more and len(seen) > 1 and seen[-1] != seen[-2]
+
+    return written
+
+
+@pytest.mark.parametrize(("seed", "kills", "hedge"), [(0, 30, 0), (1, 10, 0.1)])
+def test_killed_at_random_moments_it_ends_the_same(
+    seed: int, kills: int, hedge: float, bbdft: Bbdft, tiny: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    run, count, said = tmp_path / "run", tmp_path / "count", tmp_path / "said"
+    options = {"batch": 2, "concurrency": 4, "hedge": hedge, "budget": BUDGET}
+    with serving(tmp_path / "undisturbed", swift=1) as url:
+        bbdft(*words(url, tiny, tmp_path / "whole", **options), code=0)
+    faults = {"fault": "late", "share": 0.03, "silence": 0.2} if hedge else {}
+    killed = finished = 0
+    with serving(count, delay=0.004, swift=1, **faults) as url:
+        first, again = [str(word) for word in words(url, tiny, run, **options)], ["resume", str(run)]
+        # A finished run is killed some times more while it writes its result anew; it may be too fast for that.
+        while finished < 4:
+            line = again if (run / "config.json").exists() else first
+            now = moment(chance, run, count) if finished < 3 else lambda: False
+            process = FORKS.Process(target=run_line, args=(line, said))
+            process.start()
+            while process.exitcode is None and not now():
+                time.sleep(0 if finished else 0.0005)
+            if process.exitcode is None and (killed < kills or finished):
+                process.kill()
+            process.join()
+            finished += process.exitcode == 0 or finished > 0
+            killed += process.exitcode == -9
+            if process.exitcode not in (0, -9):
+                # Killed before the folder held a run: begin again.
+                assert "is not empty" in said.read_text(), said.read_text()
+                for file in run.iterdir():
+                    file.unlink()
+    summary = json.loads((run / "summary.json").read_text())
+    assert killed >= kills
+    assert number(count) <= summary["queries"]["total"] <= BUDGET
+    same_result(tmp_path / "whole", run)
+    assert summary["queries"]["hedge"] <= hedge * BUDGET
