@@ -75,6 +75,25 @@ def parse_epsilon(text: str) -> float:
     return value
 
 
+FREE = ("target", "data", "budget", "in_doubt", "accept_drift")
+"""Keys that may change within a run: where things lie is compared by their contents, a budget grows."""
+FREE_OPTIONS = ("workers", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
+"""Of ``target_options``: how one asks, and not what."""
+
+
+def determining(config: Config) -> dict[str, Any]:
+    """The keys of a configuration that determine a run's course, flat, JSON-ready."""
+    values = {key: value for key, value in asdict(config).items() if key not in FREE}
+    options = {f"target_options.{k}": v for k, v in values.pop("target_options").items() if k not in FREE_OPTIONS}
+    plain: dict[str, Any] = json.loads(json.dumps(values | options))
+    return plain
+
+
+def versions() -> dict[str, str]:
+    """Of what computes a run's course."""
+    return {"blackbox-dft": __version__, "numpy": np.__version__, "python": platform.python_version()}
+
+
 @dataclass(frozen=True)
 class Record:
     """``RUN/config.json``: the configuration and the digests of what it read."""
@@ -89,13 +108,12 @@ class Record:
 
     def write(self, run: Path) -> None:
         """Into the folder of the run."""
-        versions = {"blackbox-dft": __version__, "numpy": np.__version__, "python": platform.python_version()}
         document = {
             "config": asdict(self.config),
             "batch": self.batch,
             "inputs": dict(self.inputs),
             "sunk": self.sunk,
-            "versions": versions,
+            "versions": versions(),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
 

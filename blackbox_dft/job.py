@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 
@@ -141,6 +142,7 @@ class Job:
             "labels": digest(data.labels.tobytes(), *data.classes).hex(),
             "splits": digest(*splits).hex(),
             "target": self.target.fingerprint,
+            "classes": digest(*(self.target.classes or ())).hex(),
         }
 
     def check_inputs(self, recorded: dict[str, str], run: Path) -> None:
@@ -150,8 +152,23 @@ class Job:
             InputError: names what changed, and where.
         """
         for what, value in self.inputs().items():
-            if recorded.get(what) != value:
-                where = self.config.target if what == "target" else self.config.data
+            if recorded.get(what, value) != value:
+                where = self.config.target if what in ("target", "classes") else self.config.data
+                which = self._which(run) if what == "images" else ""
                 raise InputError(
-                    f"{where}: the {what} changed since {run} was started: restore what was there, or start a new run."
+                    f"{where}: the {what} changed{which} since {run} was started: "
+                    "restore what was there, or start a new run."
                 )
+
+    def files(self) -> dict[str, str]:
+        """A digest of every image's pixels, by file."""
+        return {file: key.hex()[:16] for file, key in zip(self.data.files, self.data.digests, strict=True)}
+
+    def _which(self, run: Path) -> str:
+        """Files whose pixels differ from those the run was started with, in words."""
+        with self.ledger(run) as ledger:
+            before = json.loads(ledger.recall("files") or "{}")
+        now = self.files()
+        changed = [file for file in sorted(before | now) if before.get(file) != now.get(file)] if before else []
+        more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+        return f" ({changed[0]}{more})" if changed else ""

@@ -14,12 +14,12 @@ import numpy as np
 from blackbox_dft import hedging
 from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
-from blackbox_dft.config import Config, Record
+from blackbox_dft.config import Config, Record, determining, versions
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
+from blackbox_dft.ledger import Ledger, ReplayError
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.probe import Probe
 from blackbox_dft.progress import Progress, Silent
@@ -152,6 +152,7 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
     with job.target, job.ledger(out) as ledger:
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
+        _check_config(job, ledger, out)
         scorer = _scorer(job, ledger, batch, progress.passed)
         if job.plan.hedge and isinstance(job.target, Elastic):
             asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
@@ -159,6 +160,8 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
         began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
         try:
             result = _phases(job, scorer, progress)
+        except ReplayError as error:
+            raise _explained(error, ledger) from error
         finally:
             scorer.close()
             seconds = time.perf_counter() - began
@@ -168,6 +171,34 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
         result.tuning.save(out / "tuning.npz")
         write_text(out / "summary.json", json.dumps(result.summary, indent=2) + "\n")
         return result
+
+
+def _check_config(job: Job, ledger: Ledger, out: Path) -> None:
+    """Compares what determines the course with what the ledger was begun with, and notes that at the beginning.
+
+    Raises:
+        InputError: names the key that differs.
+    """
+    current = determining(job.config)
+    if (recorded := ledger.recall("config")) is None:
+        ledger.keep("config", json.dumps(current))
+        ledger.keep("versions", json.dumps(versions()))
+        ledger.keep("files", json.dumps(job.files()))
+        return
+    before = json.loads(recorded)
+    for key, value in current.items():
+        if before.get(key, value) != value:
+            raise InputError(
+                f"{out / 'config.json'}: {key!r} is {json.dumps(value)}, and was {json.dumps(before[key])} when the "
+                "run was started: restore it, or start a new one."
+            )
+
+
+def _explained(error: ReplayError, ledger: Ledger) -> ReplayError:
+    """With the versions that differ, where some do."""
+    before, now = json.loads(ledger.recall("versions") or "{}"), versions()
+    changed = [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    return ReplayError(f"{str(error).rstrip('.')} (begun with {'; '.join(changed)}).") if changed else error
 
 
 def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progress) -> Scores:

@@ -14,7 +14,7 @@ import pytest
 
 from blackbox_dft import InputError, TargetError, TargetOptions, make_target
 from blackbox_dft.errors import LostAnswer
-from blackbox_dft.targets.http.profile import names, read_profile
+from blackbox_dft.targets.http.profile_file import names, read_profile
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
 
@@ -210,3 +210,36 @@ def test_profiles_that_cannot_be(text: str, sentence: str, tmp_path: Path) -> No
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(InputError, match=sentence):
         make_target("http://127.0.0.1:9/", TargetOptions(profile=str(tmp_path / "bad.toml")))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("\udcde\udcff", "is no TOML"),
+        ("a = " + "[" * 5000, "no TOML|nested too deep"),
+        ("request = 3", "request is '3': write a table"),
+        ("[request]\njson = {image = '{base64}'}\nbatch = 3", "unknown key"),
+        ("batch = 'x'\n[request]\njson = {image = '{base64}'}", "batch is 'x': write a whole number"),
+        ("batch = 0\n[request]\njson = {image = '{base64}'}", "batch and"),
+        ("[request]\njson = {image = '{base64}'}\nimage = 'gif'", "write png or jpeg:Q"),
+        ("[request]\njson = {image = '{base64}'}\nmethod = 3", "write a text"),
+        ("[request]\njson = {image = '{base64}'}\npath = '/../../admin'", "leads elsewhere"),
+        ("[request]\njson = {image = '{base64}'}\npath = '/%2e%2E/admin'", "leads elsewhere"),
+        ("[request]\njson = {image = '{base64}'}\npath = '@other.example/x'", "leads elsewhere"),
+        ("[request]\njson = {image = '{base64}'}\nheaders = {A = '{file:../../key}'}", "leads upwards"),
+        ("[request]\njson = {image = '{base64}'}\nheaders = {A = ['b']}", "write texts"),
+        ("[request]\njson = {image = '{base64}'}\n[response]\nrows = 3", "write a text"),
+        ("[request]\njson = {image = '{base64}'}\n[response]\nwords = {A = 'b'}", "other than numbers"),
+        ("# " + "x" * 2**20, "larger than 1 MiB"),
+    ],
+)
+def test_profiles_that_cannot_be_are_refused_in_a_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_profile(str(tmp_path / "own.toml"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_package_s_own_profiles_are_sound(name: str) -> None:
+    assert read_profile(name)["request"]

@@ -30,11 +30,8 @@ from __future__ import annotations
 
 import base64
 import json
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,48 +44,7 @@ from blackbox_dft.targets.http.secrets import resolve
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
-KEYS = {
-    "": {"name", "batch", "request", "response", "documentation"},
-    "request": {"method", "path", "sign", "image", "headers", "query", "json", "form"},
-    "response": {"rows", "items", "label", "score", "scale", "words", "classes", "error"},
-}
 MARKS = ("{base64}", "{pixels}", "{levels}")
-
-
-def names() -> list[str]:
-    """Profiles the package brings."""
-    folder = files("blackbox_dft.targets.http") / "profiles"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def read_profile(name: str) -> dict[str, Any]:
-    """A profile of the package by name, or a file of one's own.
-
-    Raises:
-        InputError: no such profile, no TOML, or an unknown key.
-    """
-    if name.endswith(".toml"):
-        place = Path(name)
-        if not place.is_file():
-            raise InputError(f"--profile {name} does not exist: give a TOML file, or one of v2, {', '.join(names())}.")
-        text = place.read_text(encoding="utf-8")
-    elif name in names():
-        text = (files("blackbox_dft.targets.http") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise InputError(f"unknown profile {name!r}: known are v2, {', '.join(names())}, or give FILE.toml.")
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"--profile {name} is no TOML: {error}.") from error
-    for section, known in KEYS.items():
-        part = table if not section else table.get(section, {})
-        for key in part:
-            if key not in known:
-                where = f"[{section}] " if section else ""
-                raise InputError(f"--profile {name}: unknown key {where}{key!r}: known are {', '.join(sorted(known))}.")
-    if "json" not in table.get("request", {}) and "form" not in table.get("request", {}):
-        raise InputError(f"--profile {name}: [request] has neither 'json' nor 'form': say what the body holds.")
-    return table
 
 
 @dataclass(eq=False)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.http.messages import Answer
-from blackbox_dft.targets.http.profile import Declared, read_profile
+from blackbox_dft.targets.http.profile import Declared
+from blackbox_dft.targets.http.profile_file import read_profile
 from blackbox_dft.targets.http.protocol import Speaks
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
 from blackbox_dft.targets.http.transport import Transport
