@@ -24,10 +24,11 @@ from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.probe import Probe
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.reading import MEANING
+from blackbox_dft.sampling import Draw
 from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.summary import summarize
 from blackbox_dft.targets.base import Elastic
-from blackbox_dft.tuner import Choice, Course, Draw, Task, select, tune
+from blackbox_dft.tuner import Choice, Course, Task, select, tune
 from blackbox_dft.tuning import Tuning
 
 

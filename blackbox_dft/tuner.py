@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from blackbox_dft.ledger import digest
 from blackbox_dft.objectives import Objective, decide
 from blackbox_dft.progress import Point
 from blackbox_dft.reading import Reading
+from blackbox_dft.sampling import Draw, Telling
 from blackbox_dft.scoring import Scorer
 
 SIGNIFICANT = 1.645
@@ -34,30 +35,6 @@ class Task:
     def probabilities(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
         """Probabilities of the labels ``(Q, L)``; arguments as for ``Scorer.score``."""
         return self.reading(self.scorer.score(phase, indices, candidates, rows))
-
-
-class Draw:
-    """Endless images of a split: every image once before any twice, classes in turn, in a seeded order."""
-
-    def __init__(self, indices: Ints, labels: Ints, seed: int) -> None:
-        self._indices, self._labels = indices, labels[indices]
-        self._rng = np.random.default_rng(seed)
-        self._queue: Ints = np.empty(0, np.int64)
-
-    def __call__(self, count: int) -> Ints:
-        """The next ``count`` images, as indices into the pool."""
-        while len(self._queue) < count:
-            self._queue = np.concatenate([self._queue, self._indices[self._epoch()]])
-        taken, self._queue = self._queue[:count], self._queue[count:]
-        return taken
-
-    def _epoch(self) -> Ints:
-        # Where in the epoch each image stands: evenly spread within its class, so that every stretch is balanced.
-        place = np.empty(len(self._indices))
-        for label in np.unique(self._labels):
-            members = self._rng.permutation(np.flatnonzero(self._labels == label))
-            place[members] = (np.arange(len(members)) + self._rng.random()) / len(members)
-        return np.argsort(place, kind="stable")
 
 
 @dataclass(eq=False)
@@ -97,7 +74,7 @@ def tune(
 
     ``told`` hears of every step, ``watch`` is called with the queries spent after it and may stop the search.
     """
-    draw = Draw(train, task.labels, seed)
+    draw, telling = Draw(train, task.labels, seed), Telling(train, task.labels, seed)
     course = Course(estimator.best)
     spent = step = 0
     while True:
@@ -106,9 +83,15 @@ def tune(
         if spent + cost > limit:
             return course
         task.scorer.ledger.check(step, _digest(proposal))
-        images = draw(proposal.images)[proposal.slots]
+        if proposal.uneven:
+            drawn, weights = telling(proposal.images)
+            proposal = replace(proposal, weights=weights)
+        else:
+            drawn = draw(proposal.images)
+        images = drawn[proposal.slots]
         answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
         losses = task.objective(answers, task.labels[images])
+        telling.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
         spent += cost
         step += 1

@@ -1,5 +1,6 @@
 """Estimators on noisy quadratics: they must get there, chance must not; and the same losses give the same course."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from blackbox_dft.estimators import ESTIMATORS, make_estimator
 from blackbox_dft.estimators.base import Estimator, Proposal
 
 SEARCHING = [
+    "surface",
     "nes",
     "spsa",
     "spsa:correction=true",
@@ -177,8 +179,41 @@ def test_paired_and_crossed_meet_images_as_they_say() -> None:
     assert (published.queries, published.images, len(published.candidates)) == (18, 9, 2)
 
 
+def test_surface_learns_declared_ranges_first_and_the_rest_beside_them() -> None:
+    bounds = np.concatenate([np.full(4, 9.0), np.full(60, np.inf)])
+    surface = make_estimator("surface:head=80", 64, start=np.zeros(64), lower=-bounds, upper=bounds, seed=0)
+    moved = []
+    for _ in range(40):
+        proposal = surface.ask()
+        spread = proposal.candidates.std(axis=0) > 0
+        assert spread[:4].all() != spread[4:].any()
+        moved.append("ranged" if spread[0] else "other")
+        surface.tell(proposal, Quadratic(64, 0).answer(proposal))
+    assert moved[:5] == ["ranged"] * 5
+    assert 0.2 < moved[5:].count("ranged") / 35 < 0.4
+
+
+def test_surface_weighs_images_by_what_they_stand_for() -> None:
+    def reached(weighted: bool) -> float:
+        surface = make("surface", 1)
+        rng = np.random.default_rng(0)
+        for _ in range(200):
+            proposal = surface.ask()
+            # Four images in five want 1, the fifth wants 6; the fifth is drawn as often as the others together.
+            odd = rng.random(proposal.images) < 0.5
+            if weighted:
+                proposal = replace(proposal, weights=np.where(odd, 0.2 / 0.5, 0.8 / 0.5))
+            goals = np.where(odd, 6.0, 1.0)[proposal.slots]
+            losses = (proposal.candidates[proposal.rows, 0] - goals) ** 2
+            surface.tell(proposal, losses)
+        return float(surface.best[0])
+
+    assert reached(True) == pytest.approx(0.8 * 1 + 0.2 * 6, abs=0.3)
+    assert reached(False) == pytest.approx(0.5 * 1 + 0.5 * 6, abs=0.3)
+
+
 def test_large_spaces_are_no_problem() -> None:
-    for name in ("nes", "spsa", "cma-es", "finite-difference"):
+    for name in ("surface", "nes", "spsa", "cma-es", "finite-difference"):
         estimator = make(name, 12_288)
         proposal = estimator.ask()
         estimator.tell(proposal, np.random.default_rng(0).random(proposal.queries))
@@ -204,6 +239,8 @@ def test_large_spaces_are_no_problem() -> None:
         ("spsa:spread=0", "spread=0 must be above zero"),
         ("spsa:correction=true,momentum=1", "momentum=1 must be below one"),
         ("finite-difference:width=0", "width=0 must be above zero"),
+        ("surface:head=-1", "below zero"),
+        ("surface:sigma=0", "sigma=0 must be above zero"),
         ("cma-es:sigma=0", "sigma=0 must be above zero"),
         ("cma-es:images=0", "images=0 is too few: give 1"),
         ("cma-es:population=3", "population=3 is too few: give 4"),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--estimator",
     default="nes",
     show_default=True,
-    help="finite-difference, nes, spsa, cma-es or random; options follow a colon: nes:step=0.3.",
+    help="surface, nes, spsa, finite-difference, cma-es or random; options follow a colon: nes:step=0.3.",
 )
 @click.option(
     "--objective",

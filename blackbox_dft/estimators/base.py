@@ -26,7 +26,14 @@ class Proposal:
     slots: Ints
     """``(Q,)``, in ``range(images)``."""
     images: int
-    """How many distinct images to draw."""
+    """How many images to draw; distinct ones unless ``uneven``."""
+    uneven: bool = False
+    """Whether the estimator minds ``weights``, so that images may be drawn the more often the more they tell."""
+    weights: Floats | None = None
+    """``(images,)``, 1 on average over many draws: what each image drawn stands for; nothing where all count alike.
+
+    The tuner fills it in before it tells the losses.
+    """
 
     @classmethod
     def paired(cls, candidates: Floats, slots: Ints) -> Proposal:
