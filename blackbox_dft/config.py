@@ -27,7 +27,7 @@ class Config:
     space: str = "dct:8"
     epsilon: str = "8/255"
     channels: Literal["rgb", "luma"] = "rgb"
-    estimator: str = "nes"
+    estimator: str = "auto"
     objective: str = "auto"
     budget: int = 20_000
     seed: int = 0

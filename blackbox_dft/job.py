@@ -14,6 +14,7 @@ from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.encoding import Encoding
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
+from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.ledger import Ledger, digest
 from blackbox_dft.objectives import make_objective
@@ -102,6 +103,21 @@ class Job:
         if self.config.in_doubt == "auto":
             return "://" in self.config.target
         return self.config.in_doubt == "count"
+
+    @property
+    def estimator_name(self) -> str:
+        """The estimator, the one chosen where the choice is left to us."""
+        return self._choice[0] if self.config.estimator == "auto" else self.config.estimator
+
+    @property
+    def estimator_note(self) -> str:
+        """The estimator and, where the choice is left to us, why it is that."""
+        name, why = self._choice
+        return f"{name} (chosen: {why})" if self.config.estimator == "auto" else self.config.estimator
+
+    @property
+    def _choice(self) -> tuple[str, str]:
+        return choose(self.space.lower, self.space.upper)
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

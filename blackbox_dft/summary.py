@@ -43,7 +43,7 @@ def summarize(
         "target": config.target,
         "space": job.space.spec,
         "epsilon": job.epsilon,
-        "estimator": config.estimator,
+        "estimator": job.estimator_name,
         "seed": config.seed,
         "budget": config.budget,
         "repeats": config.repeats,

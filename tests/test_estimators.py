@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import ESTIMATORS, make_estimator
+from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, Proposal
 
 SEARCHING = [
@@ -210,6 +211,17 @@ def test_surface_weighs_images_by_what_they_stand_for() -> None:
 
     assert reached(True) == pytest.approx(0.8 * 1 + 0.2 * 6, abs=0.3)
     assert reached(False) == pytest.approx(0.5 * 1 + 0.5 * 6, abs=0.3)
+
+
+@pytest.mark.parametrize(("size", "ranged", "same"), [(10, 10, "surface"), (202, 10, "surface"), (192, 0, "nes")])
+def test_auto_is_the_estimator_it_says(size: int, ranged: int, same: str) -> None:
+    bounds = np.concatenate([np.full(ranged, 9.0), np.full(size - ranged, np.inf)])
+    name, why = choose(-bounds, bounds)
+    assert (name, str(size) in why) == (same, True)
+    one, two = (
+        make_estimator(spec, size, start=np.zeros(size), lower=-bounds, upper=bounds, seed=1) for spec in ("auto", same)
+    )
+    np.testing.assert_array_equal(one.ask().candidates, two.ask().candidates)
 
 
 def test_large_spaces_are_no_problem() -> None:

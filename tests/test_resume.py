@@ -50,7 +50,7 @@ def test_a_run_copied_elsewhere_goes_on_there(copied: Path, tiny: Path, bbdft: B
     [
         ("seed", 5, "0"),
         ("space", "affine", '"color"'),
-        ("estimator", "cma-es", '"nes"'),
+        ("estimator", "cma-es", '"auto"'),
         ("target_options.layout", "nchw", '"auto"'),
         ("encoding", "jpeg:90", '"png"'),
     ],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--space",
     default="dct:8",
     show_default=True,
-    help="What may change: pixel, dct:N, grid:N, color, affine, joined by '+'.",
+    help="What may change: pixel, dct:N, grid:N, color, affine, joined by '+'; or auto: affine+color+dct:8.",
 )
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of a pixel by additive spaces.")
 @click.option(
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--estimator",
-    default="nes",
+    default="auto",
     show_default=True,
-    help="surface, nes, spsa, finite-difference, cma-es or random; options follow a colon: nes:step=0.3.",
+    help="auto, surface, nes, spsa, finite-difference, cma-es or random; options follow a colon: nes:step=0.3.",
 )
 @click.option(
     "--objective",
@@ -153,7 +153,7 @@ def opening(job: Job, price: float | None = None) -> list[str]:
     lines = [
         f"target: {job.target.name} on {about.get('provider', 'this machine')}",
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
-        f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.config.estimator}",
+        f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
         "plan:",
         *job.plan.lines(price),

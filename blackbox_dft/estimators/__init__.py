@@ -12,6 +12,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.estimators.base import Estimator
 
 ESTIMATORS = {
+    "auto": "blackbox_dft.estimators.auto:auto",
     "surface": "blackbox_dft.estimators.surface:Surface",
     "nes": "blackbox_dft.estimators.nes:Nes",
     "finite-difference": "blackbox_dft.estimators.finite_difference:FiniteDifference",

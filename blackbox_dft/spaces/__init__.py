@@ -17,6 +17,8 @@ SPACES = {
 }
 
 EPSILON = 8 / 255
+AUTO = "affine+color+dct:8"
+"""What ``auto`` stands for: geometry and tone, which gain most, and a faint pattern beside them."""
 
 
 def make_space(
@@ -30,7 +32,8 @@ def make_space(
     """The space ``spec`` for images of ``shape`` (height, width, channels): ``"dct:8"``, ``"affine+color"``.
 
     Args:
-        spec: parts joined by ``+``, applied in that order; a part is a name and, for some, a number after a colon.
+        spec: ``auto``, or parts joined by ``+``, applied in that order; a part is a name and, for some, a number after
+            a colon.
         epsilon: largest change of a pixel by the additive parts (pixel, dct, grid), in (0, 1]; 8/255 unless given.
         channels: whether the additive parts change colour or brightness only.
         levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
@@ -43,6 +46,8 @@ def make_space(
     bound = EPSILON if epsilon is None else epsilon
     if not 0 < bound <= 1:
         raise InputError(f"epsilon {bound:g} is outside (0, 1]: give --epsilon 8/255 or the like.")
+    if spec.strip() == "auto":
+        spec = AUTO
     words = [part.strip() for part in spec.split("+")]
     names: list[str] = []
     parts: list[Space] = []
