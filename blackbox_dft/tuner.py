@@ -97,7 +97,9 @@ def tune(
         step += 1
         course.visit(estimator.best, spent / limit)
         right = decide(answers) == task.labels[images]
-        course.points.append(Point(spent, float(losses.mean()), float(right.mean())))
+        stand = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
+        loss, accuracy = (float(np.average(values, weights=stand)) for values in (losses, right))
+        course.points.append(Point(spent, loss, accuracy))
         told(course.points[-1])
         watch(spent)
 
