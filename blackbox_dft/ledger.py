@@ -6,7 +6,8 @@ here, so to resume is to run again from the start and be served the recorded ans
 SQLite in WAL mode, one row a request (the images that travelled together)::
 
     requests(id, phase, asked, images, keys, answered, scores, width)   keys: images x 16 bytes; scores: float32
-    proposals(id, digest)                                               what the estimator asked, step by step
+    proposals(id, digest)                                               what the estimator asked, step by step;
+                                                                        id: course x 2**32 + step
     meta(name, value)                                                   schema version and notes of the run
 
 A request without scores is *in doubt*: the process died between sending and hearing, so somebody may have been charged.
@@ -30,6 +31,8 @@ from blackbox_dft.errors import BudgetError, InputError
 
 SCHEMA = 1
 KEY_BYTES = 16
+STEPS = 2**32
+"""More steps than any course has."""
 REUSED = "reused"
 """Phase of answers taken from another run's ledger: they cost nothing here."""
 
@@ -107,6 +110,8 @@ class Ledger:
         self.path = Path(path)
         self.budget = budget
         self.counts_in_doubt = in_doubt == "count"
+        self.course = 0
+        """Which of several searches over the same answers ``check`` is about; a run has one."""
         self._rows: dict[bytes, int] = {}
         self._scores: Scores = np.empty((0, 0), np.float32)
         self._pending: dict[int, list[bytes]] = {}
@@ -135,7 +140,7 @@ class Ledger:
             raise InputError(
                 f"{self.path} has ledger version {found}, this program reads {SCHEMA}: take the version that made it."
             )
-        self._proposals = [row[0] for row in self._db.execute("SELECT digest FROM proposals ORDER BY id")]
+        self._proposals: dict[int, bytes] = dict(self._db.execute("SELECT id, digest FROM proposals"))
         self._asked = self._unanswered = 0
         rows = self._db.execute("SELECT phase, images, keys, scores, width FROM requests")
         for phase, images, keys, scores, width in rows:
@@ -291,15 +296,16 @@ class Ledger:
         Raises:
             ReplayError: the estimator asks something else than it did before.
         """
-        if step < len(self._proposals):
-            if self._proposals[step] != proposal:
+        number = self.course * STEPS + step
+        if number in self._proposals:
+            if self._proposals[number] != proposal:
                 raise ReplayError(
                     f"step {step} of {self.path.parent} does not repeat what was recorded (other code or library "
                     "version, or an edited configuration): go on with the version in config.json, or start a new run."
                 )
             return
-        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (step, proposal))
-        self._proposals.append(proposal)
+        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (number, proposal))
+        self._proposals[number] = proposal
 
     def keep(self, name: str, value: str) -> None:
         """Writes a note of the run (not of its course)."""

@@ -122,6 +122,16 @@ def test_replay_notices_another_course(tmp_path: Path) -> None:
             ledger.check(1, digest("c"))
 
 
+def test_several_courses_share_answers_and_are_checked_each_by_itself(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Ledger(tmp_path / "l.sqlite", budget=10) as ledger:
+            ledger.check(0, b"a")
+            ledger.course = 500
+            ledger.check(0, b"b")
+            with pytest.raises(ReplayError):
+                ledger.check(0, b"a")
+
+
 def test_second_process_is_told(tmp_path: Path) -> None:
     code = f"""
 from blackbox_dft.ledger import Ledger
