@@ -182,6 +182,9 @@ class Job:
 
     def _which(self, run: Path) -> str:
         """Files whose pixels differ from those the run was started with, in words."""
+        if not (run / "ledger.sqlite").exists():
+            # A comparison keeps its ledgers elsewhere.
+            return ""
         with self.ledger(run) as ledger:
             before = json.loads(ledger.recall("files") or "{}")
         now = self.files()

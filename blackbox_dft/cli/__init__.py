@@ -8,11 +8,13 @@ import sys
 import click
 
 from blackbox_dft.cli.apply import apply
+from blackbox_dft.cli.compare import compare
 from blackbox_dft.cli.demo import demo
 from blackbox_dft.cli.evaluate import evaluate
 from blackbox_dft.cli.export import export
 from blackbox_dft.cli.inspect import inspect
 from blackbox_dft.cli.optimize import optimize
+from blackbox_dft.cli.report import report
 from blackbox_dft.cli.resume import resume
 from blackbox_dft.cli.serve import serve
 from blackbox_dft.errors import BlackboxError
@@ -37,7 +39,7 @@ def bbdft() -> None:
     """
 
 
-for command in (demo, inspect, optimize, resume, evaluate, apply, export, serve):
+for command in (demo, inspect, optimize, resume, evaluate, apply, export, compare, report, serve):
     bbdft.add_command(command)
 
 

@@ -1,0 +1,121 @@
+"""``bbdft compare``: many estimators and spaces side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blackbox_dft.cli.optimize import optimize
+from blackbox_dft.cli.options import config_option, make_options, output_options, target_options
+from blackbox_dft.errors import TargetError
+
+if TYPE_CHECKING:
+    from blackbox_dft.comparison.run import Comparison
+
+SAME = (
+    "epsilon", "channels", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad", "accept_drift",
+    "price", "confirm_above", "yes", "dry_run",
+)  # fmt: skip
+"""Options taken from ``bbdft optimize`` as they are."""
+
+
+@click.command(short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.")
+@click.argument("target")
+@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the comparison.")
+@click.option("--estimator", "estimators", multiple=True, required=True, help="As in optimize; give it several times.")
+@click.option("--space", "spaces", multiple=True, required=True, help="As in optimize; give it several times.")
+@click.option(
+    "--budgets",
+    default="500,1000,2000,5000,20000",
+    show_default=True,
+    metavar="N,N,...",
+    help="Tuning queries after which accuracy is read off.",
+)
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Runs of each way.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The first of them; draws the splits."
+)
+@click.option("--processes", type=click.IntRange(1), help="Runs side by side.  [default: a core each; 1 for a URL]")
+@target_options
+@output_options
+@config_option
+def compare(**values: Any) -> None:
+    """Compare estimators and spaces on TARGET and DATA, budget by budget.
+
+    Every estimator runs in every space with every seed, once, to the largest budget, and is read off at each smaller
+    one. What it costs is said before the first query. The same command again goes on where it stopped. The results are
+    DIR/compare.csv, compare.json, compare.png and compare.html.
+    """
+    from blackbox_dft.comparison.grid import Grid, parse_budgets
+    from blackbox_dft.comparison.run import Comparison
+    from blackbox_dft.config import Config
+    from blackbox_dft.report.comparison import text_lines, write_report
+
+    out, price, processes = values.pop("out"), values.pop("price"), values.pop("processes")
+    yes, above, dry = values.pop("yes"), values.pop("confirm_above"), values.pop("dry_run")
+    quiet, as_json = values.pop("quiet"), values.pop("as_json")
+    first, count = values["seed"], values.pop("seeds")
+    budgets = parse_budgets(values.pop("budgets"))
+    grid = Grid(values.pop("spaces"), values.pop("estimators"), budgets, tuple(range(first, first + count)))
+    comparison = Comparison(Config(target_options=make_options(values), **values), grid, out)
+    total = comparison.cost.total
+    if dry:
+        click.echo("\n".join(_opening(comparison, price)))
+        return
+    if price is not None and not yes and total > above and sys.stdin.isatty():
+        click.echo("\n".join(_opening(comparison, price)), err=True)
+        if not click.confirm(f"Spend up to {total * price:,.2f}?", err=True):
+            raise click.exceptions.Exit(2)
+    quiet = quiet or as_json
+    if not quiet:
+        click.echo("\n".join(_opening(comparison, price)), err=True)
+    from blackbox_dft.cli.screen import watching
+
+    with _kept(), watching(total, quiet) as progress:
+        found = comparison.execute(progress, processes=processes, price=price)
+    notes = write_report(found, out)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join([*text_lines(found), *notes]))
+
+
+by_name = {option.name: option for option in optimize.params}
+compare.params[-1:-1] = [by_name[name] for name in SAME]
+
+
+def _opening(comparison: Comparison, price: float | None) -> list[str]:
+    """What is said before the first query."""
+    job, grid = comparison.job, comparison.grid
+    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in job.data.splits.items())
+    finished = len(grid.runs) - len(comparison.missing())
+    return [
+        f"target: {job.target.name} on {job.target.describe().get('provider', 'this machine')}",
+        f"data: {len(job.data.labels):,} images ({counts}), labels {', '.join(job.data.classes)}",
+        *(f"note: {note}" for note in [*job.target.describe().get("notes", ()), *job.data.notes]),
+        f"compared: {len(grid.ways)} ways ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
+        f"{len(grid.seeds)} seeds, read off at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
+        "cost:",
+        *comparison.cost.lines(price),
+        *([f"  {finished} of {len(grid.runs)} runs are done already"] if finished else []),
+    ]
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Says how to go on where a comparison stops before its end."""
+    again = "all answers are kept: give the same command to go on"
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nbbdft: stopped; {again}.", err=True)
+        raise click.exceptions.Exit(130) from None
+    except TargetError as error:
+        raise TargetError(f"{str(error).rstrip('.')}; {again}.") from error
