@@ -8,18 +8,26 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from blackbox_dft.arrays import Floats
+from blackbox_dft.comparison.grid import Run, Way
+from blackbox_dft.comparison.reading_off import variant
 from blackbox_dft.config import Config
+from blackbox_dft.estimators import make_estimator
+from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.evaluation import fit_threshold
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.plan import CANDIDATES, SELECT_SHARE
+from blackbox_dft.plan import CANDIDATES, LEAST_SELECT, SELECT_SHARE
+from blackbox_dft.sampling import Draw
 from blackbox_dft.scoring import Pool, Scorer
-from blackbox_dft.tuner import Draw, Task, select, tune
+from blackbox_dft.tuner import Course, Task, select, tune
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 SMILE = ("smile=happy", "nonsmile=*")
@@ -38,6 +46,18 @@ def config(task: str, **options: object) -> Config:
     return Config(str(SHARED / model), str(SHARED / data), map=table, **options)  # type: ignore[arg-type]
 
 
+class Factory(Protocol):
+    """What makes an estimator that is not in the package's registry.
+
+    A method ``at(limit) -> Factory`` tells it the tuning queries it will have; an attribute ``common`` gives the number
+    of training images that its whole course is to be confined to.
+    """
+
+    def __call__(self, size: int, *, start: Floats, lower: Floats, upper: Floats, seed: int) -> Estimator:
+        """An estimator for vectors of ``size`` numbers."""
+        ...
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A tuning read off after so many tuning queries."""
@@ -48,32 +68,104 @@ class Outcome:
     threshold: float
     n: int
     chosen: str
+    val_loss: float
+    """Of the z chosen, on the validation images it was chosen on."""
+    val_gain: float
+    """What the best candidate's loss is below the unchanged images' there, whether or not it was chosen."""
+
+
+def job(task: str, space: str, options: tuple[tuple[str, object], ...] = ()) -> Job:
+    """The task in a space; its images and its model are those of all other spaces."""
+    return variant(opened(task, options), Run(Way(space, "nes"), 0), 1000)
+
+
+@lru_cache(maxsize=len(TASKS))
+def opened(task: str, options: tuple[tuple[str, object], ...] = ()) -> Job:
+    """The task with its images read and its model opened; kept, as reading takes longer than many a tuning."""
+    return Job(config(task, **dict(options)))
+
+
+@lru_cache(maxsize=len(TASKS))
+def unchanged(task: str, options: tuple[tuple[str, object], ...] = ()) -> Path:
+    """A ledger with the answers to all unchanged images of the task, asked once for all tunings of it."""
+    here = opened(task, options)
+    path = Path(_folder().name) / f"{task}{len(list(Path(_folder().name).iterdir()))}.sqlite"
+    with Ledger(path, budget=2**62) as ledger:
+        scorer = scorer_of(here, ledger)
+        scorer.score("select", np.arange(len(here.data.labels)), here.space.initial())
+        scorer.close()
+    return path
+
+
+@lru_cache(maxsize=1)
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+def scorer_of(here: Job, ledger: Ledger) -> Scorer:
+    """The way from images and z to scores."""
+    pool = Pool(here.data.images, here.data.digests)
+    return Scorer(pool, here.space, here.target, here.encoding, ledger, batch=here.target.batch)
 
 
 def measure(
-    task: str, space: str, estimator: str, seed: int, limits: Sequence[int], objective: str = "brier", **options: object
+    task: str,
+    space: str,
+    estimator: str | Factory,
+    seed: int,
+    limits: Sequence[int],
+    objective: str = "sigmoid",
+    *,
+    test: bool = True,
+    **options: object,
 ) -> list[Outcome]:
-    """Test accuracy after each of ``limits`` tuning queries, z chosen on val as a run does; one run, read off."""
-    job = Job(config(task, space=space, estimator=estimator, seed=seed, **options))
-    data, identity = job.data, job.space.initial()
-    test = data.splits["test"]
+    """Test accuracy after each of ``limits`` tuning queries, z chosen on val as a run does; one run, read off.
+
+    An estimator that is told its limit runs once for each; answers it has had are taken from the ledger. Without
+    ``test`` nothing is asked of the test images, z is chosen on all of val, and accuracies are NaN.
+    """
+    more = tuple(sorted(options.items()))
+    here = job(task, space, more)
+    data, identity = here.data, here.space.initial()
+    held = data.splits["test"]
     outcomes = []
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
+        ledger.reuse(unchanged(task, more))
+        scorer = scorer_of(here, ledger)
         for limit in limits:
-            scorer = Scorer(
-                Pool(data.images, data.digests), job.space, job.target, job.encoding, ledger, batch=job.target.batch
-            )
+            ledger.course = limit
             # As a run's plan has it: selection gets a quarter of what evaluation leaves.
             images = int(limit * SELECT_SHARE / (1 - SELECT_SHARE)) // CANDIDATES
-            val = Draw(data.splits["val"], data.labels, seed)(min(len(data.splits["val"]), max(32, images)))
-            raw = scorer.score("select", val, identity)
-            run = Task(scorer, job.reading(raw), make_objective(objective), data.labels)
-            course = tune(run, job.estimator(), data.splits["train"], limit=limit, seed=seed)
-            choice = select(run, course, val, identity)
-            before = run.probabilities("evaluate", test, identity)
-            after = run.probabilities("evaluate", test, choice.z)
-            shifted = fit_threshold(run.probabilities("select", val, identity), data.labels[val])(before)
-            right = [float(np.mean(decide(p) == data.labels[test])) for p in (after, before, shifted)]
-            outcomes.append(Outcome(limit, *right, len(test), choice.name))
-            scorer.close()
+            most = len(data.splits["val"])
+            val = Draw(data.splits["val"], data.labels, seed)(min(most, max(LEAST_SELECT, images)) if test else most)
+            run = Task(
+                scorer, here.reading(scorer.score("select", val, identity)), make_objective(objective), data.labels
+            )
+            choice = select(run, search(run, here, estimator, seed, limit), val, identity)
+            losses = dict(choice.losses)
+            gain = losses.pop("identity") - min(losses.values())
+            right = [float("nan")] * 3
+            if test:
+                before = run.probabilities("evaluate", held, identity)
+                after = run.probabilities("evaluate", held, choice.z)
+                # On all of val, as it costs nothing to have them all.
+                every = data.splits["val"]
+                shifted = fit_threshold(run.probabilities("select", every, identity), data.labels[every])(before)
+                right = [float(np.mean(decide(p) == data.labels[held])) for p in (after, before, shifted)]
+            outcomes.append(Outcome(limit, *right, len(held), choice.name, choice.losses[choice.name], gain))
+        scorer.close()
     return outcomes
+
+
+def search(run: Task, here: Job, estimator: str | Factory, seed: int, limit: int) -> Course:
+    """The course of an estimator's name, or of a factory, up to ``limit`` queries."""
+    space, train = here.space, here.data.splits["train"]
+    place = {"start": space.initial(), "lower": space.lower, "upper": space.upper, "seed": seed}
+    if isinstance(estimator, str):
+        made = make_estimator(estimator, space.size, **place)
+    else:
+        factory = estimator.at(limit) if hasattr(estimator, "at") else estimator
+        made = factory(space.size, **place)
+        if common := getattr(estimator, "common", 0):
+            train = Draw(train, here.data.labels, seed)(min(common, len(train)))
+    return tune(run, made, train, limit=limit, seed=seed)
