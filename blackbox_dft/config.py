@@ -34,6 +34,8 @@ class Config:
     repeats: int = 1
     """How often every query is asked; each time counts, and the mean of the scores is used."""
     map: tuple[str, ...] = ()
+    label: str = ""
+    """Attribute of a published data set, or column of a CSV, that holds the labels."""
     encoding: str = "png"
     skip_bad: bool = False
     in_doubt: Literal["auto", "count", "free"] = "auto"

@@ -53,7 +53,11 @@ class Job:
         epsilon = parse_epsilon(config.epsilon)
         self.target: Target = make_target(config.target, config.target_options)
         self.data: Dataset = load(
-            config.data, size=size or self.target.image_size, skip_bad=config.skip_bad, seed=config.seed
+            config.data,
+            label=config.label,
+            size=size or self.target.image_size,
+            skip_bad=config.skip_bad,
+            seed=config.seed,
         )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))

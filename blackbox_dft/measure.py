@@ -39,8 +39,12 @@ class Measurement:
         return 2 * self.job.config.repeats * len(self.indices)
 
 
-def open_measurement(run: str | Path, data: str | None = None, split: str | None = None) -> Measurement:
+def open_measurement(
+    run: str | Path, data: str | None = None, split: str | None = None, label: str | None = None
+) -> Measurement:
     """Opens the finished ``run`` to measure it on ``split`` of ``data`` (by default the test split of its own).
+
+    ``label`` says where other data has its labels, as for ``load``; where the run's has them unless given.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -53,6 +57,7 @@ def open_measurement(run: str | Path, data: str | None = None, split: str | None
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
     config = record.config if data is None else replace(record.config, data=data)
+    config = config if label is None else replace(config, label=label)
     job = Job(config, size=tuning.shape[:2])
     split = split or ("test" if data is None else "all")
     splits = job.data.splits

@@ -13,13 +13,14 @@ from blackbox_dft.cli.options import output_options
 @click.command(short_help="Measure the tuning of RUN on other images.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
+@click.option("--label", metavar="NAME", help="Where they have their labels.  [default: where the run's has them]")
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
 @output_options
-def evaluate(run: Path, data: str | None, split: str | None, quiet: bool, as_json: bool) -> None:
+def evaluate(run: Path, data: str | None, label: str | None, split: str | None, quiet: bool, as_json: bool) -> None:
     """Measure the tuning of RUN on other images.
 
     Every image is scored twice, before and after; answers already paid for are free, and new ones are kept in
@@ -29,7 +30,7 @@ def evaluate(run: Path, data: str | None, split: str | None, quiet: bool, as_jso
     from blackbox_dft.measure import evaluate as measure
     from blackbox_dft.measure import open_measurement
 
-    measurement = open_measurement(run, data, split)
+    measurement = open_measurement(run, data, split, label)
     quiet = quiet or as_json
     if not quiet:
         click.echo(f"{measurement.queries:,} queries: {len(measurement.indices):,} images before and after", err=True)

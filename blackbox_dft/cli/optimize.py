@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.options import config_option, make_options, output_options, target_options
+from blackbox_dft.cli.options import config_option, label_option, make_options, output_options, target_options
 
 if TYPE_CHECKING:
     from blackbox_dft.job import Job
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Learn the change that makes TARGET classify DATA better.")
 @click.argument("target")
-@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="DATA",
+    help="CSV (file,label|class[,split]), folder of classes, or lfw:DIR, celeba:DIR, muct:DIR.",
+)
+@label_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="New folder for the run.")
 @click.option(
     "--space",

@@ -165,6 +165,13 @@ def output_options(command: Command) -> Command:
     return command
 
 
+label_option = click.option(
+    "--label",
+    default="",
+    metavar="NAME",
+    help="Attribute of lfw:, celeba: or muct:, or column of the CSV, that holds the labels.",
+)
+
 config_option = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
