@@ -13,6 +13,7 @@ from blackbox_dft.cli.evaluate import evaluate
 from blackbox_dft.cli.export import export
 from blackbox_dft.cli.inspect import inspect
 from blackbox_dft.cli.optimize import optimize
+from blackbox_dft.cli.report import report
 from blackbox_dft.cli.resume import resume
 from blackbox_dft.cli.serve import serve
 from blackbox_dft.errors import BlackboxError
@@ -37,7 +38,7 @@ def bbdft() -> None:
     """
 
 
-for command in (demo, inspect, optimize, resume, evaluate, apply, export, serve):
+for command in (demo, inspect, optimize, resume, evaluate, apply, export, report, serve):
     bbdft.add_command(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -22,8 +22,10 @@ def accuracy_curve(
     series: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     marks: Mapping[str, float] | None = None,
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     title: str = "",
     size: tuple[int, int] = (1200, 700),
+    log: bool = False,
 ) -> ImageBytes:
     """Draws accuracy against queries: each series' moving average in bold, its points faint behind.
 
@@ -31,8 +33,10 @@ def accuracy_curve(
         series: by name, the queries spent ``(P,)`` and the accuracy there ``(P,)``, 0 to 1; points that are not
             finite are left out.
         marks: accuracies drawn as broken lines across, by name.
+        bands: by a series' name, least and greatest accuracy ``(P,)`` at its points, drawn as a pale area.
         title: one line over the plot.
         size: width and height in pixels; 400 x 240 at least.
+        log: a logarithmic axis of queries, marked where there are points; all queries must be 1 or more then.
 
     Returns:
         RGB, uint8 ``(height, width, 3)``.
@@ -45,6 +49,15 @@ def accuracy_curve(
     if size[0] < 400 or size[1] < 240:
         raise ValueError(f"size must be 400 x 240 pixels or more, not {size[0]} x {size[1]}.")
     points = {name: _points(name, *xy) for name, xy in series.items()}
+    areas = {
+        name: (_points(name, series[name][0], low), _points(name, series[name][0], high))
+        for name, (low, high) in (bands or {}).items()
+    }
+    if log:
+        points = {name: (np.log10(x), y) for name, (x, y) in points.items()}
+        areas = {
+            name: ((np.log10(low[0]), low[1]), (np.log10(high[0]), high[1])) for name, (low, high) in areas.items()
+        }
     marks = marks or {}
     smoothed = {name: (x, smooth(y, window(len(y)))) for name, (x, y) in points.items()}
     canvas = np.full((size[1] * FINE, size[0] * FINE, 3), WHITE, np.uint8)
@@ -53,9 +66,14 @@ def accuracy_curve(
     lines = {name: f"{name} {level:.3f}" for name, level in marks.items()}
     widest = max(text_width(label, LABEL * FINE, 600) for label in [*ends.values(), *lines.values()])
     room = min(widest, canvas.shape[1] * 3 // 10)
-    frame = _Frame.around(points, marks, canvas.shape, room, top=98 if title else 58)
-    _grid(canvas, frame, title)
+    edges = [edge for area in areas.values() for edge in area]
+    frame = _Frame.around([*points.values(), *edges], marks, canvas.shape, room, top=98 if title else 58, log=log)
+    _grid(canvas, frame, title, np.unique(np.concatenate([x for x, _ in points.values()])) if log else None)
     colors = dict(zip(points, cycle(SERIES), strict=False))
+    for name, (low, high) in areas.items():
+        area = canvas.copy()
+        cv2.fillPoly(area, [np.concatenate([frame.place(*low), frame.place(*high)[::-1]])], colors[name], cv2.LINE_AA)
+        cv2.addWeighted(area, 0.14, canvas, 0.86, 0, dst=canvas)
     for level in marks.values():
         _broken(canvas, frame, level)
     for name, (x, y) in points.items():
@@ -148,19 +166,20 @@ class _Frame:
     @classmethod
     def around(
         cls,
-        points: Mapping[str, tuple[Floats, Floats]],
+        points: Sequence[tuple[Floats, Floats]],
         marks: Mapping[str, float],
         shape: tuple[int, ...],
         room: int,
         top: int,
+        log: bool,
     ) -> _Frame:
-        across = np.concatenate([x for x, _ in points.values()])
-        up = np.concatenate([*(y for _, y in points.values()), list(marks.values())])
+        across = np.concatenate([x for x, _ in points])
+        up = np.concatenate([*(y for _, y in points), list(marks.values())])
         low, high = float(up.min()), float(up.max())
         margin = max(0.06 * (high - low), 0.01)
         # Accuracies end at 0 and 1, so the axis does where nothing lies beyond.
         y = max(low - margin, min(0.0, low)), min(high + margin, max(1.0, high))
-        x = min(0.0, float(across.min())), float(across.max())
+        x = float(across.min()) if log else min(0.0, float(across.min())), float(across.max())
         return cls(
             left=74 * FINE,
             right=shape[1] - room - 40 * FINE,
@@ -182,11 +201,11 @@ class _Frame:
         return np.array([(self.over(a), self.down(b)) for a, b in zip(x, y, strict=True)]).round().astype(np.int32)
 
 
-def _grid(canvas: Array, frame: _Frame, title: str) -> None:
+def _grid(canvas: Array, frame: _Frame, title: str, logs: Floats | None) -> None:
     def text(words: str, x: float, y: float, align: str = "left", size: int = LABEL, **style: object) -> None:
         draw_text(canvas, words, (round(x), round(y)), size=size * FINE, align=align, **style)  # type: ignore[arg-type]
 
-    across, up = ticks(*frame.x, 8), ticks(*frame.y, 7)
+    across, up = ticks(*frame.x, 8) if logs is None else logs, ticks(*frame.y, 7)
     digits = max(1, int(np.ceil(-np.log10(up[1] - up[0]) - 1e-9))) if len(up) > 1 else 2
     for level in up:
         y = round(frame.down(level))
@@ -195,7 +214,7 @@ def _grid(canvas: Array, frame: _Frame, title: str) -> None:
     for queries in across:
         x = round(frame.over(queries))
         cv2.line(canvas, (x, frame.top), (x, frame.bottom), mixed(HAIRLINE, 0.6), FINE)
-        text(f"{queries:,.0f}", x, frame.bottom + 26 * FINE, "center", color=QUIET)
+        text(f"{queries if logs is None else 10**queries:,.0f}", x, frame.bottom + 26 * FINE, "center", color=QUIET)
     cv2.line(canvas, (frame.left, frame.bottom), (frame.right, frame.bottom), QUIET, FINE)
     if title:
         wide = canvas.shape[1] - 56 * FINE
