@@ -29,6 +29,8 @@ class Config:
     channels: Literal["rgb", "luma"] = "rgb"
     estimator: str = "nes"
     objective: str = "auto"
+    distance_weight: float = 0.0
+    """What a mean squared perturbation of 1 adds to every loss."""
     budget: int = 20_000
     seed: int = 0
     repeats: int = 1

@@ -246,7 +246,7 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     if name == "auto":
         name = "zero-one" if reading.labels_only else DEFAULT
     progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
-    task = Task(scorer, reading, make_objective(name), data.labels)
+    task = Task(scorer, reading, make_objective(name), data.labels, job.penalty)
 
     limit = plan.tune
     if ledger.counts_in_doubt and (short := ledger.doubted("tune") - plan.reserve) > 0:

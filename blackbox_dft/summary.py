@@ -43,6 +43,7 @@ def summarize(
         "target": config.target,
         "space": job.space.spec,
         "epsilon": job.epsilon,
+        "distance_weight": config.distance_weight,
         "estimator": config.estimator,
         "seed": config.seed,
         "budget": config.budget,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--space",
     default="dct:8",
     show_default=True,
-    help="What may change: pixel, dct:N, grid:N, color, affine, joined by '+'.",
+    help="What may change: pixel, tanh, dct:N, grid:N, color, affine, joined by '+'.",
 )
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of a pixel by additive spaces.")
 @click.option(
@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
     help="auto, brier, sigmoid, cross-entropy, hinge or zero-one.",
+)
+@click.option(
+    "--distance-weight",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="What the mean squared perturbation of additive spaces adds to the loss, times this.",
 )
 @click.option(
     "--budget",
