@@ -180,6 +180,7 @@ def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: 
     """Runs ``go`` under watch, writes the pictures and prints the verdict."""
     from blackbox_dft.cli.screen import kept, watching
     from blackbox_dft.report.pictures import write_pictures
+    from blackbox_dft.report.run_page import write_run_report
     from blackbox_dft.report.text import verdict_lines
 
     quiet = quiet or as_json
@@ -188,6 +189,7 @@ def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: 
     with kept(out), watching(job.plan.total, quiet) as progress:
         result = go(progress)
     write_pictures(result, out)
+    write_run_report(out, result.data, price=price)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2))
     else:
