@@ -187,14 +187,20 @@ def write_image(path: str | Path, image: ImageBytes, quality: int | None = None)
     Raises:
         InputError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
     """
-    import cv2
-
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path} cannot be written: let its name end in .png or .jpg.")
+    data = encode_image(image, suffix, quality)
+    write_atomically(path, lambda file: file.write(data))
+
+
+def encode_image(image: ImageBytes, suffix: str, quality: int | None = None) -> bytes:
+    """``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of ``SUFFIXES``."""
+    import cv2
+
     options = []
     if quality is not None and suffix in (".jpg", ".jpeg", ".webp"):
         options = [cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_JPEG_QUALITY, quality]
     data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), options)[1]
-    write_atomically(path, lambda file: file.write(data.tobytes()))
+    return bytes(data.tobytes())
