@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft.arrays import ImageBytes
-from blackbox_dft.data import fit, list_images, read_image, write_image
+from blackbox_dft.data import encode_image, fit, list_images, read_image, write_image
+from blackbox_dft.data.images import SUFFIXES
 from blackbox_dft.encoding import Encoding, through_jpeg
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation import psnr
@@ -49,16 +51,50 @@ class Applied:
         return lines
 
 
+@dataclass(frozen=True)
+class _Stream:
+    """An image that came without a name."""
+
+    data: bytes
+    suffix: str = ".png"
+
+    def read_bytes(self) -> bytes:
+        return self.data
+
+    def __str__(self) -> str:
+        return "the image read"
+
+
+def apply_bytes(tuning: Tuning | str | Path, data: bytes, *, encoding: str | None = None) -> bytes:
+    """Changes one image, given and returned as the bytes of a file; for services and pipes.
+
+    ``encoding`` as for ``apply_images``. The image is resized to what the tuning was learned on.
+
+    Raises:
+        InputError: not an image that can be read.
+    """
+    tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
+    form, suffix = _form(tuning, encoding)
+    image = fit(read_image(_Stream(data)), tuning.shape[:2])
+    return encode_image(tuning(image[None])[0], suffix, form.quality or None)
+
+
+def _form(tuning: Tuning, encoding: str | None) -> tuple[Encoding, str]:
+    """How images are written, and how their names then end."""
+    form = Encoding.parse(encoding or tuning.encoding)
+    return (form, ".jpg") if form.kind == "jpeg" else (Encoding("png"), ".png")
+
+
 def apply_images(
     tuning: Tuning | str | Path,
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     encoding: str | None = None,
     overwrite: bool = False,
     skip_bad: bool = False,
 ) -> Applied:
-    """Changes the image ``source``, or all below the folder ``source``, and writes them to ``out``.
+    """Changes the image ``source``, or all below the folder ``source``, or each of several, and writes them to ``out``.
 
     ``encoding`` is ``"png"`` or ``"jpeg:Q"``; by default the one the tuning was learned with.
 
@@ -66,12 +102,11 @@ def apply_images(
         InputError: nothing to read, an image that cannot be read, a file that exists; with a file that exists nothing
             is written.
     """
-    source, out = Path(source), Path(out)
+    out = Path(out)
+    sources = [Path(source)] if isinstance(source, str | Path) else [Path(one) for one in source]
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
-    form = Encoding.parse(encoding or tuning.encoding)
-    if form.kind == "none":
-        form = Encoding("png")
-    pairs = _pairs(source, out, ".jpg" if form.kind == "jpeg" else ".png")
+    form, suffix = _form(tuning, encoding)
+    pairs = _pairs(sources[0], out, suffix) if len(sources) == 1 else _several(sources, out, suffix)
     if not overwrite and (existing := next((to for _, to in pairs if to.exists()), None)):
         raise InputError(f"{existing} exists: take another folder, or give --overwrite.")
     height, width = tuning.shape[:2]
@@ -108,6 +143,14 @@ def apply_images(
     return done
 
 
+def _several(sources: Sequence[Path], out: Path, suffix: str) -> list[tuple[Path, Path]]:
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise InputError(f"{out} is one image, and {len(sources)} are to be changed: give a folder to write them to.")
+    pairs = [pair for source in sources for pair in _pairs(source, out, suffix)]
+    _check_distinct(pairs)
+    return pairs
+
+
 def _pairs(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
     """Which file is written from which."""
     if source.is_file():
@@ -125,9 +168,13 @@ def _pairs(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
     if not found:
         raise InputError(f"{source} holds no images: give a folder with JPEG, PNG, BMP, WebP or TIFF files.")
     pairs = [(path, out / path.relative_to(source).with_suffix(suffix)) for path in found]
+    _check_distinct(pairs)
+    return pairs
+
+
+def _check_distinct(pairs: Sequence[tuple[Path, Path]]) -> None:
     seen: dict[Path, Path] = {}
     for path, to in pairs:
         if to in seen:
             raise InputError(f"{seen[to]} and {path} would both become {to}: rename one of them.")
         seen[to] = path
-    return pairs

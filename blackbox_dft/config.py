@@ -29,11 +29,15 @@ class Config:
     channels: Literal["rgb", "luma"] = "rgb"
     estimator: str = "auto"
     objective: str = "auto"
+    distance_weight: float = 0.0
+    """What a mean squared perturbation of 1 adds to every loss."""
     budget: int = 20_000
     seed: int = 0
     repeats: int = 1
     """How often every query is asked; each time counts, and the mean of the scores is used."""
     map: tuple[str, ...] = ()
+    label: str = ""
+    """Attribute of a published data set, or column of a CSV, that holds the labels."""
     encoding: str = "png"
     skip_bad: bool = False
     in_doubt: Literal["auto", "count", "free"] = "auto"

@@ -6,8 +6,10 @@ import json
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from blackbox_dft import canaries
-from blackbox_dft.arrays import Scores
+from blackbox_dft.arrays import Floats, Scores
 from blackbox_dft.config import Config, parse_epsilon
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
@@ -20,7 +22,7 @@ from blackbox_dft.ledger import Ledger, digest
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.plan import Plan, make_plan
 from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members, parse_map
-from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Target
@@ -41,6 +43,8 @@ class Job:
         self.sunk = sunk
         if config.repeats < 1:
             raise InputError(f"--repeats {config.repeats} asks nothing: give 1 or more.")
+        if not 0 <= config.distance_weight < float("inf"):
+            raise InputError(f"--distance-weight {config.distance_weight} is no weight: give 0 or more.")
         if not 0 <= config.reserve < 1:
             raise InputError(f"--reserve {config.reserve} is no share of the budget: give 0 to 0.9.")
         if not 0 <= config.hedge < 1 - config.reserve:
@@ -54,13 +58,21 @@ class Job:
         epsilon = parse_epsilon(config.epsilon)
         self.target: Target = make_target(config.target, config.target_options)
         self.data: Dataset = load(
-            config.data, size=size or self.target.image_size, skip_bad=config.skip_bad, seed=config.seed
+            config.data,
+            label=config.label,
+            size=size or self.target.image_size,
+            skip_bad=config.skip_bad,
+            seed=config.seed,
         )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
         self.space: Space = make_space(
             config.space, self.shape, epsilon=epsilon, channels=config.channels, levels=self.encoding.levels
         )
+        distance = distance_of(self.space)
+        if config.distance_weight and distance is None:
+            raise InputError(f"--distance-weight weighs a perturbation, and {self.space.spec} adds none: leave it out.")
+        self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
         if self.target.classes:
             # Better now than after the first paid answer.
@@ -118,6 +130,11 @@ class Job:
     @property
     def _choice(self) -> tuple[str, str]:
         return choose(self.space.lower, self.space.upper)
+
+    def penalty(self, candidates: Floats) -> Floats:
+        """What each of ``(M, k)`` adds to every loss, ``(M,)``: the weighted size of its perturbation."""
+        weight = self.config.distance_weight
+        return weight * self.distance(candidates) if weight else np.zeros(len(candidates))
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

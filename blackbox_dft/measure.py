@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft import evaluation
-from blackbox_dft.arrays import Ints
+from blackbox_dft.arrays import Floats, Ints
 from blackbox_dft.config import Record
 from blackbox_dft.errors import InputError
+from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.summary import verdict
 from blackbox_dft.tuning import Tuning
 
@@ -39,8 +44,12 @@ class Measurement:
         return 2 * self.job.config.repeats * len(self.indices)
 
 
-def open_measurement(run: str | Path, data: str | None = None, split: str | None = None) -> Measurement:
+def open_measurement(
+    run: str | Path, data: str | None = None, split: str | None = None, label: str | None = None
+) -> Measurement:
     """Opens the finished ``run`` to measure it on ``split`` of ``data`` (by default the test split of its own).
+
+    ``label`` says where other data has its labels, as for ``load``; where the run's has them unless given.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -53,6 +62,7 @@ def open_measurement(run: str | Path, data: str | None = None, split: str | None
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
     config = record.config if data is None else replace(record.config, data=data)
+    config = config if label is None else replace(config, label=label)
     job = Job(config, size=tuning.shape[:2])
     split = split or ("test" if data is None else "all")
     splits = job.data.splits
@@ -64,29 +74,11 @@ def open_measurement(run: str | Path, data: str | None = None, split: str | None
 
 def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict[str, Any]:
     """Scores the images before and after and compares; the free threshold is the run's own, fitted there."""
-    watcher = progress or Silent()
     job, data, indices = measurement.job, measurement.job.data, measurement.indices
-    path = measurement.run / "evaluations.sqlite"
-    with job.target, Ledger(path, budget=2**62, in_doubt="count") as ledger:
-        pool = Pool(data.images, data.digests)
-        scorer = Scorer(
-            pool,
-            job.space,
-            job.target,
-            job.encoding,
-            ledger,
-            batch=measurement.batch,
-            repeats=job.config.repeats,
-            passed=watcher.passed,
-        )
-        try:
-            watcher.phase("evaluate", measurement.queries)
-            raw_before = scorer.score("evaluate", indices, job.space.initial())
-            reading = job.reading(raw_before, measurement.summary["scores"])
-            before = reading(raw_before)
-            after = reading(scorer.score("evaluate", indices, measurement.tuning.z))
-        finally:
-            scorer.close()
+    watcher = progress or Silent()
+    watcher.phase("evaluate", measurement.queries)
+    with _scorer(measurement, watcher) as scorer:
+        before, after = _answers(measurement, scorer, [job.space.initial(), measurement.tuning.z])
     labels = data.labels[indices]
     groups = None if data.groups is None else data.groups[indices]
     found = evaluation.compare(before, after, labels, groups)
@@ -110,3 +102,76 @@ def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict
         "mcnemar_p": found.mcnemar_p,
         "verdict": verdict(found.ci95),
     }
+
+
+def part_choices(space: Space) -> list[tuple[str, tuple[int, ...]]]:
+    """Which parts of a composition to leave at work to see what each does: each alone, and all but each."""
+    if not isinstance(space, Composed):
+        return []
+    numbers = range(len(space.parts))
+    names = [part.spec for part in space.parts]
+    choices: list[tuple[str, tuple[int, ...]]] = [(f"{names[number]} alone", (number,)) for number in numbers]
+    if len(names) > 2:
+        # Of two parts, one alone is all but the other.
+        choices += [(f"all but {names[out]}", tuple(n for n in numbers if n != out)) for out in numbers]
+    return choices
+
+
+def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -> dict[str, Any]:
+    """Accuracy on the run's own test images with some parts of its space at rest; kept in ``RUN/parts.json``.
+
+    What the run itself was answered is free.
+
+    Raises:
+        InputError: the space has one part only.
+    """
+    job, data, indices = measurement.job, measurement.job.data, measurement.indices
+    space, z = job.space, measurement.tuning.z
+    choices = part_choices(space)
+    if not isinstance(space, Composed) or not choices:
+        raise InputError(f"{measurement.run} has the space {space.spec}, which is one part: there is nothing to part.")
+    watcher = progress or Silent()
+    watcher.phase("evaluate", (2 + len(choices)) * job.config.repeats * len(indices))
+    with _scorer(measurement, watcher) as scorer:
+        scorer.ledger.reuse(measurement.run / "ledger.sqlite")
+        every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
+        before, *rest = _answers(measurement, scorer, every)
+        paid = sum(scorer.paid.values())
+    labels = data.labels[indices]
+    groups = None if data.groups is None else data.groups[indices]
+    rows = []
+    for name, after in zip([*(name for name, _ in choices), "all"], rest, strict=True):
+        found = evaluation.compare(before, after, labels, groups)
+        rows.append({"name": name, "accuracy": round(found.after, 6), "ci95": [round(end, 6) for end in found.ci95]})
+    document = {"split": measurement.split, "n": len(indices), "before": round(found.before, 6), "rows": rows}
+    write_text(measurement.run / "parts.json", json.dumps(document, indent=2) + "\n")
+    return {**document, "queries": paid}
+
+
+@contextmanager
+def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
+    job = measurement.job
+    path = measurement.run / "evaluations.sqlite"
+    with job.target, Ledger(path, budget=2**62, in_doubt="count") as ledger:
+        pool = Pool(job.data.images, job.data.digests)
+        scorer = Scorer(
+            pool,
+            job.space,
+            job.target,
+            job.encoding,
+            ledger,
+            batch=measurement.batch,
+            repeats=job.config.repeats,
+            passed=watcher.passed,
+        )
+        try:
+            yield scorer
+        finally:
+            scorer.close()
+
+
+def _answers(measurement: Measurement, scorer: Scorer, every: Sequence[Floats]) -> list[Floats]:
+    """Probabilities ``(N, L)`` of the images under each z."""
+    raw = [scorer.score("evaluate", measurement.indices, z) for z in every]
+    reading = measurement.job.reading(raw[0], measurement.summary["scores"])
+    return [reading(answers) for answers in raw]

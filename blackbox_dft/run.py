@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft import hedging
+from blackbox_dft.answers import Answers
 from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record, determining, versions
@@ -44,6 +45,20 @@ class Result:
     before: Floats
     """Probabilities of the labels ``(N, L)`` on the test split, unchanged images."""
     after: Floats
+
+    def answers(self) -> Answers:
+        """What a report is made from."""
+        data, test = self.data, self.data.splits["test"]
+        return Answers(
+            classes=data.classes,
+            files=tuple(data.files[i] for i in test),
+            labels=data.labels[test],
+            before=self.before,
+            after=self.after,
+            points=np.array([(p.queries, p.loss, p.accuracy) for p in self.course.points], np.float64).reshape(-1, 3),
+            groups=None if data.groups is None else data.groups[test],
+            traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
+        )
 
 
 def optimize(config: Config, out: str | Path, progress: Progress | None = None) -> Result:
@@ -170,6 +185,7 @@ def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str
         result.summary["seconds"] = round(earlier + seconds, 3)
         result.summary["images_per_second"] = round((ledger.total - known) / seconds, 1)
         result.tuning.save(out / "tuning.npz")
+        result.answers().write(out)
         write_text(out / "summary.json", json.dumps(result.summary, indent=2) + "\n")
         return result
 
@@ -246,7 +262,7 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     if name == "auto":
         name = "zero-one" if reading.labels_only else DEFAULT
     progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
-    task = Task(scorer, reading, make_objective(name), data.labels)
+    task = Task(scorer, reading, make_objective(name), data.labels, job.penalty)
 
     limit = plan.tune
     if ledger.counts_in_doubt and (short := ledger.doubted("tune") - plan.reserve) > 0:

@@ -44,6 +44,7 @@ def summarize(
         "space": job.space.spec,
         "epsilon": job.epsilon,
         "estimator": job.estimator_name,
+        "distance_weight": config.distance_weight,
         "seed": config.seed,
         "budget": config.budget,
         "repeats": config.repeats,

@@ -31,6 +31,8 @@ class Task:
     objective: Objective
     labels: Ints
     """``(N,)``, of all images of the pool."""
+    penalty: Callable[[Floats], Floats] = lambda candidates: np.zeros(len(candidates))
+    """What each of ``(M, k)`` candidates adds to the loss of every image, ``(M,)``."""
 
     def probabilities(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
         """Probabilities of the labels ``(Q, L)``; arguments as for ``Scorer.score``."""
@@ -90,7 +92,7 @@ def tune(
             drawn = draw(proposal.images)
         images = drawn[proposal.slots]
         answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
-        losses = task.objective(answers, task.labels[images])
+        losses = task.objective(answers, task.labels[images]) + task.penalty(proposal.candidates)[proposal.rows]
         telling.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
         spent += cost
@@ -136,7 +138,7 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     accuracies = {}
     for name, z in candidates.items():
         answers = task.probabilities("select", val, z)
-        each[name] = task.objective(answers, labels)
+        each[name] = task.objective(answers, labels) + task.penalty(z[None])
         accuracies[name] = float((decide(answers) == labels).mean())
     losses = {name: float(found.mean()) for name, found in each.items()}
 

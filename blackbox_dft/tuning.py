@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +50,12 @@ class Tuning:
             raise InputError(
                 f"images of {_size(images.shape[1:])} do not fit a tuning for {_size(self.shape)}: resize them first."
             )
-        return to_bytes(self.make_space().apply(to_floats(images), self.z))
+        return to_bytes(self._space.apply(to_floats(images), self.z))
+
+    @cached_property
+    def _space(self) -> Space:
+        # A service calls with one image at a time, and making a basis takes longer than that image does.
+        return self.make_space()
 
     def save(self, path: str | Path) -> None:
         """Writes the ``.npz``: the arrays ``z`` and ``shape``, the rest as JSON text in ``about``; no pickle."""

@@ -135,7 +135,7 @@ def test_report_writes_the_page_again(bbdft: Bbdft, compared: Path, tmp_path: Pa
     bbdft("report", tmp_path, code=0)
     assert (tmp_path / "compare.html").read_text() == (compared / "compare.html").read_text()
     done = bbdft("report", tmp_path / "nowhere", code=2)
-    assert "holds no finished comparison" in done.stderr
+    assert "holds neither a run nor a finished comparison" in done.stderr
 
 
 def test_names_that_are_markup_stay_text(compared: Path) -> None:

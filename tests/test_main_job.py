@@ -203,7 +203,7 @@ def test_resume_names_what_changed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("estimator", ["nes", "spsa", "spsa:correction=true", "finite-difference", "cma-es", "random"])
 def test_every_estimator_in_every_space_ends_in_a_true_summary(estimator: str, tiny: Path, tmp_path: Path) -> None:
-    for space in ("pixel", "dct:4", "grid:3", "color", "affine", "affine+color+dct:4"):
+    for space in ("pixel", "tanh", "dct:4", "grid:3", "color", "affine", "affine+color+dct:4"):
         config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space, estimator=estimator, budget=4000)
         out = tmp_path / space
         summary = optimize(config, out).summary

@@ -23,7 +23,7 @@ from blackbox_dft.spaces.graph import Graph
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 SHAPE = (20, 24, 3)
-PARTS = ["pixel", "dct:4", "grid:3", "color", "affine"]
+PARTS = ["pixel", "tanh", "dct:4", "grid:3", "color", "affine"]
 SPECS = [*PARTS, "affine+color", "affine+color+dct:4", "dct:4+affine"]
 images = arrays(np.uint8, st.tuples(st.integers(1, 5), *map(st.just, SHAPE)), elements=st.integers(0, 255))
 
@@ -90,7 +90,7 @@ def test_a_composition_bounds_its_additive_part_by_what_that_part_is_given() -> 
     assert np.abs(space.apply(batch, z) - before).max() == pytest.approx(4 / 255, abs=1e-6)
 
 
-@pytest.mark.parametrize("spec", ["pixel", "dct:4", "grid:3"])
+@pytest.mark.parametrize("spec", ["pixel", "tanh", "dct:4", "grid:3"])
 @pytest.mark.parametrize("channels", ["rgb", "luma"])
 @settings(max_examples=25, deadline=None)
 @given(given_images=images, scale=st.floats(0, 100), levels=st.floats(1, 60), seed=st.integers(0, 99))
@@ -103,7 +103,7 @@ def test_epsilon_holds_after_rounding(
     sent = to_bytes(space.apply(to_floats(given_images), z))
     moved = np.abs(sent.astype(int) - given_images)
     assert moved.max() <= np.floor(levels + 1e-6)
-    if channels == "luma":
+    if channels == "luma" and spec != "tanh":
         field = sent.astype(int) - given_images
         inside = ((given_images > 60) & (given_images < 195)).all(axis=3)
         assert (np.ptp(field[inside], axis=-1) == 0).all()

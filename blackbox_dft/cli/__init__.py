@@ -33,9 +33,9 @@ class _InOrder(click.Group):
 def bbdft() -> None:
     """Learn one small change shared by all your images so that a model you can only query classifies them better.
 
-    TARGET is an ONNX file, a scoring URL or module:function. DATA is a CSV (file,label|class[,split]) or a folder with
-    one sub-folder per class. Exit codes: 0 success, 2 bad input, 3 the budget cannot cover the job, 4 the target failed
-    for good.
+    TARGET is an ONNX file, a scoring URL or module:function. DATA is a CSV (file,label|class[,split]), a folder with
+    one sub-folder per class, or a data set as it is published (lfw:DIR, celeba:DIR, muct:DIR). Exit codes: 0 success,
+    2 bad input, 3 the budget cannot cover the job, 4 the target failed for good.
     """
 
 

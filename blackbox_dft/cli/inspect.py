@@ -8,17 +8,20 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.options import make_options, target_options
+from blackbox_dft.cli.options import label_option, make_options, target_options
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to ask it about; without, smooth random ones.")
+@label_option
 @target_options
 @click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(target: str, data: str | None, price: float | None, yes: bool, as_json: bool, **values: Any) -> None:
+def inspect(
+    target: str, data: str | None, label: str, price: float | None, yes: bool, as_json: bool, **values: Any
+) -> None:
     """Show what TARGET takes and answers, how steady its scores are, and which way of asking it is fastest.
 
     How many images are scored is said first: at most 100 where TARGET is a URL or a price is given, else a few
@@ -35,7 +38,7 @@ def inspect(target: str, data: str | None, price: float | None, yes: bool, as_js
 
             from blackbox_dft.data import load
 
-            images = load(data, size=opened.image_size).images
+            images = load(data, label=label, size=opened.image_size).images
             # Not the first ones: in a folder of classes they are all of one.
             images = images[np.random.default_rng(0).permutation(len(images))[:64]]
         paid = "://" in target or price is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.options import config_option, make_options, output_options, target_options
+from blackbox_dft.cli.options import config_option, label_option, make_options, output_options, target_options
 
 if TYPE_CHECKING:
     from blackbox_dft.job import Job
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Learn the change that makes TARGET classify DATA better.")
 @click.argument("target")
-@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="DATA",
+    help="CSV (file,label|class[,split]), folder of classes, or lfw:DIR, celeba:DIR, muct:DIR.",
+)
+@label_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="New folder for the run.")
 @click.option(
     "--space",
     default="dct:8",
     show_default=True,
-    help="What may change: pixel, dct:N, grid:N, color, affine, joined by '+'; or auto: affine+color+dct:8.",
+    help="What may change: pixel, tanh, dct:N, grid:N, color, affine, joined by '+'; or auto: affine+color+dct:8.",
 )
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of a pixel by additive spaces.")
 @click.option(
@@ -45,6 +51,13 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
     help="auto, brier, sigmoid, cross-entropy, hinge or zero-one.",
+)
+@click.option(
+    "--distance-weight",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="What the mean squared perturbation of additive spaces adds to the loss, times this.",
 )
 @click.option(
     "--budget",
@@ -167,6 +180,7 @@ def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: 
     """Runs ``go`` under watch, writes the pictures and prints the verdict."""
     from blackbox_dft.cli.screen import kept, watching
     from blackbox_dft.report.pictures import write_pictures
+    from blackbox_dft.report.run_page import write_run_report
     from blackbox_dft.report.text import verdict_lines
 
     quiet = quiet or as_json
@@ -175,6 +189,7 @@ def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: 
     with kept(out), watching(job.plan.total, quiet) as progress:
         result = go(progress)
     write_pictures(result, out)
+    write_run_report(out, result.data, price=price)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2))
     else:

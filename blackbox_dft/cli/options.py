@@ -43,14 +43,17 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return int(height), int(width or height)
 
 
-def _config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
-    """Values of the file become defaults, so that options given beside it win."""
-    if value is None:
-        return
+def _config(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
+    """Values of the files become defaults, so that options given beside them win, and later files over earlier ones."""
+    for path in value:
+        _default(ctx, path)
+
+
+def _default(ctx: click.Context, path: Path) -> None:
     try:
-        table = tomllib.loads(value.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{value} cannot be read as TOML: {error}") from error
+        raise click.BadParameter(f"{path} cannot be read as TOML: {error}") from error
     params = {p.name: p for p in ctx.command.params if p.name not in (None, "config", "help")}
     defaults: dict[str, Any] = {}
     for key, setting in table.items():
@@ -58,7 +61,7 @@ def _config(ctx: click.Context, param: click.Parameter, value: Path | None) -> N
         if name not in params:
             near = get_close_matches(name, [str(n) for n in params], n=1)
             hint = f"did you mean {near[0].replace('_', '-')!r}?" if near else "see 'bbdft optimize --help'"
-            raise click.BadParameter(f"{value} has the unknown key {key!r}: {hint}")
+            raise click.BadParameter(f"{path} has the unknown key {key!r}: {hint}")
         defaults[name] = setting if isinstance(setting, bool | list) else str(setting)
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
@@ -165,12 +168,20 @@ def output_options(command: Command) -> Command:
     return command
 
 
+label_option = click.option(
+    "--label",
+    default="",
+    metavar="NAME",
+    help="Attribute of lfw:, celeba: or muct:, or column of the CSV, that holds the labels.",
+)
+
 config_option = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
     callback=_config,
     is_eager=True,
     expose_value=False,
     metavar="FILE.toml",
-    help="Read options from a file; those given here win.",
+    help="Read options from files, the last one winning; those given here win over all.",
 )

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +46,14 @@ class Dataset:
     """Images that had another size."""
     notes: tuple[str, ...] = ()
     """What was assumed or drawn, a line each."""
+    traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What else the source says of every image, by name: N texts each."""
 
 
 def load(
     source: str | Path,
     *,
+    label: str = "",
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
     seed: int = 0,
@@ -60,7 +63,8 @@ def load(
     """Reads a CSV (``file,label|class[,split][,group|person]``) or a folder with one sub-folder per class.
 
     Args:
-        source: the CSV or folder.
+        source: the CSV or folder; or ``lfw:DIR``, ``celeba:DIR``, ``muct:DIR``, the data sets as they are published.
+        label: attribute of such a data set, or column of the CSV, that holds the labels.
         size: height and width all images are brought to; the most common one unless given.
         skip_bad: leave out images that cannot be read instead of stopping at the first.
         seed: of the splits, where they are drawn.
@@ -71,10 +75,10 @@ def load(
         InputError: names the file or line, and the mend.
     """
     source = Path(source)
-    listing = list_source(source)
+    listing = list_source(source, label)
     # What is wrong with the listing is said before any time goes into its images.
     parts = _arrange(source, listing, listing.rows, seed)
-    paths = [listing.folder / row.file for row in listing.rows]
+    paths = [listing.place(row) for row in listing.rows]
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
         size = size or common_size(paths, threads)
         pixels = room((len(paths), *size, 3), memory, cache)
@@ -106,6 +110,7 @@ def load(
         skipped=tuple(skipped),
         resized=resized,
         notes=tuple(notes),
+        traits={name: tuple(row.traits[number] for row in rows) for number, name in enumerate(listing.traits)},
     )
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,18 @@ LARGEST = 100_000_000
 """Pixels of the largest image that is decoded; more is taken for a mistake or an attack."""
 LONGEST = 2**30
 """Bytes of the longest file that is read."""
+
+
+class Held(Protocol):
+    """An image file that is no file of its own, such as a member of an archive; its text says where it is."""
+
+    @property
+    def suffix(self) -> str:
+        """How its name ends, with the dot."""
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+        ...
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -51,7 +64,7 @@ def visible_files(folder: Path) -> list[Path]:
     return sorted(walk())
 
 
-def read_image(path: str | Path) -> ImageBytes:
+def read_image(path: str | Path | Held) -> ImageBytes:
     """``(H, W, 3)`` uint8 RGB, upright as its EXIF orientation says.
 
     Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparency is laid on white.
@@ -61,7 +74,7 @@ def read_image(path: str | Path) -> ImageBytes:
     """
     import cv2
 
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     data, header = _open(path)
     if (pixels := header.height * header.width) > LARGEST:
         raise _bad(path, f"declares {pixels:,} pixels, more than {LARGEST:,}")
@@ -83,34 +96,20 @@ def read_image(path: str | Path) -> ImageBytes:
     return _turned(_rgb(np.asarray(image)), header.orientation if header.form in ("png", "webp") else 1)
 
 
-def image_size(path: str | Path) -> tuple[int, int] | None:
+def image_size(path: str | Path | Held) -> tuple[int, int] | None:
     """Height and width of an upright image as its header says, nothing decoded; None where it does not."""
     try:
-        header = _open(Path(path))[1]
+        header = _open(Path(path) if isinstance(path, str) else path)[1]
     except InputError:
         return None
     height, width = header.upright
     return (height, width) if header.condition == "whole" and 0 < height * width <= LARGEST else None
 
 
-def _open(path: Path) -> tuple[bytes, Header]:
+def _open(path: Path | Held) -> tuple[bytes, Header]:
     if path.suffix.lower() not in SUFFIXES:
         raise _bad(path, f"does not end in one of {', '.join(SUFFIXES)}")
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise _bad(path, "is not a file")
-        if about.st_size > LONGEST:
-            raise _bad(path, f"is {about.st_size:,} bytes long, more than {LONGEST:,}")
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path} does not exist: correct the path, or leave bad images out with --skip-bad."
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}): check its rights, or leave bad images out with --skip-bad."
-        ) from error
+    data = _contents(path) if isinstance(path, Path) else path.read_bytes()
     if not data:
         raise _bad(path, "is empty")
     header = read_header(data)
@@ -119,11 +118,29 @@ def _open(path: Path) -> tuple[bytes, Header]:
     return data, header
 
 
-def _bad(path: Path, what: str) -> InputError:
+def _contents(path: Path) -> bytes:
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise _bad(path, "is not a file")
+        if about.st_size > LONGEST:
+            raise _bad(path, f"is {about.st_size:,} bytes long, more than {LONGEST:,}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} does not exist: correct the path, or leave bad images out with --skip-bad."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): check its rights, or leave bad images out with --skip-bad."
+        ) from error
+
+
+def _bad(path: Path | Held, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
 
 
-def _unknown(path: Path) -> InputError:
+def _unknown(path: Path | Held) -> InputError:
     return _bad(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
 
 
@@ -170,14 +187,20 @@ def write_image(path: str | Path, image: ImageBytes, quality: int | None = None)
     Raises:
         InputError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
     """
-    import cv2
-
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path} cannot be written: let its name end in .png or .jpg.")
+    data = encode_image(image, suffix, quality)
+    write_atomically(path, lambda file: file.write(data))
+
+
+def encode_image(image: ImageBytes, suffix: str, quality: int | None = None) -> bytes:
+    """``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of ``SUFFIXES``."""
+    import cv2
+
     options = []
     if quality is not None and suffix in (".jpg", ".jpeg", ".webp"):
         options = [cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_JPEG_QUALITY, quality]
     data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), options)[1]
-    write_atomically(path, lambda file: file.write(data.tobytes()))
+    return bytes(data.tobytes())

@@ -1,12 +1,13 @@
-"""What a source lists: files, labels, splits and groups, as text; from a CSV or from folders."""
+"""What a source lists: files, labels, splits and groups, as text; from a CSV, from folders, or as a data set came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from blackbox_dft.data.images import SUFFIXES, visible_files
+from blackbox_dft.data.images import SUFFIXES, Held, visible_files
+from blackbox_dft.data.layouts import list_layout
 from blackbox_dft.data.table import read_table
 from blackbox_dft.errors import InputError
 
@@ -32,6 +33,8 @@ class Row:
     split: str = ""
     """``train``, ``val``, ``test`` or nothing."""
     group: str = ""
+    traits: tuple[str, ...] = ()
+    """What else is said of it, one for each of the listing's ``traits``."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,21 @@ class Listing:
     undo: str
     """What makes splits be drawn instead of taken as they are given."""
     notes: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    """Names of what else is said of every image."""
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """Where the files are, by name, unless they lie in ``folder``."""
+
+    def place(self, row: Row) -> Path | Held:
+        """What ``read_image`` reads of a row."""
+        return self.held[row.file] if self.held else self.folder / row.file
 
 
-def list_source(source: str | Path) -> Listing:
+def list_source(source: str | Path, label: str = "") -> Listing:
     """Reads a CSV, a folder with one sub-folder per class (or per split, then per class), or a folder with one CSV.
+
+    ``lfw:DIR`` and the like are data sets as they are published (``layouts.LAYOUTS``). ``label`` is the attribute of
+    such a data set, or the column of a CSV, that holds the labels.
 
     Raises:
         InputError: it is none of these, or lists nothing or something impossible.
@@ -54,8 +68,10 @@ def list_source(source: str | Path) -> Listing:
     source = Path(source)
     try:
         if not source.exists():
+            if listing := list_layout(str(source), label):
+                return listing
             raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
-        listing = _from_folder(source) if source.is_dir() else _from_csv(source)
+        listing = _from_folder(source, label) if source.is_dir() else _from_csv(source, label)
         _check_places(source, listing)
     except OSError as error:
         raise InputError(
@@ -64,12 +80,14 @@ def list_source(source: str | Path) -> Listing:
     return listing
 
 
-def _from_folder(source: Path) -> Listing:
+def _from_folder(source: Path, wanted: str) -> Listing:
     names = _subfolders(source)
     tables = sorted(path for path in source.glob("*.csv") if not path.name.startswith("."))
     # One folder of images is no classes to tell apart, and it is beside a table that their labels are.
     if len(tables) == 1 and sum(any(map(_is_image, visible_files(source / name))) for name in names) < 2:
-        return _from_csv(tables[0])
+        return _from_csv(tables[0], wanted)
+    if wanted:
+        raise InputError(f"{source} is a folder of classes, which has no column {wanted!r}: leave --label out.")
     if not names:
         raise InputError(f"{source} has no sub-folders: put the images of each class into one, or give a CSV.")
     strange = [name for name in names if name.lower() not in ALIASES]
@@ -114,13 +132,17 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
-def _from_csv(path: Path) -> Listing:
+def _from_csv(path: Path, wanted: str) -> Listing:
     table = read_table(path, headless=SUFFIXES)
     # Where both are there, the numbers are the classes' and the names what people call them.
-    label = "class" if "class" in table.columns else "label"
+    label = wanted.lower() or ("class" if "class" in table.columns else "label")
     if label not in table.columns:
+        if wanted:
+            raise InputError(f"{path} has no column {wanted!r}: give --label one of {', '.join(table.columns)}.")
         raise InputError(f"{path} has neither a column 'label' nor 'class': name the column of the labels so.")
     group = next((name for name in ("group", "person") if name in table.columns), "")
+    known = {"", "file", "label", "class", "split", group, label}
+    traits = tuple(name for name in table.columns if name not in known)
     rows = []
     for number, values in table.lines:
         file, split = values["file"].replace("\\", "/"), values.get("split", "")
@@ -132,14 +154,15 @@ def _from_csv(path: Path) -> Listing:
             raise InputError(f"{path}, line {number}: unknown split {split!r}: write train, val or test.")
         if Path(file).is_absolute() and Path(file).is_relative_to(path.parent.absolute()):
             file = Path(file).relative_to(path.parent.absolute()).as_posix()
-        rows.append(Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, "")))
+        more = tuple(values[name] for name in traits)
+        rows.append(Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, ""), more))
     if any(row.split for row in rows):
         for (number, _), row in zip(table.lines, rows, strict=True):
             if not row.split:
                 raise InputError(
                     f"{path}, line {number}: names no split, as others do: fill it in, or drop the column 'split'."
                 )
-    return Listing(path.parent, tuple(rows), "drop the column 'split'")
+    return Listing(path.parent, tuple(rows), "drop the column 'split'", traits=traits)
 
 
 def _check_places(source: Path, listing: Listing) -> None:

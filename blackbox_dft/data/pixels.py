@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft.arrays import ImageBytes
-from blackbox_dft.data.images import fit, image_size, read_image
+from blackbox_dft.data.images import Held, fit, image_size, read_image
 from blackbox_dft.errors import InputError
 
 AHEAD = 512
 """Files read at a time: so many at most are read in vain when one of them is bad."""
 
 
-def common_size(paths: Sequence[Path], threads: Executor) -> tuple[int, int]:
+def common_size(paths: Sequence[Path | Held], threads: Executor) -> tuple[int, int]:
     """The most common (height, width), as the headers say; the larger of equals.
 
     Raises:
@@ -81,7 +81,7 @@ def _forget(path: Path) -> None:
 
 
 def fill(
-    pixels: ImageBytes, paths: Sequence[Path], threads: Executor, *, skip_bad: bool
+    pixels: ImageBytes, paths: Sequence[Path | Held], threads: Executor, *, skip_bad: bool
 ) -> tuple[list[int], list[bytes], int]:
     """Reads images to the front of ``pixels`` ``(N, H, W, 3)``, resized where they have another size.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import cycle, product
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from blackbox_dft.arrays import Floats
 COLORS = 6
 """How many colours the page has for series; more series take another dash."""
 DASHES = ("", "6 3", "2 3")
+MARKS = ("5 3", "1.5 2.5", "9 2 2 2", "12 4")
+"""Dashes (SVG) of the lines across, in their order."""
 WIDTH, HEIGHT = 4.4, 3.0
 """Inches of 100 px: the width of a phone, so that letters stay readable there."""
 LETTERS = 10.5
@@ -60,7 +63,7 @@ def strokes(count: int) -> list[Stroke]:
 
 
 def line_chart(series: Sequence[Series], marks: Mapping[str, float], axes: Axes, name: str) -> str:
-    """An ``<svg>`` of lines with bands, and of ``marks`` as broken lines across (the first dashed, the next dotted).
+    """An ``<svg>`` of lines with bands, and of ``marks`` as broken lines across, dashed as ``MARKS`` says.
 
     Args:
         name: what a screen reader says; plain text.
@@ -68,35 +71,12 @@ def line_chart(series: Sequence[Series], marks: Mapping[str, float], axes: Axes,
     Raises:
         ImportError: matplotlib is not installed.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": LETTERS,
-        "text.parse_math": False,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _LINE,
-        "xtick.color": _LINE,
-        "ytick.color": _LINE,
-        "xtick.labelcolor": _QUIET,
-        "ytick.labelcolor": _QUIET,
-        "path.simplify": False,
-    }
-    with mpl.rc_context(settings):  # type: ignore[arg-type]
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        plot = figure.add_subplot()
-        plot.patch.set_visible(False)
-        figure.patch.set_visible(False)
-        plot.spines[["top", "right", "left"]].set_visible(False)
+    def paint(plot: Any) -> None:
         plot.grid(axis="y", color=_LINE, linewidth=0.7)
-        plot.tick_params(length=0)
-        for level, dash in zip(marks.values(), ((5, 3), (1.5, 2.5)), strict=False):
-            plot.axhline(level, color=_QUIET, linewidth=1.1, dashes=dash)
+        for level, dash in zip(marks.values(), cycle(MARKS), strict=False):
+            plot.axhline(level, color=_QUIET, linewidth=1.1, dashes=[float(part) for part in dash.split()])
         for one, stroke in zip(series, strokes(len(series)), strict=True):
             color = f"#fe01{stroke.color:02x}"
             if one.low is not None and one.high is not None:
@@ -114,6 +94,58 @@ def line_chart(series: Sequence[Series], marks: Mapping[str, float], axes: Axes,
             plot.set_ylim(*axes.y_range)
         plot.set_xlabel(axes.x)
         plot.set_ylabel(axes.y)
+
+    return _drawn(paint, name, (WIDTH, HEIGHT))
+
+
+def bar_chart(before: Floats, after: Floats, axes: Axes, name: str) -> str:
+    """An ``<svg>`` of two histograms over [0, 1]: ``before (B,)`` as a broken outline, ``after (B,)`` filled.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    edges = np.linspace(0, 1, len(before) + 1)
+
+    def paint(plot: Any) -> None:
+        plot.grid(axis="y", color=_LINE, linewidth=0.7)
+        plot.stairs(after, edges, fill=True, color="#fe0100", alpha=0.35)
+        plot.stairs(after, edges, color="#fe0100", linewidth=1.4)
+        plot.stairs(before, edges, color="#fe0101", linewidth=1.6, linestyle=(0, (4, 2)))
+        plot.set_xlim(0, 1)
+        plot.set_xlabel(axes.x)
+        plot.set_ylabel(axes.y)
+
+    return _drawn(paint, name, (WIDTH, 0.75 * HEIGHT))
+
+
+def _drawn(paint: Callable[[Any], None], name: str, size: tuple[float, float]) -> str:
+    """What ``paint`` draws on axes of matplotlib, in the page's letters and colours."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.family": "sans-serif",
+        "font.size": LETTERS,
+        "text.parse_math": False,
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+        "axes.edgecolor": _LINE,
+        "xtick.color": _LINE,
+        "ytick.color": _LINE,
+        "xtick.labelcolor": _QUIET,
+        "ytick.labelcolor": _QUIET,
+        "path.simplify": False,
+    }
+    with mpl.rc_context(settings):  # type: ignore[arg-type]
+        figure = Figure(figsize=size, layout="constrained")
+        plot = figure.add_subplot()
+        plot.patch.set_visible(False)
+        figure.patch.set_visible(False)
+        plot.spines[["top", "right", "left"]].set_visible(False)
+        plot.tick_params(length=0)
+        paint(plot)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _inline(text.getvalue(), name)

@@ -33,7 +33,8 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
     ]
     if out is not None:
-        lines.append(f"  written: {out}/tuning.npz, summary.json, contact.png, curve.png")
+        page = "report.html" if (out / "report.html").exists() else "report.txt"
+        lines.append(f"  written: {out}/{page}, tuning.npz, summary.json, contact.png, curve.png")
         lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
     return lines
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
+
 from blackbox_dft import registry
+from blackbox_dft.arrays import Floats
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.base import Additive, Space
 
 SPACES = {
     "pixel": "blackbox_dft.spaces.additive:pixel",
     "dct": "blackbox_dft.spaces.additive:dct",
     "grid": "blackbox_dft.spaces.additive:grid",
+    "tanh": "blackbox_dft.spaces.tanh:tanh",
     "color": "blackbox_dft.spaces.color:color",
     "affine": "blackbox_dft.spaces.affine:affine",
 }
@@ -34,7 +39,7 @@ def make_space(
     Args:
         spec: ``auto``, or parts joined by ``+``, applied in that order; a part is a name and, for some, a number after
             a colon.
-        epsilon: largest change of a pixel by the additive parts (pixel, dct, grid), in (0, 1]; 8/255 unless given.
+        epsilon: largest change of a pixel by additive parts (pixel, tanh, dct, grid), in (0, 1]; 8/255 unless given.
         channels: whether the additive parts change colour or brightness only.
         levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
 
@@ -61,3 +66,22 @@ def make_space(
         make = registry.find(name, SPACES, "spaces")
         parts.append(make(argument, shape, epsilon=bound, channels=channels, levels=levels))
     return parts[0] if len(parts) == 1 else Composed(tuple(parts))
+
+
+def distance_of(space: Space) -> Callable[[Floats], Floats] | None:
+    """The mean squared perturbation, ``(M, k)`` to ``(M,)``, of all additive parts; None where there are none."""
+    from blackbox_dft.spaces.compose import Composed
+
+    if isinstance(space, Additive):
+        return space.distance
+    if not isinstance(space, Composed):
+        return None
+    parts = [(number, part.distance) for number, part in enumerate(space.parts) if isinstance(part, Additive)]
+    if not parts:
+        return None
+
+    def total(z: Floats) -> Floats:
+        own = space.split(z)
+        return np.asarray(sum(distance(own[number]) for number, distance in parts), np.float64)
+
+    return total

@@ -68,13 +68,21 @@ class Pixels:
 
     def apply(self, images: Images, z: Floats) -> Images:
         """Adds ``epsilon z``, clipped, and stays within [0, 1]."""
-        values = np.atleast_2d(z).astype(np.float32) * np.float32(self.epsilon)
-        return _add(images, values.reshape(-1, *self.shape[:2], self.planes), self.bound)
+        return _add(images, self._field(z), self.bound)
+
+    def distance(self, z: Floats) -> Floats:
+        """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
+        return _mean_square(self._field(z), self.bound)
 
     def graph(self, graph: Graph, images: str, z: str) -> str:
         """The same as ONNX nodes."""
         field = graph.op("Mul", z, graph.constant(np.float32(self.epsilon)))
         return _add_graph(graph, images, field, (*self.shape[:2], self.planes), self.bound)
+
+    def _field(self, z: Floats) -> Array:
+        """``(M, H, W, planes)``, not clipped."""
+        values: Array = np.atleast_2d(z).astype(np.float32) * np.float32(self.epsilon)
+        return values.reshape(-1, *self.shape[:2], self.planes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +125,14 @@ class Separable:
 
     def apply(self, images: Images, z: Floats) -> Images:
         """Adds the perturbation, clipped, and stays within [0, 1]."""
+        return _add(images, self._field(z), self.bound)
+
+    def distance(self, z: Floats) -> Floats:
+        """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
+        return _mean_square(self._field(z), self.bound)
+
+    def _field(self, z: Floats) -> Array:
+        """``(M, H, W, channels)``, not clipped."""
         z = np.atleast_2d(z)
         directions, depth = self.mix.shape
         values = z.astype(np.float32).reshape(len(z), directions, -1)
@@ -125,8 +141,8 @@ class Separable:
         for direction in range(directions):
             planes[:, self.order] += values[:, direction, :, None] * self.mix[direction]
         filled = planes.reshape(len(z), self.rows.shape[1], -1)
-        field = np.matmul(np.matmul(self.rows, filled), self._spread)
-        return _add(images, field.reshape(len(z), *self.shape[:2], depth), self.bound)
+        field: Array = np.matmul(np.matmul(self.rows, filled), self._spread)
+        return field.reshape(len(z), *self.shape[:2], depth)
 
     def graph(self, graph: Graph, images: str, z: str) -> str:
         """The same as ONNX nodes."""
@@ -147,6 +163,11 @@ class Separable:
         return np.kron(self.columns.T, np.eye(self.mix.shape[1], dtype=np.float32))
 
 
+def _mean_square(field: Array, bound: float) -> Floats:
+    clipped = np.clip(field, -bound, bound).reshape(len(field), -1).astype(np.float64)
+    return np.asarray((clipped**2).mean(axis=1), np.float64)
+
+
 def _add(images: Images, field: Images, bound: float) -> Images:
     np.clip(field, -np.float32(bound), np.float32(bound), out=field)
     out = images + field
@@ -164,7 +185,7 @@ def pixel(argument: str, shape: tuple[int, int, int], *, epsilon: float, channel
     """Every pixel by itself; the paper's space."""
     if argument:
         raise InputError(f"space pixel takes no number: write pixel instead of pixel:{argument}.")
-    return Pixels(shape, epsilon, _bound(epsilon, levels), channels)
+    return Pixels(shape, epsilon, whole_levels(epsilon, levels), channels)
 
 
 def dct(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Separable:
@@ -210,7 +231,7 @@ def _separable(
         spec=spec,
         shape=shape,
         epsilon=epsilon,
-        bound=_bound(epsilon, levels),
+        bound=whole_levels(epsilon, levels),
         channels=channels,
         names=tuple(f"{direction} {v},{u}" for direction in directions for v, u in places),
         rows=rows,
@@ -234,7 +255,12 @@ def _number(name: str, argument: str, most: int, what: str) -> int:
     return int(argument)
 
 
-def _bound(epsilon: float, levels: bool) -> float:
+def whole_levels(epsilon: float, levels: bool) -> float:
+    """``epsilon``, or where images are rounded to 8 bits the whole levels in it.
+
+    Raises:
+        InputError: there are none.
+    """
     if not levels:
         return epsilon
     # A hair above, so that 8/255 read from text still counts as eight levels.

@@ -1,6 +1,6 @@
 """The contract of a space: what may change in an image, as a function of a short vector z."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from blackbox_dft.arrays import Floats, Images
 from blackbox_dft.spaces.graph import Graph
@@ -45,4 +45,13 @@ class Space(Protocol):
 
     def graph(self, graph: Graph, images: str, z: str) -> str:
         """The same change as ONNX nodes: tensor names in (``images (N,H,W,C)``, ``z (1,k)`` or ``(N,k)``), name out."""
+        ...
+
+
+@runtime_checkable
+class Additive(Protocol):
+    """A space whose changes have a size that no image is needed to tell."""
+
+    def distance(self, z: Floats) -> Floats:
+        """Mean squared perturbation ``(M,)`` under each of ``z (M, k)``, pixels in [0, 1]; 0 at the identity."""
         ...

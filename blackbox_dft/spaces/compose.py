@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,11 @@ class Composed:
     def split(self, z: Floats) -> list[Floats]:
         """``z (k,)`` or ``(N, k)`` cut into the parts' own."""
         return np.split(z, np.cumsum([part.size for part in self.parts])[:-1], axis=-1)
+
+    def rest(self, z: Floats, but: Collection[int]) -> Floats:
+        """``z (k,)`` with all parts at their identity except those numbered in ``but``."""
+        own = zip(self.parts, self.split(z), strict=True)
+        return np.concatenate([mine if number in but else part.initial() for number, (part, mine) in enumerate(own)])
 
     def apply(self, images: Images, z: Floats) -> Images:
         """One part after the other."""
