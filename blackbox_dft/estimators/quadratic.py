@@ -16,6 +16,8 @@ OWN, MIXED = 0.005, 0.001
 """Prior standard deviations of the curvature in each coordinate and between two of them."""
 REACH = 2.0
 """Pairs count by a Gaussian of their distance to the estimate, with so many units in each coordinate."""
+RATE = 0.04
+"""How fast it follows what pairs say of it, in its logarithm, a standard error."""
 STRIDE = 0.5
 """Longest move of the estimate at once."""
 GROWTH = 1.03
@@ -40,9 +42,12 @@ class QuadraticModel:
         self._losses = np.empty((0, 2))
         self._weights = np.empty(0)
         self._fitted = 0
+        self._start = self.minimum
+        self._stretch = 0.0
 
     def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
         """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""
+        self._judge(one - other, loss - loss_other, weights)
         self._one = np.concatenate([self._one, one])
         self._other = np.concatenate([self._other, other])
         self._losses = np.concatenate([self._losses, np.stack([loss, loss_other], axis=1)])
@@ -51,6 +56,12 @@ class QuadraticModel:
             self._fitted = len(self._losses)
             slope, curvature = self._fit()
             self.minimum = self.minimum + trust_region(slope, curvature, STRIDE)
+
+    def _judge(self, spans: Floats, differences: Floats, weights: Floats) -> None:
+        """Whether losses still fall along the way come so far: then the prior curvature was too great."""
+        told = weights * (spans @ (self.minimum - self._start)) * differences
+        if error := float(np.sqrt((told**2).sum())):
+            self._stretch = float(np.clip(self._stretch - RATE * told.sum() / error, -2, 2))
 
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
@@ -71,14 +82,15 @@ class QuadraticModel:
         told = np.concatenate([differences[kept], means[kept]])
         precision = np.concatenate([near / within, near / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        mean = np.concatenate([[level], np.zeros(size), np.where(self._own, CURVATURE * scale, 0)])
+        curvature = CURVATURE * np.exp(-self._stretch) * scale
+        mean = np.concatenate([[level], np.zeros(size), np.where(self._own, curvature, 0)])
         spreads = np.concatenate([np.full(size, SLOPE), np.where(self._own, OWN, MIXED)]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
         normal = (design.T * precision) @ design + np.diag(prior)
         found = mean + np.linalg.solve(normal, design.T @ (precision * (told - design @ mean)))
-        curvature = np.zeros((size, size))
-        curvature[self._upper] = found[1 + size :]
-        return found[1 : 1 + size], curvature + curvature.T - np.diag(np.diag(curvature))
+        upper = np.zeros((size, size))
+        upper[self._upper] = found[1 + size :]
+        return found[1 : 1 + size], upper + upper.T - np.diag(np.diag(upper))
 
     def _features(self, u: Floats) -> Floats:
         squares = u[:, self._upper[0]] * u[:, self._upper[1]] * np.where(self._own, 0.5, 1)
