@@ -61,7 +61,13 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         for limit in limits:
             scorer = Scorer(
-                Pool(data.images, data.digests), job.space, job.target, job.encoding, ledger, batch=job.target.batch
+                Pool(data.images, data.digests),
+                job.space,
+                job.target,
+                job.encoding,
+                ledger,
+                batch=job.target.batch,
+                fused=job.fused,
             )
             # As a run's plan has it: selection gets a quarter of what evaluation leaves.
             images = int(limit * SELECT_SHARE / (1 - SELECT_SHARE)) // CANDIDATES

@@ -31,6 +31,8 @@ class Config:
     objective: str = "auto"
     budget: int = 20_000
     seed: int = 0
+    path: Literal["auto", "fused", "array"] = "auto"
+    """Whether the change is written into the model's graph: auto, where that can be; a run keeps what it began with."""
     repeats: int = 1
     """How often every query is asked; each time counts, and the mean of the scores is used."""
     map: tuple[str, ...] = ()
@@ -49,7 +51,8 @@ class Config:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
         """Reads what ``dataclasses.asdict`` and JSON made of a configuration."""
-        plain = _tuples(values)
+        # Runs of earlier versions knew no other path.
+        plain = {"path": "array"} | _tuples(values)
         options = TargetOptions(**_tuples(plain.pop("target_options")))
         if unknown := set(plain) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown key {sorted(unknown)[0]!r}")

@@ -15,6 +15,7 @@ from blackbox_dft.encoding import Encoding
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.base import Estimator
+from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.ledger import Ledger, digest
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.plan import Plan, make_plan
@@ -102,6 +103,25 @@ class Job:
         if self.config.in_doubt == "auto":
             return "://" in self.config.target
         return self.config.in_doubt == "count"
+
+    @cached_property
+    def path(self) -> FusedPath | str:
+        """The fused path, or why images are changed as arrays.
+
+        Raises:
+            InputError: it is asked for and not to be had.
+        """
+        if self.config.path == "array":
+            return "asked for by --path array"
+        found = fused_path(self.data.images, self.space, self.target, self.encoding)
+        if isinstance(found, str) and self.config.path == "fused":
+            raise InputError(f"--path fused is not to be had: {found.rstrip('.')}.")
+        return found
+
+    @property
+    def fused(self) -> FusedPath | None:
+        """The fused path, where there is one."""
+        return None if isinstance(self.path, str) else self.path
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

@@ -78,6 +78,7 @@ def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict
             batch=measurement.batch,
             repeats=job.config.repeats,
             passed=watcher.passed,
+            fused=job.fused,
         )
         try:
             watcher.phase("evaluate", measurement.queries)

@@ -82,12 +82,14 @@ def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse:
     """``optimize`` for a job already opened; ``reuse`` names other runs' ledgers, whose answers are free here."""
     out = Path(out)
     check_free(out)
-    _ = job.plan  # Refused here, nothing is written yet.
+    _ = job.plan, job.path  # Refused here, nothing is written yet.
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
-    Record(job.config, job.target.batch, job.inputs()).write(out)
+    # The path is kept, as the other one's scores differ in the last bits.
+    config = replace(job.config, path="fused" if job.fused else "array")
+    Record(config, job.target.batch, job.inputs()).write(out)
     return _go(job, out, job.target.batch, progress or Silent(), reuse)
 
 
@@ -146,7 +148,17 @@ def _scorer(
 ) -> Scorer:
     pool = Pool(job.data.images, job.data.digests)
     repeats = job.config.repeats
-    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, repeats=repeats, passed=passed)
+    return Scorer(
+        pool,
+        job.space,
+        job.target,
+        job.encoding,
+        ledger,
+        batch=batch,
+        repeats=repeats,
+        passed=passed,
+        fused=job.fused,
+    )
 
 
 def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:

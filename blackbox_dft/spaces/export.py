@@ -113,11 +113,7 @@ def _changed(graph: Graph, space: Space, z: Floats, levels: bool) -> str:
     if np.shape(z) != (space.size,):
         raise InputError(f"z of shape {np.shape(z)} is not of the space {space.spec}, which has {space.size} numbers.")
     changed = space.graph(graph, INPUT, graph.constant(np.asarray(z, np.float32)[None]))
-    if not levels:
-        return changed
-    scaled = graph.op("Mul", changed, graph.constant(np.float32(255)))
-    whole = graph.op("Floor", graph.op("Add", scaled, graph.constant(np.float32(0.5))))
-    return graph.op("Div", whole, graph.constant(np.float32(255)))
+    return graph.rounded(changed) if levels else changed
 
 
 def _write(model: ModelProto, path: str | Path) -> None:

@@ -6,6 +6,8 @@ import ast
 import json
 import os
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from blackbox_dft.arrays import ImageBytes, Images, Scores
+from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.layout import infer_form
 from blackbox_dft.targets.options import TargetOptions
@@ -44,11 +46,8 @@ class OnnxTarget:
         self.path = Path(path)
         self.name = str(path)
         proto = _read(self.path)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        settings.log_severity_level = 4
         try:
-            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, settings)
+            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, _settings())
         except InputError:
             raise
         except Exception as error:
@@ -132,11 +131,23 @@ class OnnxTarget:
             out.append(self._run(part if form.batched else part[0], form.batch)[:count])
         return np.concatenate(out)
 
-    def _run(self, fed: np.ndarray[Any, Any], count: int) -> Scores:
+    def open(self, model: bytes, *, literal: bool) -> Callable[[Mapping[str, Array], int], Scores]:
+        """A session of a graph that ends in this model, on the same provider; called as often at once as ``scores``."""
+        settings = _settings()
+        if literal:
+            settings.add_session_config_entry("session.disable_quant_qdq", "1")
+        session = open_session(model, self.provider, settings)[0]
+        return partial(self._ask, session)
+
+    def _run(self, fed: Array, count: int) -> Scores:
+        return self._ask(self.session, {self.input.name: fed}, count)
+
+    def _ask(self, session: Any, fed: Mapping[str, Array], count: int) -> Scores:
         try:
-            (raw,) = self.session.run([self.output.name], {self.input.name: fed})
+            (raw,) = session.run([self.output.name], dict(fed))
         except Exception as error:
-            raise TargetError(f"{self.path} failed on images of shape {fed.shape}: {_first(error)}.") from error
+            shape = next(iter(fed.values())).shape
+            raise TargetError(f"{self.path} failed on images of shape {shape}: {_first(error)}.") from error
         scores = np.asarray(raw, np.float32)
         sides = raw.shape[1:] if self.form.batched else raw.shape
         if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
@@ -176,6 +187,15 @@ class OnnxTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing to let go of: the session ends with the object."""
+
+
+def _settings() -> Any:
+    import onnxruntime as ort
+
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 4
+    return settings
 
 
 def _read(path: Path) -> ModelProto:
