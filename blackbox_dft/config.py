@@ -106,6 +106,8 @@ class Record:
     """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
     inputs: Mapping[str, str]
     """Digests of images, labels, splits and target, by name."""
+    threads: int = 1
+    """Threads of a call to a model on this machine's CPU."""
     sunk: int = 0
     """Queries of an earlier, smaller budget's choice and evaluation, which a longer course cannot use again."""
 
@@ -114,6 +116,7 @@ class Record:
         document = {
             "config": asdict(self.config),
             "batch": self.batch,
+            "threads": self.threads,
             "inputs": dict(self.inputs),
             "sunk": self.sunk,
             "versions": versions(),
@@ -131,7 +134,8 @@ class Record:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             config = Config.from_json(document["config"])
-            return cls(config, int(document["batch"]), dict(document["inputs"]), int(document["sunk"]))
+            threads = int(document.get("threads", 1))
+            return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

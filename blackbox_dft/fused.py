@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints, Scores
@@ -39,7 +41,12 @@ class FusedPath:
         fusion = fuse_scorer(space, shape, proto, target.path, target.form, levels=encoding.levels, cpu=cpu)
         self._ahead, self._inside = fusion.ahead, fusion.inside
         self._outside = space.size - fusion.inside
-        self._run = target.open(fusion.model, literal=fusion.literal)
+        self._open = partial(target.open, fusion.model, literal=fusion.literal)
+        self._run = self._open()
+
+    def reopen(self) -> None:
+        """After the target was arranged otherwise."""
+        self._run = self._open()
 
     def __call__(self, indices: Ints, z: Floats) -> Scores:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""

@@ -23,7 +23,7 @@ from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.base import Arrangeable, Target
 
 
 class Job:
@@ -122,6 +122,13 @@ class Job:
     def fused(self) -> FusedPath | None:
         """The fused path, where there is one."""
         return None if isinstance(self.path, str) else self.path
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """Has the target called so many times at once, with so many threads each, where it can be."""
+        if isinstance(self.target, Arrangeable) and (workers, threads) != (self.target.workers, 1):
+            self.target.arrange(workers, threads)
+            if self.fused:
+                self.fused.reopen()
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

@@ -77,6 +77,19 @@ class Elastic(Protocol):
 
 
 @runtime_checkable
+class Arrangeable(Protocol):
+    """A target that can be called many times at once, or with many threads a call, and which is best is not known."""
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether nobody, the model included, said how to call it."""
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """From now on, so many calls side by side, of so many threads each; no call may be under way."""
+        ...
+
+
+@runtime_checkable
 class Graphic(Protocol):
     """A target that is an ONNX graph of this machine: what changes the images can be written in front of it."""
 

@@ -32,8 +32,8 @@ BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
 class OnnxTarget:
     """An ONNX model with one image input.
 
-    On the CPU one single-threaded session is called from as many threads as there are cores: on small models that is up
-    to twice as fast as one call that uses them all.
+    On the CPU one single-threaded session is called from as many threads as there are cores unless arranged otherwise:
+    on small models that is up to twice as fast as one call that uses them all.
 
     Raises:
         InputError: not an ONNX file, not an image model, an ambiguous input or output, a GPU that is not there.
@@ -43,11 +43,13 @@ class OnnxTarget:
         import onnxruntime as ort
 
         options = options or TargetOptions()
+        self._options = options
+        self._threads = 1
         self.path = Path(path)
         self.name = str(path)
         proto = _read(self.path)
         try:
-            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, _settings())
+            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
@@ -131,9 +133,22 @@ class OnnxTarget:
             out.append(self._run(part if form.batched else part[0], form.batch)[:count])
         return np.concatenate(out)
 
+    @property
+    def unsaid(self) -> bool:
+        """Whether neither the options nor the model say how it is called, and it runs on the CPU."""
+        said = self._options.batch, self._options.workers, self.form.batch
+        return self.provider == "cpu" and said == (None, None, None)
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """From now on, so many calls side by side, of so many threads each."""
+        self.workers = workers
+        if threads != self._threads:
+            self._threads = threads
+            self.session = open_session(self.path, self.provider, _settings(threads))[0]
+
     def open(self, model: bytes, *, literal: bool) -> Callable[[Mapping[str, Array], int], Scores]:
         """A session of a graph that ends in this model, on the same provider; called as often at once as ``scores``."""
-        settings = _settings()
+        settings = _settings(self._threads)
         if literal:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
@@ -189,11 +204,11 @@ class OnnxTarget:
         """Nothing to let go of: the session ends with the object."""
 
 
-def _settings() -> Any:
+def _settings(threads: int) -> Any:
     import onnxruntime as ort
 
     settings = ort.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     settings.log_severity_level = 4
     return settings
 
