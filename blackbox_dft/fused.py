@@ -10,7 +10,7 @@ from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.encoding import Encoding, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.spaces.fused import IMAGES, Z, fuse_scorer
+from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.spaces.joining import load
 from blackbox_dft.targets.base import Graphic, Target
 
@@ -21,7 +21,8 @@ CLOSE = 1e-2
 class FusedPath:
     """Scores of a pool's images by one graph of the change and the model.
 
-    Called from as many threads at once as the target takes.
+    Called from as many threads at once as the target takes. The pool is handed over once and stays where the model is;
+    only indices and z go there, and scores come back.
 
     Args:
         pool: images ``(N, H, W, 3)``.
@@ -41,7 +42,8 @@ class FusedPath:
         fusion = fuse_scorer(space, shape, proto, target.path, target.form, levels=encoding.levels, cpu=cpu)
         self._ahead, self._inside = fusion.ahead, fusion.inside
         self._outside = space.size - fusion.inside
-        self._open = partial(target.open, fusion.model, literal=fusion.literal)
+        held = {POOL: np.ascontiguousarray(pool)} if fusion.ahead is None else {}
+        self._open = partial(target.open, fusion.model, literal=fusion.literal, held=held)
         self._run = self._open()
 
     def reopen(self) -> None:
@@ -51,25 +53,25 @@ class FusedPath:
     def __call__(self, indices: Ints, z: Floats) -> Scores:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
-        images: Array = self._pool[indices]
+        indices = np.ascontiguousarray(indices, np.int64)
         fixed = self._form.batch
         if fixed is None:
-            return self._scores(images, z)
+            return self._scores(indices, z)
         out = []
-        for start in range(0, len(images), fixed):
+        for start in range(0, len(indices), fixed):
             # A model of fixed batch is fed copies of the last image, whose scores are dropped.
-            taken = np.minimum(np.arange(start, start + fixed), len(images) - 1)
+            taken = np.minimum(np.arange(start, start + fixed), len(indices) - 1)
             own = z[taken] if len(z) > 1 else z
-            out.append(self._scores(images[taken], own)[: len(images) - start])
+            out.append(self._scores(indices[taken], own)[: len(indices) - start])
         return np.concatenate(out)
 
-    def _scores(self, images: Array, z: Floats) -> Scores:
+    def _scores(self, indices: Ints, z: Floats) -> Scores:
+        fed: dict[str, Array] = {INDICES: indices}
         if self._ahead is not None:
-            images = self._ahead.apply(to_floats(images), z[:, : self._outside])
-        fed = {IMAGES: images}
+            fed = {IMAGES: self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])}
         if self._inside:
-            fed[Z] = z[:, self._outside :].astype(np.float32)
-        return self._run(fed, len(images))
+            fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
+        return self._run(fed, len(indices))
 
 
 def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:

@@ -19,7 +19,7 @@ from blackbox_dft.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.spaces import make_space
-from blackbox_dft.spaces.fused import IMAGES, Z, fuse_scorer
+from blackbox_dft.spaces.fused import INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.targets import TargetOptions, make_target
 from tests.conftest import Bbdft
 from tests.test_spaces import form, photos, small_model
@@ -93,8 +93,8 @@ def test_all_of_the_change_can_be_inside_as_a_gpu_needs_it(
     assert fusion.inside == space.size
     z = np.random.default_rng(0).normal(size=(rows, space.size))
     session = ort.InferenceSession(fusion.model)
-    told = seen(session.run(None, {IMAGES: pool, Z: z.astype(np.float32)})[0])
-    wanted = space.apply(to_floats(pool), z)
+    told = seen(session.run(None, {POOL: pool, INDICES: np.array([3, 0, 1, 1]), Z: z.astype(np.float32)})[0])
+    wanted = space.apply(to_floats(pool[[3, 0, 1, 1]]), z)
     wanted = to_bytes(wanted) / 255 if levels else wanted
     assert np.abs(told - wanted).max() <= (1 / 255 + 1e-6 if levels else 0.1 / 255)
 

@@ -1,8 +1,10 @@
 """The change in front of a model as one graph for scoring: 8-bit images and z in, the model's own outputs out.
 
-Inputs are ``bbdft_images``, uint8 ``(N, H, W, 3)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. On a CPU the
-leading geometry and tone stay outside, where OpenCV and numpy are two to ten times faster than ONNX Runtime's
-GridSample, Log and MatMul; the images come in as float32 in [0, 1] then, and z without the coordinates of those parts.
+Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device, which of them are
+meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. On a CPU leading geometry
+and tone stay outside, where OpenCV and numpy are two to ten times faster than ONNX Runtime's GridSample, Log and
+MatMul; the changed images come in as float32 in [0, 1] then, ``bbdft_images``, ``(N, H, W, 3)``, and z without the
+coordinates of those parts.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from blackbox_dft.spaces.joining import InputForm, image_input, join, prepared, 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
+POOL, INDICES = "bbdft_pool", "bbdft_indices"
 IMAGES = "bbdft_images"
 Z = "bbdft_z"
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
@@ -40,7 +43,7 @@ class Fusion:
 
     model: bytes
     ahead: Space | None
-    """Applied to the images, with the first coordinates of z, before the graph gets them."""
+    """Applied to the images, with the first coordinates of z, before the graph gets them; else it gets the pool."""
     inside: int
     """Coordinates of z that the graph takes, the last ones."""
     literal: bool
@@ -81,9 +84,16 @@ def fuse_scorer(
     image = prepared(graph, planes, form, old.type.tensor_type.elem_type, levels=quantizes)
     if len(old.type.tensor_type.shape.dim) == 3:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
-    kind = TensorProto.FLOAT if ahead else TensorProto.UINT8
     inside = sum(part.size for part in rest)
-    inputs: list[ValueInfoProto] = [helper.make_tensor_value_info(IMAGES, kind, [None, *shape])]
+    inputs: list[ValueInfoProto] = [
+        helper.make_tensor_value_info(name, kind, sides)
+        for name, kind, sides in (
+            (IMAGES, TensorProto.FLOAT, [None, *shape]),
+            (POOL, TensorProto.UINT8, [None, *shape]),
+            (INDICES, TensorProto.INT64, [None]),
+        )
+        if (name == IMAGES) == bool(ahead)
+    ]
     if rest:
         inputs.append(helper.make_tensor_value_info(Z, TensorProto.FLOAT, [None, inside]))
     join(proto, graph, image, inputs, path)
@@ -100,7 +110,7 @@ def _planes(graph: Graph, parts: Sequence[Space], *, floats: bool, levels: bool,
     """Changed planes ``(N, 3, H, W)``, as bytes where ``quantizes``, else floats in [0, 1]."""
     from onnx import TensorProto
 
-    images = IMAGES
+    images = IMAGES if floats else graph.op("Gather", POOL, INDICES, axis=0)
     if floats and quantizes and not parts:
         images, floats = _levels(graph, images), False
     planes = graph.op("Transpose", images, perm=[0, 3, 1, 2])

@@ -98,9 +98,14 @@ class Graphic(Protocol):
     provider: str
     """``cpu``, ``cuda`` or ``tensorrt``."""
 
-    def open(self, model: bytes, *, literal: bool) -> Callable[[Mapping[str, Array], int], Scores]:
+    def open(
+        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    ) -> Callable[[Mapping[str, Array], int], Scores]:
         """What scores by a graph that ends in this model, given what the graph takes and how many images that is.
 
-        ``literal``: quantising operators in it are meant as they stand, and not to be made part of a quantised model.
+        Args:
+            model: the file's bytes.
+            literal: quantising operators in it are meant as they stand, and not to be made part of a quantised model.
+            held: inputs that are the same in every call; they are brought to where the model runs once.
         """
         ...

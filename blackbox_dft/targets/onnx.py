@@ -17,6 +17,7 @@ import numpy as np
 
 from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.targets.binding import Bound
 from blackbox_dft.targets.layout import infer_form
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.targets.providers import open_session
@@ -146,20 +147,23 @@ class OnnxTarget:
             self._threads = threads
             self.session = open_session(self.path, self.provider, _settings(threads))[0]
 
-    def open(self, model: bytes, *, literal: bool) -> Callable[[Mapping[str, Array], int], Scores]:
+    def open(
+        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    ) -> Callable[[Mapping[str, Array], int], Scores]:
         """A session of a graph that ends in this model, on the same provider; called as often at once as ``scores``."""
         settings = _settings(self._threads)
         if literal:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
-        return partial(self._ask, session)
+        bound = Bound(session, self.output.name, held, self.provider)
+        return partial(self._ask, bound)
 
     def _run(self, fed: Array, count: int) -> Scores:
-        return self._ask(self.session, {self.input.name: fed}, count)
+        return self._ask(lambda given: self.session.run([self.output.name], given)[0], {self.input.name: fed}, count)
 
-    def _ask(self, session: Any, fed: Mapping[str, Array], count: int) -> Scores:
+    def _ask(self, run: Callable[[Mapping[str, Array]], Array], fed: Mapping[str, Array], count: int) -> Scores:
         try:
-            (raw,) = session.run([self.output.name], dict(fed))
+            raw = run(fed)
         except Exception as error:
             shape = next(iter(fed.values())).shape
             raise TargetError(f"{self.path} failed on images of shape {shape}: {_first(error)}.") from error
