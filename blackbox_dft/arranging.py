@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blackbox_dft.arrays import Floats, Ints
 from blackbox_dft.errors import InputError
-from blackbox_dft.files import write_text
+from blackbox_dft.files import cache_folder, write_text
 from blackbox_dft.ledger import digest
 from blackbox_dft.scoring import Scorer
 from blackbox_dft.targets.base import Arrangeable, Target
@@ -70,17 +70,10 @@ def recall(target: Target, step: int) -> Arrangement | None:
 
 def remember(target: Target, step: int, arrangement: Arrangement) -> None:
     """Keeps what was found, where that can be."""
-    file = _file(target, step)
     with suppress(OSError, InputError, RuntimeError):
+        file = _file(target, step)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(asdict(arrangement)) + "\n")
-
-
-def cache_folder() -> Path:
-    """Where what can be found again is kept."""
-    if told := os.environ.get("BBDFT_CACHE"):
-        return Path(told)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blackbox-dft"
 
 
 def _file(target: Target, step: int) -> Path:

@@ -16,6 +16,7 @@ from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record, determining, versions
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.pixels import releaser
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
@@ -195,7 +196,13 @@ def _go(
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         _check_config(job, ledger, out)
-        scorer = _scorer(job, ledger, batch, progress.passed)
+        release = releaser(job.data.images)
+
+        def passed(images: int, paid: int) -> None:
+            release(images)
+            progress.passed(images, paid)
+
+        scorer = _scorer(job, ledger, batch, passed)
         if job.plan.hedge and isinstance(job.target, Elastic):
             asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
             scorer.dispatcher.hedging = hedging.Hedging(job.target, job.plan.hedge - asked)

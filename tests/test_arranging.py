@@ -83,5 +83,5 @@ def test_what_the_user_says_is_not_tried(labels: Path, tmp_path: Path, monkeypat
     notes = Notes()
     optimize(settings(labels, target_options=TargetOptions(batch=7)), tmp_path / "run", notes)
     assert record(tmp_path / "run") == (7, 1)
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / "arrangements").exists()
     assert not [line for line in notes.lines if line.startswith("model: ")]
