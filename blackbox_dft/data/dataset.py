@@ -76,8 +76,7 @@ def load(
     listing = list_source(source)
     # What is wrong with the listing is said before any time goes into its images.
     parts = _arrange(source, listing, listing.rows, seed)
-    paths = [listing.folder / row.file for row in listing.rows]
-    decoded = _decoded(paths, size, skip_bad, memory, cache)
+    decoded = _decoded(listing, size, skip_bad, memory, cache)
     read, digests, resized = decoded.read, decoded.digests, decoded.resized
     rows = [listing.rows[number] for number in read]
     known = set(read)
@@ -85,7 +84,9 @@ def load(
     notes = list(listing.notes)
     if skipped:
         if not rows:
-            raise InputError(f"{source}: none of its {len(paths)} images can be read: check the paths and formats.")
+            raise InputError(
+                f"{source}: none of its {len(listing.rows)} images can be read: check the paths and formats."
+            )
         parts = _arrange(source, listing, rows, seed)
         some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
@@ -111,12 +112,14 @@ def load(
 
 
 def _decoded(
-    paths: Sequence[Path], size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
+    listing: Listing, size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
 ) -> Decoded:
     """The images of files: as they were kept, or decoded, and kept then where that is possible."""
-    entry = kept.entry_of(paths, size, skip_bad) if cache is None else None
+    files = [row.file for row in listing.rows]
+    entry = kept.entry_of(listing.folder, files, size, skip_bad) if cache is None else None
     if entry and (found := kept.recall(entry)):
         return found
+    paths = [listing.folder / file for file in files]
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
         shape = (len(paths), *(size or common_size(paths, threads)), 3)
 

@@ -39,12 +39,14 @@ class Decoded:
     resized: int
 
 
-def entry_of(paths: Sequence[Path], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
-    """Where the images of these files are kept, or would be; nothing where that cannot be said."""
+def entry_of(folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
+    """Where the images of these files below ``folder`` are kept, or would be; nothing where that cannot be said."""
     hasher = blake2b(f"{VERSION} {size} {skip_bad}".encode(), digest_size=16)
     try:
-        for path in paths:
-            about = path.stat()
+        for file in files:
+            # No path is made of each: there may be 100,000.
+            path = f"{folder}/{file}"
+            about = os.stat(path)  # noqa: PTH116
             # The time of the last change of anything is what no copying tool sets back.
             said = f"{path}\0{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}\0"
             hasher.update(said.encode(errors="surrogateescape"))

@@ -131,7 +131,8 @@ def _from_csv(path: Path) -> Listing:
             )
         if split and split.lower() not in ALIASES:
             raise InputError(f"{path}, line {number}: unknown split {split!r}: write train, val or test.")
-        if Path(file).is_absolute() and Path(file).is_relative_to(path.parent.absolute()):
+        # Without making a path of each: there may be 100,000.
+        if os.path.isabs(file) and Path(file).is_relative_to(path.parent.absolute()):  # noqa: PTH117
             file = Path(file).relative_to(path.parent.absolute()).as_posix()
         rows.append(Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, "")))
     if any(row.split for row in rows):
