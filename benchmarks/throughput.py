@@ -102,7 +102,10 @@ def raw_call(target: OnnxTarget, opened: ort.InferenceSession, prepared: Array, 
 
 
 def best_of_raw(target: OnnxTarget, prepared: Array, cores: int) -> tuple[Best, Best]:
-    """The best of all, and the best of one-threaded sessions: more threads burn the processor while they wait."""
+    """The best of all, and the best of one-threaded calls, judged by the processor's time as if it were theirs alone.
+
+    Threads of one call burn the processor while they wait for each other, so that these are judged by the clock.
+    """
     found = []
     for sessions, threads in sorted({(1, cores), (cores, 1)}):
         opened = session(target.path, threads)
@@ -110,7 +113,8 @@ def best_of_raw(target: OnnxTarget, prepared: Array, cores: int) -> tuple[Best, 
             call = raw_call(target, opened, prepared, batch)
             once = float(timed(call, sessions, sessions)[0])
             calls = max(sessions, int(0.05 * sessions / once))
-            rate = max(calls * batch / float(timed(call, calls, sessions)[0]) for _ in range(6))
+            clock, cpu = np.min([timed(call, calls, sessions) for _ in range(6)], axis=0)
+            rate = calls * batch / float(cpu / sessions if threads == 1 else clock)
             found.append(Best(sessions, threads, batch, rate))
     single = [one for one in found if one.threads == 1]
     return max(found, key=lambda one: one.rate), max(single, key=lambda one: one.rate)
@@ -120,8 +124,8 @@ class Raw:
     """Raw ONNX Runtime, timed by the clock at its best, and by the processor with one-threaded sessions."""
 
     def __init__(self, target: OnnxTarget, prepared: Array) -> None:
-        self.best, single = best_of_raw(target, prepared, target.workers)
-        made = [(one, session(target.path, one.threads)) for one in dict.fromkeys([self.best, single])]
+        self.best, self.single = best_of_raw(target, prepared, target.workers)
+        made = [(one, session(target.path, one.threads)) for one in dict.fromkeys([self.best, self.single])]
         self._calls = [(one, raw_call(target, opened, prepared, one.batch)) for one, opened in made]
 
     def __call__(self, images: int) -> Array:
@@ -183,17 +187,17 @@ def compare(name: str, folder: Path, specs: Sequence[str], rounds: int, seconds:
     pool = smooth(POOL if target.image_size[0] < 200 else 64, target.image_size)
     prepared = target.form.prepare(pool)
     raw = Raw(target, prepared)
-    best = raw.best
+    best, batch = raw.best, raw.single.batch
     print(
         f"\n{name}: raw {best.rate:,.0f} images/s with {best.sessions} sessions of {best.threads} threads, "
-        f"{best.batch} images a call",
+        f"{best.batch} images a call; the others {batch}",
         flush=True,
     )
-    calls = max(best.sessions, int(seconds * best.rate / best.batch))
-    images = calls * best.batch
+    calls = max(target.workers, int(seconds * best.rate / batch))
+    images = calls * batch
     rows = []
     for spec, pairing in product(specs, ("paired", "crossed")):
-        tried = ways(target, pool, spec, pairing, best.batch)
+        tried = ways(target, pool, spec, pairing, batch)
         whole = peers(target, pool, spec, pairing, min(images, WHOLE if pool.shape[1] < 200 else 64))
         shares: dict[str, list[Array]] = {"fused": [], "array": [], "peers": []}
         for one in tried.values():
