@@ -86,7 +86,7 @@ class Color:
 
         out = graph.op("Mul", planes, graph.op("Add", unit("gain", 1, 1, 1), one))
         out = graph.op("Clip", graph.op("Add", out, unit("bias", 1, 1, 1)), zero, one)
-        # ONNX Runtime's own power is three times slower; zero stays zero, as exp(-inf).
+        # ONNX Runtime's own power takes nearly twice as long; zero stays zero, as exp(-inf).
         out = graph.op("Exp", graph.op("Mul", graph.op("Log", out), graph.op("Exp", unit("gamma", 1, 1, 1))))
         if self.size > 3:
             away = graph.op("Mul", unit("saturation", 1, 1), graph.constant(np.eye(3, dtype=np.float32) - LUMA))

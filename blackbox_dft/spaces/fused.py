@@ -2,7 +2,7 @@
 
 Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device, which of them are
 meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. On a CPU leading geometry
-and tone stay outside, where OpenCV and numpy are two to ten times faster than ONNX Runtime's GridSample, Log and
+and tone stay outside, where OpenCV and numpy are up to six times faster than ONNX Runtime's GridSample, Log and
 MatMul; the changed images come in as float32 in [0, 1] then, ``bbdft_images``, ``(N, H, W, 3)``, and z without the
 coordinates of those parts.
 """
