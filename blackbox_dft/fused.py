@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints, Scores
-from blackbox_dft.encoding import Encoding, to_floats
+from blackbox_dft.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Z, fuse_scorer
@@ -40,7 +40,7 @@ class FusedPath:
         shape = (int(height), int(width), int(depth))
         proto = load(target.path)
         fusion = fuse_scorer(space, shape, proto, target.path, target.form, levels=encoding.levels, cpu=cpu)
-        self._ahead, self._inside = fusion.ahead, fusion.inside
+        self._ahead, self._inside, self._rounds = fusion.ahead, fusion.inside, fusion.rounds
         self._outside = space.size - fusion.inside
         held = {POOL: np.ascontiguousarray(pool)} if fusion.ahead is None else {}
         self._open = partial(target.open, fusion.model, literal=fusion.literal, held=held)
@@ -68,7 +68,8 @@ class FusedPath:
     def _scores(self, indices: Ints, z: Floats) -> Scores:
         fed: dict[str, Array] = {INDICES: indices}
         if self._ahead is not None:
-            fed = {IMAGES: self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])}
+            changed = self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])
+            fed = {IMAGES: to_bytes(changed) if self._rounds else changed}
         if self._inside:
             fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
         return self._run(fed, len(indices))

@@ -173,6 +173,27 @@ def test_models_of_every_form(
     np.testing.assert_allclose(together, alone, atol=1e-5 * max(1.0, float(np.abs(alone).max())))
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"range": "-1..1"},
+        {"range": "0..255", "channels": "bgr"},
+        {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("spec", ["affine", "color", "affine+color"])
+def test_geometry_and_tone_are_fed_to_the_bit(told: dict, spec: str, mirror_file: Path) -> None:
+    pool, code = photos(6), Encoding()
+    target, space = make_target(str(mirror_file), TargetOptions(**told)), make_space(spec, SHAPE)
+    path = fused_path(pool, space, target, code)
+    assert isinstance(path, FusedPath), path
+    z = np.random.default_rng(0).normal(size=(6, space.size))
+    wanted = target.scores(code.encode(space.apply(to_floats(pool), z)))
+    np.testing.assert_array_equal(path(np.arange(6), z), wanted)
+
+
 def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = photos(3)
 
@@ -224,6 +245,9 @@ def test_a_run_ends_the_same_on_either_path(tiny: Path, tmp_path: Path) -> None:
         both = [result.summary["accuracy"][split] for result in (fused, array)]
         assert abs(both[0]["after"] - both[1]["after"]) <= 0.002
         assert both[0]["before"] == both[1]["before"]
+    plain = {"space": "affine+color", "budget": 1000}
+    one, other = (optimize(settings_of(tiny, path=p, **plain), tmp_path / f"plain-{p}") for p in ("fused", "array"))
+    np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
 
 
 def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from blackbox_dft.arrays import ImageBytes
 from blackbox_dft.data.images import fit, image_size, read_image
 from blackbox_dft.errors import InputError
 
-HELD = 256 * 2**20
-"""Bytes of a mapped file that are used before its memory is let go of."""
+LARGE = 512 * 2**20
+"""Bytes of a mapped file from which on its memory is let go of now and then."""
+HELD = 32 * 2**20
+"""Bytes of it that are used in between; the system maps up to ten times as much around them."""
 AHEAD = 512
 """Files read at a time: so many at most are read in vain when one of them is bad."""
 
@@ -132,7 +134,7 @@ def releaser(images: ImageBytes) -> Callable[[int], None]:
     Its pages stay in the system's own cache as long as nobody needs the room, but do not count as this process's.
     """
     mapped = _mapping(images)
-    if mapped is None or not hasattr(mapped, "madvise"):
+    if mapped is None or images.nbytes < LARGE or not hasattr(mapped, "madvise"):
         return lambda used: None
     each = max(1, int(images[:1].nbytes))
     waiting = 0

@@ -3,8 +3,8 @@
 Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device, which of them are
 meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. On a CPU leading geometry
 and tone stay outside, where OpenCV and numpy are up to six times faster than ONNX Runtime's GridSample, Log and
-MatMul; the changed images come in as float32 in [0, 1] then, ``bbdft_images``, ``(N, H, W, 3)``, and z without the
-coordinates of those parts.
+MatMul; the changed images come in then, ``bbdft_images``, ``(N, H, W, 3)``, float32 in [0, 1], or as the very bytes of
+the array path where nothing is left to change, and z without the coordinates of those parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.color import Color
 from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.spaces.graph import Graph
-from blackbox_dft.spaces.joining import InputForm, image_input, join, prepared, recent
+from blackbox_dft.spaces.joining import InputForm, divided, image_input, join, prepared, recent
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -46,6 +46,8 @@ class Fusion:
     """Applied to the images, with the first coordinates of z, before the graph gets them; else it gets the pool."""
     inside: int
     """Coordinates of z that the graph takes, the last ones."""
+    rounds: bool
+    """Whether what is applied ahead is rounded to 8 bits there."""
     literal: bool
     """Whether the quantising operators in it are meant as they stand, and not to be made part of the model."""
 
@@ -80,15 +82,19 @@ def fuse_scorer(
     ahead = tuple(takewhile(lambda part: isinstance(part, Affine | Color), parts)) if cpu else ()
     rest = parts[len(ahead) :]
     graph = Graph("bbdft_query")
-    planes = _planes(graph, rest, floats=bool(ahead), levels=levels, quantizes=quantizes)
-    image = prepared(graph, planes, form, old.type.tensor_type.elem_type, levels=quantizes)
+    rounds = levels and bool(ahead) and not rest
+    images = IMAGES if ahead else graph.op("Gather", POOL, INDICES, axis=0)
+    planes = _planes(graph, images, rest, floats=bool(ahead) and not rounds, levels=levels, quantizes=quantizes)
+    # The array path's bytes become the array path's floats: searches that amplify the last bit end the same then.
+    image = divided(graph, planes, form) if rounds and quantizes else None
+    image = image or prepared(graph, planes, form, old.type.tensor_type.elem_type, levels=quantizes)
     if len(old.type.tensor_type.shape.dim) == 3:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
     inside = sum(part.size for part in rest)
     inputs: list[ValueInfoProto] = [
         helper.make_tensor_value_info(name, kind, sides)
         for name, kind, sides in (
-            (IMAGES, TensorProto.FLOAT, [None, *shape]),
+            (IMAGES, TensorProto.UINT8 if rounds else TensorProto.FLOAT, [None, *shape]),
             (POOL, TensorProto.UINT8, [None, *shape]),
             (INDICES, TensorProto.INT64, [None]),
         )
@@ -103,16 +109,13 @@ def fuse_scorer(
         model = proto.SerializeToString()
     except Exception as error:
         raise InputError(f"{path} is larger than the 2 GB that a joint graph may have.") from error
-    return Fusion(model, Composed(ahead) if ahead else None, inside, quantizes)
+    return Fusion(model, Composed(ahead) if ahead else None, inside, rounds, quantizes)
 
 
-def _planes(graph: Graph, parts: Sequence[Space], *, floats: bool, levels: bool, quantizes: bool) -> str:
+def _planes(graph: Graph, images: str, parts: Sequence[Space], *, floats: bool, levels: bool, quantizes: bool) -> str:
     """Changed planes ``(N, 3, H, W)``, as bytes where ``quantizes``, else floats in [0, 1]."""
     from onnx import TensorProto
 
-    images = IMAGES if floats else graph.op("Gather", POOL, INDICES, axis=0)
-    if floats and quantizes and not parts:
-        images, floats = _levels(graph, images), False
     planes = graph.op("Transpose", images, perm=[0, 3, 1, 2])
     if not parts and not floats and quantizes:
         return planes

@@ -148,6 +148,22 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
             value.name = new
 
 
+def divided(graph: Graph, planes: str, form: InputForm) -> str | None:
+    """Planes of bytes as the model wants them, to the bit as numpy divides them; nothing where that is not possible."""
+    from onnx import TensorProto
+
+    if form.dtype != "float32" or form.channels == "grey":
+        return None
+    if form.channels == "bgr":
+        planes = graph.op("Gather", planes, graph.constant(np.array([2, 1, 0])), axis=1)
+    planes = graph.op("Cast", planes, to=TensorProto.FLOAT)
+    ranges = {"0..1": [("Div", (255.0,))], "0..255": [], "-1..1": [("Mul", (2 / 255,)), ("Sub", (1.0,))]}
+    normalised = [(kind, value) for kind, value in (("Sub", form.mean), ("Div", form.std)) if value is not None]
+    for kind, value in [*ranges[form.range], *normalised]:
+        planes = graph.op(kind, planes, graph.constant(np.array(value, np.float32).reshape(-1, 1, 1)))
+    return _laid_out(graph, planes, form)
+
+
 def prepared(graph: Graph, planes: str, form: InputForm, kind: int, *, levels: bool = False) -> str:
     """RGB planes ``(N, 3, H, W)`` as the model wants them: in [0, 1], or 8-bit ``levels``.
 
