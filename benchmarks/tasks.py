@@ -105,7 +105,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def scorer_of(here: Job, ledger: Ledger) -> Scorer:
     """The way from images and z to scores."""
     pool = Pool(here.data.images, here.data.digests)
-    return Scorer(pool, here.space, here.target, here.encoding, ledger, batch=here.target.batch)
+    return Scorer(pool, here.space, here.target, here.encoding, ledger, batch=here.target.batch, fused=here.fused)
 
 
 def measure(

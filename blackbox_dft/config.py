@@ -33,6 +33,8 @@ class Config:
     """What a mean squared perturbation of 1 adds to every loss."""
     budget: int = 20_000
     seed: int = 0
+    path: Literal["auto", "fused", "array"] = "auto"
+    """Whether the change is written into the model's graph: auto, where that can be; a run keeps what it began with."""
     repeats: int = 1
     """How often every query is asked; each time counts, and the mean of the scores is used."""
     map: tuple[str, ...] = ()
@@ -53,7 +55,8 @@ class Config:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
         """Reads what ``dataclasses.asdict`` and JSON made of a configuration."""
-        plain = _tuples(values)
+        # Runs of earlier versions knew no other path.
+        plain = {"path": "array"} | _tuples(values)
         options = TargetOptions(**_tuples(plain.pop("target_options")))
         if unknown := set(plain) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
@@ -107,6 +110,8 @@ class Record:
     """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
     inputs: Mapping[str, str]
     """Digests of images, labels, splits and target, by name."""
+    threads: int = 1
+    """Threads of a call to a model on this machine's CPU."""
     sunk: int = 0
     """Queries of an earlier, smaller budget's choice and evaluation, which a longer course cannot use again."""
 
@@ -115,6 +120,7 @@ class Record:
         document = {
             "config": asdict(self.config),
             "batch": self.batch,
+            "threads": self.threads,
             "inputs": dict(self.inputs),
             "sunk": self.sunk,
             "versions": versions(),
@@ -132,7 +138,8 @@ class Record:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             config = Config.from_json(document["config"])
-            return cls(config, int(document["batch"]), dict(document["inputs"]), int(document["sunk"]))
+            threads = int(document.get("threads", 1))
+            return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

@@ -1,7 +1,8 @@
 """Requests on their way: made ready ahead of need, written down as asked, sent, heard, written down as answered.
 
 The thread that runs ``Dispatcher.run`` alone writes to the ledger. It never waits for an image to be prepared while
-there is room on the wire, if that can be had, and no request leaves before what it asks is written down for good.
+there is room on the wire, if that can be had, and where images cost money no request leaves before what it asks is
+written down for good.
 """
 
 from __future__ import annotations
@@ -113,12 +114,18 @@ class Dispatcher:
                 self._ask(self._ahead.popleft())
             for request in self._slow():
                 self._hedge(request)
-        # Only what is written down for good leaves.
+            if not self.ledger.counts_in_doubt:
+                # Nobody is charged for what leaves before it is written down: the model works while rows are written.
+                self._leave()
+        # Elsewhere only what is written down for good leaves.
+        self._leave()
+        return bool(self._under_way or self._ahead)
+
+    def _leave(self) -> None:
         for request in self._under_way:
             for one in (request, request.second):
                 if one and one.answer is None:
                     self._send(one)
-        return bool(self._under_way or self._ahead)
 
     def _wake(self, _: object) -> None:
         self._news.set()

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and where what can be made again is kept."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept.
+
+    Raises:
+        RuntimeError: nowhere, as ``BBDFT_CACHE=none`` says, or as there is no home.
+    """
+    if told := os.environ.get("BBDFT_CACHE"):
+        if told == "none":
+            raise RuntimeError("nothing is to be kept")
+        return Path(told)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blackbox-dft"

@@ -18,6 +18,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator
+from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.ledger import Ledger, digest
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.plan import Plan, make_plan
@@ -25,7 +26,7 @@ from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.base import Arrangeable, Target
 
 
 class Job:
@@ -135,6 +136,32 @@ class Job:
         """What each of ``(M, k)`` adds to every loss, ``(M,)``: the weighted size of its perturbation."""
         weight = self.config.distance_weight
         return weight * self.distance(candidates) if weight else np.zeros(len(candidates))
+
+    @cached_property
+    def path(self) -> FusedPath | str:
+        """The fused path, or why images are changed as arrays.
+
+        Raises:
+            InputError: it is asked for and not to be had.
+        """
+        if self.config.path == "array":
+            return "asked for by --path array"
+        found = fused_path(self.data.images, self.space, self.target, self.encoding)
+        if isinstance(found, str) and self.config.path == "fused":
+            raise InputError(f"--path fused is not to be had: {found.rstrip('.')}.")
+        return found
+
+    @property
+    def fused(self) -> FusedPath | None:
+        """The fused path, where there is one."""
+        return None if isinstance(self.path, str) else self.path
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """Has the target called so many times at once, with so many threads each, where it can be."""
+        if isinstance(self.target, Arrangeable) and (workers, threads) != (self.target.workers, 1):
+            self.target.arrange(workers, threads)
+            if self.fused:
+                self.fused.reopen()
 
     def estimator(self) -> Estimator:
         """A fresh estimator at the identity."""

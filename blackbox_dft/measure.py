@@ -163,6 +163,7 @@ def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
             batch=measurement.batch,
             repeats=job.config.repeats,
             passed=watcher.passed,
+            fused=job.fused,
         )
         try:
             yield scorer

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_dft import hedging
+from blackbox_dft import arranging, hedging
 from blackbox_dft.answers import Answers
 from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
 from blackbox_dft.config import Config, Record, determining, versions
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.pixels import releaser
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
@@ -97,13 +98,36 @@ def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse:
     """``optimize`` for a job already opened; ``reuse`` names other runs' ledgers, whose answers are free here."""
     out = Path(out)
     check_free(out)
-    _ = job.plan  # Refused here, nothing is written yet.
+    _ = job.plan, job.path  # Refused here, nothing is written yet.
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
-    Record(job.config, job.target.batch, job.inputs()).write(out)
-    return _go(job, out, job.target.batch, progress or Silent(), reuse)
+    # The path is kept, as the other one's scores differ in the last bits.
+    config = job.config = replace(job.config, path="fused" if job.fused else "array")
+    step = job.estimator().ask().queries * config.repeats
+    way = arranging.usual(job.target)
+    wanted = arranging.open_to(job.target)
+    if wanted and (found := arranging.recall(job.target, step)):
+        way, wanted = found, False
+        job.arrange(way.workers, way.threads)
+    record = Record(config, way.batch, job.inputs(), way.threads)
+    record.write(out)
+
+    def arrange(scorer: Scorer, images: Ints) -> None:
+        found = arranging.find(scorer, images, job.space.initial(), step)
+        if found:
+            arranging.remember(job.target, step, found)
+        found = found or way
+        job.arrange(found.workers, found.threads)
+        # What is scored from here on is cut as a resumed run will cut it.
+        replace(record, batch=found.batch, threads=found.threads).write(out)
+        scorer.batch = found.batch
+        scorer.allow(found.workers + 1)
+        if progress:
+            progress.note(f"model: {found}")
+
+    return _go(job, out, way.batch, progress or Silent(), reuse, arrange if wanted else None)
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
@@ -142,6 +166,7 @@ def reopen(
     def go(progress: Progress | None) -> Result:
         if budget is not None or accept_drift:
             record.write(out)
+        job.arrange(max(1, job.target.workers // record.threads), record.threads)
         return _go(job, out, record.batch, progress or Silent())
 
     return job, go
@@ -161,21 +186,44 @@ def _scorer(
 ) -> Scorer:
     pool = Pool(job.data.images, job.data.digests)
     repeats = job.config.repeats
-    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, repeats=repeats, passed=passed)
+    return Scorer(
+        pool,
+        job.space,
+        job.target,
+        job.encoding,
+        ledger,
+        batch=batch,
+        repeats=repeats,
+        passed=passed,
+        fused=job.fused,
+    )
 
 
-def _go(job: Job, out: Path, batch: int, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:
+def _go(
+    job: Job,
+    out: Path,
+    batch: int,
+    progress: Progress,
+    reuse: Sequence[str | Path] = (),
+    arrange: Callable[[Scorer, Ints], None] | None = None,
+) -> Result:
     with job.target, job.ledger(out) as ledger:
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         _check_config(job, ledger, out)
-        scorer = _scorer(job, ledger, batch, progress.passed)
+        release = releaser(job.data.images)
+
+        def passed(images: int, paid: int) -> None:
+            release(images)
+            progress.passed(images, paid)
+
+        scorer = _scorer(job, ledger, batch, passed)
         if job.plan.hedge and isinstance(job.target, Elastic):
             asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
             scorer.dispatcher.hedging = hedging.Hedging(job.target, job.plan.hedge - asked)
         began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
         try:
-            result = _phases(job, scorer, progress)
+            result = _phases(job, scorer, progress, arrange)
         except ReplayError as error:
             raise _explained(error, ledger) from error
         finally:
@@ -248,7 +296,9 @@ def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progres
     return scores
 
 
-def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
+def _phases(
+    job: Job, scorer: Scorer, progress: Progress, arrange: Callable[[Scorer, Ints], None] | None = None
+) -> Result:
     plan, data, ledger = job.plan, job.data, scorer.ledger
     identity = job.space.initial()
     val = Draw(data.splits["val"], data.labels, job.config.seed)(plan.select_images)
@@ -257,6 +307,8 @@ def _phases(job: Job, scorer: Scorer, progress: Progress) -> Result:
     # The unchanged validation images come first: they show how the target's answers are to be read.
     first = plan.repeats * plan.select_images
     progress.phase("select", first)
+    if arrange:
+        arrange(scorer, val)
     reading = job.reading(_probed(job, scorer, val, identity, progress))
     name = job.config.objective
     if name == "auto":

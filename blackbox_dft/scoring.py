@@ -45,6 +45,8 @@ class Scorer:
         batch: images a request carries; part of the run's configuration, as scores may depend on it in the last bit.
         repeats: how often every query is asked; each time is a query of its own to the ledger.
         passed: called when queries are answered, with how many, and how many of them were paid for just now.
+        fused: scores images ``indices (N,)`` of the pool under ``z (k,)`` or ``(N, k)``, where the target offers that;
+            unchanged images still go to the target itself.
     """
 
     def __init__(
@@ -58,17 +60,21 @@ class Scorer:
         batch: int,
         repeats: int = 1,
         passed: Callable[[int, int], None] = lambda images, paid: None,
+        fused: Callable[[Ints, Floats], Scores] | None = None,
     ) -> None:
         self.pool, self.space, self.target, self.encoding, self.ledger = pool, space, target, encoding, ledger
         self.batch = batch
         self.repeats = repeats
         self.passed = passed
+        self.fused = fused
         self.paid: Counter[str] = Counter()
         """Images answered at a price, by phase; a replayed answer counts where it was first used."""
         self.cached = 0
         """Queries served for free because the same bytes had been asked for before."""
         size = "x".join(map(str, pool.images.shape[1:]))
-        self._keys = Keys(f"{target.fingerprint} {encoding} {size}", _text(space), space.initial())
+        # The paths agree, but not to the bit.
+        text = _text(space) + (" fused" if fused else "")
+        self._keys = Keys(f"{target.fingerprint} {encoding} {size}", text, space.initial())
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
         waits = isinstance(target, Elastic)
@@ -145,13 +151,18 @@ class Scorer:
 
             return Request(phase, keys, make)
         send: Future[Send] = Future()
-        send.set_result(partial(self._threads.submit, lambda: target.scores(self._images(indices, z, rows))))
+        send.set_result(partial(self._threads.submit, self._answer, indices, z, rows))
         return Request(phase, keys, lambda: send)
+
+    def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
+        chosen = _shared(z, rows)
+        if self.fused and not np.array_equal(chosen, self.space.initial()):
+            return self.fused(indices, chosen)
+        return self.target.scores(self._images(indices, z, rows))
 
     def _images(self, indices: Ints, z: Floats, rows: Ints) -> ImageBytes | Images:
         """What is sent of images ``indices``, each under its own row of ``z``."""
-        # One z for all is cheaper to apply than the same z many times.
-        chosen = z[rows[0]] if (rows == rows[0]).all() else z[rows]
+        chosen = _shared(z, rows)
         if np.array_equal(chosen, self.space.initial()):
             return self.encoding.encode_bytes(self.pool.images[indices])
         return sent_images(self.pool.images[indices], self.space, chosen, self.encoding)
@@ -171,6 +182,11 @@ def settled(answers: Scores) -> Scores:
         votes = (first[:, None] == first[None]).sum(axis=1)
         return np.take_along_axis(first, votes.argmax(axis=0)[None], axis=0).reshape(-1, 1)
     return np.asarray(answers.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def _shared(z: Floats, rows: Ints) -> Floats:
+    """Rows of z ``(N, k)``, or ``(k,)`` where they are all one: cheaper to apply than the same z many times."""
+    return z[rows[0]] if (rows == rows[0]).all() else z[rows]
 
 
 def _text(space: Space) -> str:

@@ -20,6 +20,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing is left in the user's own cache folder."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["BBDFT_CACHE"] = str(folder)
+    return folder
+
+
 Bbdft = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -391,8 +391,65 @@ def test_the_most_common_size_counts_images_upright(tmp_path: Path) -> None:
     assert data.resized == 5
 
 
+def entries(cache: Path) -> list[Path]:
+    return sorted((cache / "images").iterdir()) if (cache / "images").exists() else []
+
+
+def test_decoded_images_are_kept_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("BBDFT_CACHE", str(cache))
+    source = folders(tmp_path / "in")
+    first = load(source)
+    (entry,) = entries(cache)
+    times = (entry / "pixels").stat().st_mtime_ns
+    again = load(source)
+    assert (entry / "pixels").stat().st_mtime_ns == times
+    for data in (again, load(source, cache=tmp_path / "none")):
+        np.testing.assert_array_equal(data.images, first.images)
+        assert (data.digests, data.files, data.notes) == (first.digests, first.files, first.notes)
+    # Another size, or other files, are other images.
+    assert load(source, size=(4, 4)).images.shape[1:] == (4, 4, 3)
+    assert len(entries(cache)) == 2
+    file = source / first.files[0]
+    about = file.stat()
+    file.write_bytes((source / first.files[1]).read_bytes())
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+    changed = load(source)
+    np.testing.assert_array_equal(changed.images[0], first.images[1])
+
+
+def test_a_cache_of_images_that_cannot_be_used_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = folders(tmp_path / "in")
+    plain = load(source, cache=tmp_path / "none").images
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("BBDFT_CACHE", str(cache))
+    load(source)
+    (entry,) = entries(cache)
+    whole = (entry / "about.npz").read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        (entry / "about.npz").write_bytes(damaged)
+        np.testing.assert_array_equal(load(source).images, plain)
+    (entry / "about.npz").write_bytes(whole)
+    (entry / "pixels").write_bytes(b"short")
+    np.testing.assert_array_equal(load(source).images, plain)
+    (tmp_path / "file").write_text("no folder")
+    for nowhere in (str(tmp_path / "file"), "none"):
+        monkeypatch.setenv("BBDFT_CACHE", nowhere)
+        np.testing.assert_array_equal(load(source).images, plain)
+    bad = folders(tmp_path / "bad")
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "fresh"))
+    victim = bad / load(bad).files[0]
+    victim.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="not an image"):
+        load(bad)
+    left = load(bad, skip_bad=True)
+    assert load(bad, skip_bad=True).skipped == left.skipped == (victim.relative_to(bad).as_posix(),)
+    with pytest.raises(InputError, match="not an image"):
+        load(bad)
+
+
 def test_pixels_beyond_memory_live_in_a_nameless_file(tmp_path: Path) -> None:
-    held = load(folders(tmp_path / "in"))
+    held = load(folders(tmp_path / "in"), cache=tmp_path / "none")
     assert not isinstance(held.images, np.memmap)
     filed = load(tmp_path / "in", memory=100, cache=tmp_path / "new/cache")
     assert isinstance(filed.images, np.memmap)

@@ -183,20 +183,11 @@ def test_affine_mirrors_images_of_any_proportion_over_its_whole_range(shape: tup
         dy = y - (height - 1) / 2 - 0.05 * z[2] * height
         across = (np.cos(angle) * dx - np.sin(angle) * dy) / zoom + (width - 1) / 2 + tiles * width
         down = (np.sin(angle) * dx + np.cos(angle) * dy) / zoom + (height - 1) / 2 + tiles * height
-        # Onto the raster of 1/256 pixel; float32 may fall to the other side, so a step is allowed for.
-        u, v = np.rint(across * 256) / 256, np.rint(down * 256) / 256
-        i, j = np.floor(v).astype(int), np.floor(u).astype(int)
-        fu, fv = (u - j)[..., None], (v - i)[..., None]
+        i, j = np.floor(down).astype(int), np.floor(across).astype(int)
+        fu, fv = (across - j)[..., None], (down - i)[..., None]
         top = plane[i, j] * (1 - fu) + plane[i, j + 1] * fu
         below = plane[i + 1, j] * (1 - fu) + plane[i + 1, j + 1] * fu
-        np.testing.assert_allclose(space.apply(image[None], z)[0], top * (1 - fv) + below * fv, atol=2.5 / 256)
-
-
-def test_large_batches_are_cut_where_opencv_needs_it() -> None:
-    space = make_space("affine", (64, 64, 3))
-    batch = np.random.default_rng(0).random((600, 64, 64, 3), np.float32)
-    z = np.random.default_rng(1).normal(size=(600, 4))
-    np.testing.assert_array_equal(space.apply(batch, z)[599], space.apply(batch[599:], z[599:])[0])
+        np.testing.assert_allclose(space.apply(image[None], z)[0], top * (1 - fv) + below * fv, atol=0.1 / 255)
 
 
 def test_color_does_what_its_names_say() -> None:
@@ -242,10 +233,7 @@ def test_the_exported_graph_does_the_same(spec: str, seed: int, tmp_path: Path) 
     export_onnx(space, z, SHAPE, tmp_path / "change.onnx", levels=False)
     session = ort.InferenceSession(tmp_path / "change.onnx")
     (out,) = session.run(None, {"image": batch.transpose(0, 3, 1, 2)})
-    # Positions are rounded to 1/256 pixel, where float32 may fall to the other side.
-    np.testing.assert_allclose(
-        out.transpose(0, 2, 3, 1), space.apply(batch, z), atol=0.25 / 255 + 2e-3 * ("aff" in spec)
-    )
+    np.testing.assert_allclose(out.transpose(0, 2, 3, 1), space.apply(batch, z), atol=0.1 / 255)
     export_onnx(space, z, SHAPE, tmp_path / "levels.onnx")
     (out,) = ort.InferenceSession(tmp_path / "levels.onnx").run(None, {"image": batch.transpose(0, 3, 1, 2)})
     sent = to_bytes(space.apply(batch, z)) / 255
@@ -255,6 +243,7 @@ def test_the_exported_graph_does_the_same(spec: str, seed: int, tmp_path: Path) 
 def run_graph(space: Space, batch: np.ndarray, z: np.ndarray) -> np.ndarray:
     graph = Graph("g")
     out = space.graph(graph, "images", "z")
+    batch = batch.transpose(0, 3, 1, 2)
     sides = ["N", *batch.shape[1:]]
     images_in, z_in, images_out = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -264,7 +253,7 @@ def run_graph(space: Space, batch: np.ndarray, z: np.ndarray) -> np.ndarray:
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     session = ort.InferenceSession(model.SerializeToString())
-    return session.run(None, {"images": batch, "z": z.astype(np.float32)})[0]
+    return session.run(None, {"images": batch, "z": z.astype(np.float32)})[0].transpose(0, 2, 3, 1)
 
 
 @pytest.mark.parametrize("spec", SPECS)

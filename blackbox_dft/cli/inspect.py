@@ -27,9 +27,12 @@ def inspect(
     How many images are scored is said first: at most 100 where TARGET is a URL or a price is given, else a few
     thousand.
     """
+    from blackbox_dft.encoding import Encoding
+    from blackbox_dft.fused import fused_path
     from blackbox_dft.reading import MEANING, infer_kind
+    from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
-    from blackbox_dft.targets.inspect import inspect_target, plan_inspection
+    from blackbox_dft.targets.inspect import ANY_SIZE, inspect_target, plan_inspection, smooth
 
     with make_target(target, make_options(values)) as opened:
         images = None
@@ -49,6 +52,11 @@ def inspect(
             raise click.exceptions.Exit(2)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
+        shown = smooth(2, opened.image_size or (ANY_SIZE, ANY_SIZE)) if images is None else images
+        space = make_space("affine+color+dct:8", shown.shape[1:])
+        path = fused_path(shown, space, opened, Encoding())
+        found["path"] = "array" if isinstance(path, str) else "fused"
+        found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
     if as_json:
         click.echo(json.dumps(found, indent=2))

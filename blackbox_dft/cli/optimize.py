@@ -80,6 +80,13 @@ if TYPE_CHECKING:
     metavar="LABEL=CLASS[,CLASS...]",
     help="Which classes of the model count for a label; '*' is all others.",
 )
+@click.option(
+    "--path",
+    type=click.Choice(["auto", "fused", "array"]),
+    default="auto",
+    show_default=True,
+    help="Write the change into the model's graph, or make arrays of changed images; auto: fused where it can be.",
+)
 @click.option("--encoding", default="png", show_default=True, help="What the target receives: none, png or jpeg:Q.")
 @click.option(
     "--in-doubt",
@@ -168,6 +175,7 @@ def opening(job: Job, price: float | None = None) -> list[str]:
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
         f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
+        f"path: {'array, as ' + job.path if isinstance(job.path, str) else 'fused'}",
         "plan:",
         *job.plan.lines(price),
     ]

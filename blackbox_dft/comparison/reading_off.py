@@ -39,7 +39,8 @@ def variant(job: Job, run: Run, limit: int) -> Job:
         InputError: no such space or estimator.
     """
     made = copy.copy(job)
-    vars(made).pop("plan", None)
+    for known in ("plan", "path"):
+        vars(made).pop(known, None)
     made.config = replace(
         job.config,
         space=run.way.space,
@@ -145,4 +146,14 @@ def _ledger(job: Job, path: Path, budget: int) -> Ledger:
 def _scorer(job: Job, ledger: Ledger, batch: int, passed: Passed) -> Scorer:
     pool = Pool(job.data.images, job.data.digests)
     repeats = job.config.repeats
-    return Scorer(pool, job.space, job.target, job.encoding, ledger, batch=batch, repeats=repeats, passed=passed)
+    return Scorer(
+        pool,
+        job.space,
+        job.target,
+        job.encoding,
+        ledger,
+        batch=batch,
+        repeats=repeats,
+        passed=passed,
+        fused=job.fused,
+    )

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Ints
+from blackbox_dft.data import kept
+from blackbox_dft.data.kept import Decoded
 from blackbox_dft.data.listing import Listing, Row, list_source
 from blackbox_dft.data.pixels import common_size, fill, room
 from blackbox_dft.data.splits import read_splits
@@ -26,7 +28,7 @@ class Dataset:
     """Images with labels and splits."""
 
     images: ImageBytes
-    """``(N, H, W, 3)`` RGB; above ``MEMORY`` a memory-mapped file."""
+    """``(N, H, W, 3)`` RGB; a memory-mapped file, or in memory."""
     labels: Ints
     """``(N,)``, indices into classes."""
     classes: tuple[str, ...]
@@ -68,8 +70,8 @@ def load(
         size: height and width all images are brought to; the most common one unless given.
         skip_bad: leave out images that cannot be read instead of stopping at the first.
         seed: of the splits, where they are drawn.
-        cache: folder of the temporary file; the system's own unless given.
-        memory: bytes of pixels to hold in memory; more goes to a temporary file.
+        cache: folder of a temporary file instead of the user's cache folder, in which decoded images are kept.
+        memory: bytes of pixels to hold in memory where they are not kept; more goes to a temporary file.
 
     Raises:
         InputError: names the file or line, and the mend.
@@ -78,28 +80,28 @@ def load(
     listing = list_source(source, label)
     # What is wrong with the listing is said before any time goes into its images.
     parts = _arrange(source, listing, listing.rows, seed)
-    paths = [listing.place(row) for row in listing.rows]
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
-        size = size or common_size(paths, threads)
-        pixels = room((len(paths), *size, 3), memory, cache)
-        read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
+    decoded = _decoded(listing, size, skip_bad, memory, cache)
+    read, digests, resized = decoded.read, decoded.digests, decoded.resized
     rows = [listing.rows[number] for number in read]
-    kept = set(read)
-    skipped = [row.file for number, row in enumerate(listing.rows) if number not in kept]
+    known = set(read)
+    skipped = [row.file for number, row in enumerate(listing.rows) if number not in known]
     notes = list(listing.notes)
     if skipped:
         if not rows:
-            raise InputError(f"{source}: none of its {len(paths)} images can be read: check the paths and formats.")
+            raise InputError(
+                f"{source}: none of its {len(listing.rows)} images can be read: check the paths and formats."
+            )
         parts = _arrange(source, listing, rows, seed)
         some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
     if parts.drawn:
         notes.insert(0, parts.drawn)
     if resized:
-        notes.append(f"{resized} images had another size and were resized to {size[0]}x{size[1]}")
+        height, width = decoded.images.shape[1:3]
+        notes.append(f"{resized} images had another size and were resized to {height}x{width}")
     notes += _shared_notes(parts.splits, digests, parts.groups)
     return Dataset(
-        images=pixels[: len(rows)],
+        images=decoded.images[: len(rows)],
         labels=parts.labels,
         classes=parts.classes,
         files=tuple(row.file for row in rows),
@@ -112,6 +114,27 @@ def load(
         notes=tuple(notes),
         traits={name: tuple(row.traits[number] for row in rows) for number, name in enumerate(listing.traits)},
     )
+
+
+def _decoded(
+    listing: Listing, size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
+) -> Decoded:
+    """The images of files: as they were kept, or decoded, and kept then where that is possible."""
+    files = [row.file for row in listing.rows]
+    entry = kept.entry_of(listing.folder, files, size, skip_bad) if cache is None and not listing.held else None
+    if entry and (found := kept.recall(entry)):
+        return found
+    paths = [listing.place(row) for row in listing.rows]
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
+        shape = (len(paths), *(size or common_size(paths, threads)), 3)
+
+        def decode(pixels: ImageBytes) -> Decoded:
+            read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
+            return Decoded(pixels[: len(read)], read, digests, resized)
+
+        if entry and (found := kept.keep(entry, shape, decode)):
+            return found
+        return decode(room(shape, memory, cache))
 
 
 @dataclass(frozen=True, eq=False)

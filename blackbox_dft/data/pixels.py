@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import errno
+import mmap
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,10 @@ from blackbox_dft.arrays import ImageBytes
 from blackbox_dft.data.images import Held, fit, image_size, read_image
 from blackbox_dft.errors import InputError
 
+LARGE = 512 * 2**20
+"""Bytes of a mapped file from which on its memory is let go of now and then."""
+HELD = 32 * 2**20
+"""Bytes of it that are used in between; the system maps up to ten times as much around them."""
 AHEAD = 512
 """Files read at a time: so many at most are read in vain when one of them is bad."""
 
@@ -51,7 +56,7 @@ def room(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
         handle, name = tempfile.mkstemp(dir=folder, prefix="bbdft-", suffix=".images")
         with os.fdopen(handle, "r+b") as file:
             try:
-                _reserve(file.fileno(), size)
+                reserve(file.fileno(), size)
                 return np.memmap(file, np.uint8, "r+", shape=shape)
             finally:
                 _forget(Path(name))
@@ -60,7 +65,7 @@ def room(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
         raise InputError(f"no room for {size:,} bytes of pixels in {folder} ({error.strerror}): {mend}.") from error
 
 
-def _reserve(file: int, size: int) -> None:
+def reserve(file: int, size: int) -> None:
     """Takes the room on the disk now: a file with holes is mapped gladly, and its user killed once the disk is full."""
     if not hasattr(os, "posix_fallocate"):
         return
@@ -105,6 +110,7 @@ def fill(
     read: list[int] = []
     digests: list[bytes] = []
     resized = 0
+    release = releaser(pixels)
     for start in range(0, len(paths), AHEAD):
         numbers = range(start, min(start + AHEAD, len(paths)))
         for number, found in zip(numbers, threads.map(one, numbers), strict=True):
@@ -118,4 +124,33 @@ def fill(
             read.append(number)
             digests.append(found[0])
             resized += found[1]
+        release(len(numbers))
     return read, digests, resized
+
+
+def releaser(images: ImageBytes) -> Callable[[int], None]:
+    """What is told how many images were used, and now and then lets go of the memory that a mapped file takes.
+
+    Its pages stay in the system's own cache as long as nobody needs the room, but do not count as this process's.
+    """
+    mapped = _mapping(images)
+    if mapped is None or images.nbytes < LARGE or not hasattr(mapped, "madvise"):
+        return lambda used: None
+    each = max(1, int(images[:1].nbytes))
+    waiting = 0
+
+    def used(count: int) -> None:
+        nonlocal waiting
+        waiting += count * each
+        if waiting > HELD:
+            waiting = 0
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    return used
+
+
+def _mapping(images: ImageBytes) -> mmap.mmap | None:
+    base: object = images
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None

@@ -74,10 +74,15 @@ class Pixels:
         """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
         return _mean_square(self._field(z), self.bound)
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
+    def field(self, graph: Graph, z: str) -> str:
+        """The perturbation before it is clipped, as ONNX nodes: ``(M, C or 1, H, W)``."""
+        values = graph.op("Mul", z, graph.constant(np.float32(self.epsilon)))
+        sides = np.array([-1, *self.shape[:2], self.planes], np.int64)
+        return graph.op("Transpose", graph.op("Reshape", values, graph.constant(sides)), perm=[0, 3, 1, 2])
+
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
-        field = graph.op("Mul", z, graph.constant(np.float32(self.epsilon)))
-        return _add_graph(graph, images, field, (*self.shape[:2], self.planes), self.bound)
+        return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
     def _field(self, z: Floats) -> Array:
         """``(M, H, W, planes)``, not clipped."""
@@ -144,18 +149,21 @@ class Separable:
         field: Array = np.matmul(np.matmul(self.rows, filled), self._spread)
         return field.reshape(len(z), *self.shape[:2], depth)
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
-        """The same as ONNX nodes."""
+    def field(self, graph: Graph, z: str) -> str:
+        """The perturbation before it is clipped, as ONNX nodes: ``(M, C or 1, H, W)``."""
         directions, depth = self.mix.shape
+        rows, columns = self.rows.shape[1], self.columns.shape[1]
         split = graph.constant(np.array([-1, directions, len(self.order)], np.int64))
         # Reordered by index: as a matrix the order alone would weigh 600 MB for dct:64.
         placed = graph.op("Gather", graph.op("Reshape", z, split), graph.constant(np.argsort(self.order)), axis=2)
-        planes = graph.op("MatMul", graph.op("Transpose", placed, perm=[0, 2, 1]), graph.constant(self.mix))
-        shape = np.array([-1, self.rows.shape[1], self.columns.shape[1] * depth], np.int64)
-        filled = graph.op("Reshape", planes, graph.constant(shape))
+        mixed = graph.op("MatMul", graph.constant(np.ascontiguousarray(self.mix.T)), placed)
+        filled = graph.op("Reshape", mixed, graph.constant(np.array([-1, depth, rows, columns], np.int64)))
         across = graph.op("MatMul", graph.constant(self.rows), filled)
-        field = graph.op("MatMul", across, graph.constant(self._spread))
-        return _add_graph(graph, images, field, (*self.shape[:2], depth), self.bound)
+        return graph.op("MatMul", across, graph.constant(np.ascontiguousarray(self.columns.T)))
+
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
+        """The same as ONNX nodes."""
+        return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
     @cached_property
     def _spread(self) -> Array:
@@ -174,11 +182,10 @@ def _add(images: Images, field: Images, bound: float) -> Images:
     return np.clip(out, 0, 1, out=out)
 
 
-def _add_graph(graph: Graph, images: str, field: str, shape: tuple[int, ...], bound: float) -> str:
-    field = graph.op("Reshape", field, graph.constant(np.array([-1, *shape], np.int64)))
+def _add_graph(graph: Graph, planes: str, field: str, bound: float) -> str:
     field = graph.op("Clip", field, graph.constant(-np.float32(bound)), graph.constant(np.float32(bound)))
     zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
-    return graph.op("Clip", graph.op("Add", images, field), zero, one)
+    return graph.op("Clip", graph.op("Add", planes, field), zero, one)
 
 
 def pixel(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Pixels:

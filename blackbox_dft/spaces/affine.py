@@ -1,8 +1,8 @@
 """Geometry: zoom, shift and rotation about the centre, bilinear, the border filled by reflection.
 
 With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
-5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``, rounded to 1/256 pixel so that float32
-holds it exactly wherever the image lies in the batch.
+5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. From 5.0 on, OpenCV's ``warpAffine``
+interpolates there exactly, on floats as fast as on bytes; it is the one definition of the warp, whatever scores it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ from blackbox_dft.spaces.graph import Graph
 UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 REACH = np.array([7.0, 6.0, 6.0, 9.0])
 """Declared range: zoom from 1/2 to 2, shifts to .3 of the image, 45 degrees."""
-STEPS = 256
-"""Positions are whole multiples of 1/256 pixel."""
-TALLEST = 32_000
-"""OpenCV counts rows in 16 bits; batches whose images stacked are taller are cut."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,42 +46,17 @@ class Affine:
         return np.zeros(self.size)
 
     def apply(self, images: Images, z: Floats) -> Images:
-        """Warps all images of a batch in one call, as one tall image."""
-        z = np.atleast_2d(np.clip(z, self.lower, self.upper))
-        height = self.shape[0]
-        most = max(1, TALLEST // height)
-        if len(images) > most:
-            pieces = range(0, len(images), most)
-            own = len(z) > 1
-            return np.concatenate([self.apply(images[i : i + most], z[i : i + most] if own else z) for i in pieces])
-        return self._warp(images, z)
-
-    def _warp(self, images: Images, z: Floats) -> Images:
+        """Warps each image of a batch."""
         import cv2
 
-        count, height, width, depth = images.shape
-        across, down = self._positions(z)
-        down = down + np.arange(count, dtype=np.float32)[:, None, None] * height
-        across = np.broadcast_to(across, down.shape)
-        tall = np.ascontiguousarray(images).reshape(count * height, width, depth)
-        warped = cv2.remap(
-            tall,
-            np.ascontiguousarray(across).reshape(-1, width),
-            np.ascontiguousarray(down).reshape(-1, width),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(warped, np.float32).reshape(images.shape)
-
-    def _positions(self, z: Floats) -> tuple[Array, Array]:
-        """Where each output pixel is read, ``(N, H, W)`` columns and rows, within the image."""
-        height, width, _ = self.shape
-        matrix = self._matrix(z)
-        x = np.arange(width, dtype=np.float32)
-        y = np.arange(height, dtype=np.float32)[:, None]
-        (ax, bx, cx), (ay, by, cy) = np.moveaxis(matrix.astype(np.float32), 0, -1)[..., None, None]
-        across, down = self._mirrors
-        return _reflect(ax * x + (bx * y + cx), width, across), _reflect(ay * x + (by * y + cy), height, down)
+        matrices = self._matrix(np.atleast_2d(np.clip(z, self.lower, self.upper)))
+        images = np.ascontiguousarray(images)
+        out = np.empty_like(images)
+        size = self.shape[1::-1]
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for image, matrix, warped in zip(images, np.broadcast_to(matrices, (len(images), 2, 3)), out, strict=True):
+            cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        return out
 
     @cached_property
     def _mirrors(self) -> tuple[int, int]:
@@ -117,7 +88,7 @@ class Affine:
             axis=1,
         )
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
         """The same as ONNX nodes, with GridSample (opset 16)."""
         height, width, _ = self.shape
 
@@ -152,17 +123,15 @@ class Affine:
         down = graph.op("Add", graph.op("Add", graph.op("Mul", sin, x), graph.op("Mul", cos, y)), number(my))
         last = graph.constant(np.array([-1], np.int64))
         places = [
-            graph.op("Unsqueeze", _reflect_graph(graph, at, length, mirrors), last)
+            graph.op("Unsqueeze", _mirrored(graph, at, length, mirrors), last)
             for at, length, mirrors in zip((across, down), (width, height), self._mirrors, strict=True)
         ]
         grid = graph.op("Concat", *places, axis=-1)
         # One z for all images: as many grids as images.
-        batch = graph.op("Shape", images, start=0, end=1)
+        batch = graph.op("Shape", planes, start=0, end=1)
         shape = graph.op("Concat", batch, graph.constant(np.array([height, width, 2], np.int64)), axis=0)
         grid = graph.op("Expand", grid, shape)
-        planes = graph.op("Transpose", images, perm=[0, 3, 1, 2])
-        warped = graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
-        return graph.op("Transpose", warped, perm=[0, 2, 3, 1])
+        return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
 
 
 def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
@@ -174,27 +143,13 @@ def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
     return Affine(shape)
 
 
-def _reflect(at: Array, length: int, mirrors: int) -> Array:
-    """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), on the 1/256 raster."""
-    last = np.float32((length - 1) * STEPS)
-    at *= np.float32(STEPS)
-    np.rint(at, out=at)
+def _mirrored(graph: Graph, at: str, length: int, mirrors: int) -> str:
+    """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), from -1 to 1 as GridSample's."""
+    last = graph.constant(np.float32(length - 1))
     # |last - |last - |at||| is the mirror for all up to 3 last, with one pair more up to 5 last; nothing within moves.
-    np.abs(at, out=at)
-    for _ in range(2 * mirrors):
-        np.subtract(last, at, out=at)
-        np.abs(at, out=at)
-    np.minimum(at, last, out=at)
-    at *= np.float32(1 / STEPS)
-    return at
-
-
-def _reflect_graph(graph: Graph, at: str, length: int, mirrors: int) -> str:
-    """``_reflect`` as nodes, and then in GridSample's coordinates, -1 to 1 between the outer pixels' centres."""
-    last = graph.constant(np.float32((length - 1) * STEPS))
-    at = graph.op("Abs", graph.op("Round", graph.op("Mul", at, graph.constant(np.float32(STEPS)))))
+    at = graph.op("Abs", at)
     for _ in range(2 * mirrors):
         at = graph.op("Abs", graph.op("Sub", last, at))
     at = graph.op("Min", at, last)
-    scaled = graph.op("Mul", at, graph.constant(np.float32(2 / ((length - 1) * STEPS))))
+    scaled = graph.op("Mul", at, graph.constant(np.float32(2 / (length - 1))))
     return graph.op("Sub", scaled, graph.constant(np.float32(1)))

@@ -43,8 +43,8 @@ class Space(Protocol):
         """
         ...
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
-        """The same change as ONNX nodes: tensor names in (``images (N,H,W,C)``, ``z (1,k)`` or ``(N,k)``), name out."""
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
+        """The same change as ONNX nodes: tensor names in (``planes (N,C,H,W)``, ``z (1,k)`` or ``(N,k)``), name out."""
         ...
 
 

@@ -72,11 +72,11 @@ class Composed:
             images = part.apply(images, own)
         return images
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
         start = 0
         for part in self.parts:
             own = graph.op("Gather", z, graph.constant(np.arange(start, start + part.size)), axis=1)
-            images = part.graph(graph, images, own)
+            planes = part.graph(graph, planes, own)
             start += part.size
-        return images
+        return planes

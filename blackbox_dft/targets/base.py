@@ -1,11 +1,13 @@
 """The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
-from blackbox_dft.arrays import ImageBytes, Images, Scores
+from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
+from blackbox_dft.targets.layout import InputForm
 
 
 class Target(Protocol):
@@ -72,3 +74,38 @@ class Elastic(Protocol):
     @property
     def slowed(self) -> int:
         """How often the server has said to wait or to come less often, so far."""
+
+
+@runtime_checkable
+class Arrangeable(Protocol):
+    """A target that can be called many times at once, or with many threads a call, and which is best is not known."""
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether nobody, the model included, said how to call it."""
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """From now on, so many calls side by side, of so many threads each; no call may be under way."""
+        ...
+
+
+@runtime_checkable
+class Graphic(Protocol):
+    """A target that is an ONNX graph of this machine: what changes the images can be written in front of it."""
+
+    path: Path
+    form: InputForm
+    provider: str
+    """``cpu``, ``cuda`` or ``tensorrt``."""
+
+    def open(
+        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    ) -> Callable[[Mapping[str, Array], int], Scores]:
+        """What scores by a graph that ends in this model, given what the graph takes and how many images that is.
+
+        Args:
+            model: the file's bytes.
+            literal: quantising operators in it are meant as they stand, and not to be made part of a quantised model.
+            held: inputs that are the same in every call; they are brought to where the model runs once.
+        """
+        ...

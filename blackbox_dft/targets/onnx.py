@@ -6,6 +6,8 @@ import ast
 import json
 import os
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from blackbox_dft.arrays import ImageBytes, Images, Scores
+from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.targets.binding import Bound
 from blackbox_dft.targets.layout import infer_form
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.targets.providers import open_session
@@ -30,8 +33,8 @@ BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
 class OnnxTarget:
     """An ONNX model with one image input.
 
-    On the CPU one single-threaded session is called from as many threads as there are cores: on small models that is up
-    to twice as fast as one call that uses them all.
+    On the CPU one single-threaded session is called from as many threads as there are cores unless arranged otherwise:
+    on small models that is up to twice as fast as one call that uses them all.
 
     Raises:
         InputError: not an ONNX file, not an image model, an ambiguous input or output, a GPU that is not there.
@@ -41,14 +44,13 @@ class OnnxTarget:
         import onnxruntime as ort
 
         options = options or TargetOptions()
+        self._options = options
+        self._threads = 1
         self.path = Path(path)
         self.name = str(path)
         proto = _read(self.path)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        settings.log_severity_level = 4
         try:
-            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, settings)
+            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
@@ -132,11 +134,39 @@ class OnnxTarget:
             out.append(self._run(part if form.batched else part[0], form.batch)[:count])
         return np.concatenate(out)
 
-    def _run(self, fed: np.ndarray[Any, Any], count: int) -> Scores:
+    @property
+    def unsaid(self) -> bool:
+        """Whether neither the options nor the model say how it is called, and it runs on the CPU."""
+        said = self._options.batch, self._options.workers, self.form.batch
+        return self.provider == "cpu" and said == (None, None, None)
+
+    def arrange(self, workers: int, threads: int) -> None:
+        """From now on, so many calls side by side, of so many threads each."""
+        self.workers = workers
+        if threads != self._threads:
+            self._threads = threads
+            self.session = open_session(self.path, self.provider, _settings(threads))[0]
+
+    def open(
+        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    ) -> Callable[[Mapping[str, Array], int], Scores]:
+        """A session of a graph that ends in this model, on the same provider; called as often at once as ``scores``."""
+        settings = _settings(self._threads)
+        if literal:
+            settings.add_session_config_entry("session.disable_quant_qdq", "1")
+        session = open_session(model, self.provider, settings)[0]
+        bound = Bound(session, self.output.name, held, self.provider)
+        return partial(self._ask, bound)
+
+    def _run(self, fed: Array, count: int) -> Scores:
+        return self._ask(lambda given: self.session.run([self.output.name], given)[0], {self.input.name: fed}, count)
+
+    def _ask(self, run: Callable[[Mapping[str, Array]], Array], fed: Mapping[str, Array], count: int) -> Scores:
         try:
-            (raw,) = self.session.run([self.output.name], {self.input.name: fed})
+            raw = run(fed)
         except Exception as error:
-            raise TargetError(f"{self.path} failed on images of shape {fed.shape}: {_first(error)}.") from error
+            shape = next(iter(fed.values())).shape
+            raise TargetError(f"{self.path} failed on images of shape {shape}: {_first(error)}.") from error
         scores = np.asarray(raw, np.float32)
         sides = raw.shape[1:] if self.form.batched else raw.shape
         if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
@@ -176,6 +206,15 @@ class OnnxTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing to let go of: the session ends with the object."""
+
+
+def _settings(threads: int) -> Any:
+    import onnxruntime as ort
+
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+    settings.log_severity_level = 4
+    return settings
 
 
 def _read(path: Path) -> ModelProto:

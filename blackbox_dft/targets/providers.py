@@ -15,7 +15,7 @@ NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensor
 LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
 
 
-def open_session(path: Path, provider: str, options: Any) -> tuple[Any, str, str | None]:
+def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any, str, str | None]:
     """A session on ``provider`` (auto, cpu, cuda, tensorrt), the provider truly in use, and why it is not a GPU.
 
     Raises:
@@ -24,7 +24,7 @@ def open_session(path: Path, provider: str, options: Any) -> tuple[Any, str, str
     import onnxruntime as ort
 
     if provider == "cpu":
-        return ort.InferenceSession(path, options, providers=[NAMES["cpu"]]), "cpu", None
+        return ort.InferenceSession(model, options, providers=[NAMES["cpu"]]), "cpu", None
     wanted = "cuda" if provider == "auto" else provider
     reason = missing(wanted)
     if reason is None:
@@ -33,7 +33,7 @@ def open_session(path: Path, provider: str, options: Any) -> tuple[Any, str, str
                 with suppress(Exception):
                     ort.preload_dlls()
             chain = [NAMES["tensorrt"], NAMES["cuda"], NAMES["cpu"]]
-            session = ort.InferenceSession(path, options, providers=chain[chain.index(NAMES[wanted]) :])
+            session = ort.InferenceSession(model, options, providers=chain[chain.index(NAMES[wanted]) :])
         found = session.get_providers()
         if NAMES[wanted] in found:
             return session, wanted, None
@@ -43,7 +43,7 @@ def open_session(path: Path, provider: str, options: Any) -> tuple[Any, str, str
             f"--provider {provider} is not to be had ({reason}): install what it needs, or give --provider cpu."
         )
     return (
-        ort.InferenceSession(path, options, providers=[NAMES["cpu"]]),
+        ort.InferenceSession(model, options, providers=[NAMES["cpu"]]),
         "cpu",
         f"runs on the CPU, as there is no CUDA: {reason}",
     )

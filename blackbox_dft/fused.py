@@ -1,0 +1,96 @@
+"""The fused path: images of a pool and z go into one graph, and scores come out; or why there is none."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints, Scores
+from blackbox_dft.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Z, fuse_scorer
+from blackbox_dft.spaces.joining import load
+from blackbox_dft.targets.base import Graphic, Target
+
+CLOSE = 1e-2
+"""How far apart, relative to the largest, scores of unchanged images may be that both paths give."""
+
+
+class FusedPath:
+    """Scores of a pool's images by one graph of the change and the model.
+
+    Called from as many threads at once as the target takes. The pool is handed over once and stays where the model is;
+    only indices and z go there, and scores come back.
+
+    Args:
+        pool: images ``(N, H, W, 3)``.
+        target: what the graph ends in.
+
+    Raises:
+        InputError: the change cannot be written in front of the model.
+    """
+
+    def __init__(self, pool: ImageBytes, space: Space, target: Graphic, encoding: Encoding) -> None:
+        self._pool = pool
+        self._form = target.form
+        height, width, depth = pool.shape[1:]
+        cpu = target.provider == "cpu"
+        shape = (int(height), int(width), int(depth))
+        proto = load(target.path)
+        fusion = fuse_scorer(space, shape, proto, target.path, target.form, levels=encoding.levels, cpu=cpu)
+        self._ahead, self._inside, self._rounds = fusion.ahead, fusion.inside, fusion.rounds
+        self._outside = space.size - fusion.inside
+        held = {POOL: np.ascontiguousarray(pool)} if fusion.ahead is None else {}
+        self._open = partial(target.open, fusion.model, literal=fusion.literal, held=held)
+        self._run = self._open()
+
+    def reopen(self) -> None:
+        """After the target was arranged otherwise."""
+        self._run = self._open()
+
+    def __call__(self, indices: Ints, z: Floats) -> Scores:
+        """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
+        z = np.atleast_2d(z)
+        indices = np.ascontiguousarray(indices, np.int64)
+        fixed = self._form.batch
+        if fixed is None:
+            return self._scores(indices, z)
+        out = []
+        for start in range(0, len(indices), fixed):
+            # A model of fixed batch is fed copies of the last image, whose scores are dropped.
+            taken = np.minimum(np.arange(start, start + fixed), len(indices) - 1)
+            own = z[taken] if len(z) > 1 else z
+            out.append(self._scores(indices[taken], own)[: len(indices) - start])
+        return np.concatenate(out)
+
+    def _scores(self, indices: Ints, z: Floats) -> Scores:
+        fed: dict[str, Array] = {INDICES: indices}
+        if self._ahead is not None:
+            changed = self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])
+            fed = {IMAGES: to_bytes(changed) if self._rounds else changed}
+        if self._inside:
+            fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
+        return self._run(fed, len(indices))
+
+
+def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:
+    """The fused path of a run over ``pool (N, H, W, 3)``, or why the array path has to be taken."""
+    if not isinstance(target, Graphic):
+        return "only a model in an ONNX file can be joined with the change"
+    if encoding.kind == "jpeg":
+        return "JPEG is no part of a graph"
+    try:
+        path = FusedPath(pool, space, target, encoding)
+        some = np.arange(min(2, len(pool)))
+        plain = target.scores(encoding.encode_bytes(pool[some]))
+        joint = path(some, space.initial())
+    except InputError as error:
+        return str(error)
+    except Exception as error:
+        # ONNX Runtime has many words for a graph it does not take.
+        return f"the joint graph cannot be run ({str(error).strip().partition(chr(10))[0][:200].rstrip('.')})"
+    if not np.allclose(joint, plain, rtol=0, atol=CLOSE * max(1.0, float(np.abs(plain).max()))):
+        return "the joint graph answers otherwise than the model, also for unchanged images"
+    return path

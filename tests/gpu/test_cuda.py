@@ -1,0 +1,33 @@
+"""The fused path where CUDA is: the same scores as on the CPU, the images handed over once."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from blackbox_dft.encoding import Encoding, to_floats
+from blackbox_dft.fused import FusedPath, fused_path
+from blackbox_dft.spaces import make_space
+from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.providers import missing
+from tests.test_spaces import SHAPE, form, photos, small_model
+
+REASON = missing("cuda")
+pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no CUDA here: {REASON}")
+
+
+@pytest.mark.parametrize("spec", ["dct:4", "color", "affine+color+dct:4", "pixel"])
+def test_a_gpu_answers_as_the_cpu_does(spec: str, tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    cpu, gpu = (make_target(str(tmp_path / "m.onnx"), TargetOptions(provider=name)) for name in ("cpu", "cuda"))
+    pool, code = photos(40), Encoding()
+    space = make_space(spec, SHAPE)
+    path = fused_path(pool, space, gpu, code)
+    assert isinstance(path, FusedPath), path
+    indices = np.arange(40)[::-1].copy()
+    for rows in (1, 40):
+        z = np.random.default_rng(rows).normal(size=(rows, space.size))
+        wanted = cpu.scores(code.encode(space.apply(to_floats(pool[indices]), z)))
+        # Some pixels fall to the next level, and TF32 rounds products.
+        np.testing.assert_allclose(path(indices, z), wanted, atol=5e-3)
