@@ -9,9 +9,9 @@ from blackbox_dft.errors import BudgetError
 
 SELECT_SHARE = 0.25
 """Of what evaluation leaves, the share spent on choosing z on the validation split."""
-CANDIDATES = 4
+CANDIDATES = 2
 """Choices scored on the validation split, the identity among them."""
-LEAST_SELECT = 32
+LEAST_SELECT = 64
 """Fewer validation images than this cannot tell candidates apart."""
 LEAST_STEPS = 4
 """A search of fewer proposals than this has not begun."""
