@@ -114,7 +114,7 @@ def best_of_raw(target: OnnxTarget, prepared: Array, cores: int) -> tuple[Best, 
         for batch in BATCHES:
             call = raw_call(target, opened, prepared, batch)
             once = float(timed(call, sessions, sessions)[0])
-            if once > SLOW and found:
+            if once > SLOW and batch > BATCHES[0]:
                 break
             calls = max(sessions, int(0.05 * sessions / once))
             clock, cpu = np.min([timed(call, calls, sessions) for _ in range(6)], axis=0)
