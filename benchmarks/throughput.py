@@ -49,6 +49,8 @@ SPACES = ("dct:8", "affine+color", "affine+color+dct:8", "pixel")
 BATCHES = (4, 8, 16, 32, 64)
 CROSSED = 64
 """Images that a candidate is shown."""
+SLOW = 0.5
+"""Seconds of a call from which on larger ones are not tried."""
 POOL = 256
 WHOLE = 512
 """Images of the population that peers make at once."""
@@ -112,6 +114,8 @@ def best_of_raw(target: OnnxTarget, prepared: Array, cores: int) -> tuple[Best, 
         for batch in BATCHES:
             call = raw_call(target, opened, prepared, batch)
             once = float(timed(call, sessions, sessions)[0])
+            if once > SLOW and batch > BATCHES[0]:
+                break
             calls = max(sessions, int(0.05 * sessions / once))
             clock, cpu = np.min([timed(call, calls, sessions) for _ in range(6)], axis=0)
             rate = calls * batch / float(cpu / sessions if threads == 1 else clock)
