@@ -494,7 +494,7 @@ def test_evaluation_asks_as_often(here: Path, tiny: Path, bbdft: Bbdft) -> None:
 
 def test_repeats_of_a_url_are_planned_and_never_pass_the_budget(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count", fault="reset-after", share=0.05) as url:
-        short = bbdft(*words(url, tiny, tmp_path / "run", budget=900), "--repeats", 2, code=3)
+        short = bbdft(*words(url, tiny, tmp_path / "run", budget=700), "--repeats", 2, code=3)
         (least,) = map(int, re.findall(r"give --budget (\d+)", short.stderr))
         assert "every query asked 2 times" in short.stderr
         bbdft(*words(url, tiny, tmp_path / "run", budget=least - 1), "--repeats", 2, code=3)

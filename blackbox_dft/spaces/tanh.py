@@ -76,7 +76,7 @@ class Tanh:
         change += images
         return np.clip(change, 0, 1, out=change)
 
-    def graph(self, graph: Graph, images: str, z: str) -> str:
+    def graph(self, graph: Graph, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
 
         def number(value: float) -> str:
@@ -85,12 +85,12 @@ class Tanh:
         t = graph.op("Tanh", graph.op("Mul", z, number(UNIT)))
         t = graph.op("Clip", t, number(-LARGEST), number(LARGEST))
         shape = graph.constant(np.array([-1, *self.shape[:2], self.planes], np.int64))
-        t = graph.op("Reshape", t, shape)
-        twice = graph.op("Mul", graph.op("Mul", images, t), number(2))
-        above = graph.op("Mul", twice, graph.op("Sub", number(1), images))
+        t = graph.op("Transpose", graph.op("Reshape", t, shape), perm=[0, 3, 1, 2])
+        twice = graph.op("Mul", graph.op("Mul", planes, t), number(2))
+        above = graph.op("Mul", twice, graph.op("Sub", number(1), planes))
         below = graph.op("Add", graph.op("Sub", number(1), t), twice)
         change = graph.op("Clip", graph.op("Div", above, below), number(-self.bound), number(self.bound))
-        return graph.op("Clip", graph.op("Add", images, change), number(0), number(1))
+        return graph.op("Clip", graph.op("Add", planes, change), number(0), number(1))
 
     def _slopes(self, z: Floats) -> Array:
         """t ``(M, k)``."""
