@@ -175,13 +175,20 @@ def opening(job: Job, price: float | None = None) -> list[str]:
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
         f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
-        f"path: {'array, as ' + job.path if isinstance(job.path, str) else 'fused'}",
+        f"path: {_path(job)}",
         "plan:",
         *job.plan.lines(price),
     ]
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
     return lines
+
+
+def _path(job: Job) -> str:
+    # A run's own, or the user's, is not tried before it is needed.
+    if job.config.path != "auto":
+        return job.config.path
+    return f"array, as {job.path}" if isinstance(job.path, str) else "fused"
 
 
 def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: float | None = None) -> Any:
