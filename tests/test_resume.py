@@ -52,7 +52,7 @@ def test_a_run_copied_elsewhere_goes_on_there(copied: Path, tiny: Path, bbdft: B
         ("space", "affine", '"color"'),
         ("estimator", "cma-es", '"auto"'),
         ("target_options.layout", "nchw", '"auto"'),
-        ("encoding", "none", '"png"'),
+        ("encoding", "jpeg:90", '"png"'),
     ],
 )
 def test_an_edited_key_is_named(key: str, value: object, was: str, copied: Path, bbdft: Bbdft) -> None:
