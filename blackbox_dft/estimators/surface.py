@@ -21,7 +21,8 @@ from blackbox_dft.estimators.quadratic import QuadraticModel
 FEW = 24
 """Up to this many coordinates their interactions are learned too."""
 RASTER = 4096
-"""Candidates are whole multiples of 1/4096, so that another processor's last bit does not change what is asked."""
+"""Estimates and candidates are whole multiples of 1/4096, so that the last bit of another processor, or of another
+number of threads, changes neither what is asked nor what comes out."""
 
 
 class Surface:
@@ -92,7 +93,8 @@ class Surface:
         group.told += len(losses)
         group.model.tell(one, other, losses[:half], losses[half:], weights)
         at = group.places
-        self._z[at] = np.clip(group.model.minimum, self._lower[at], self._upper[at])
+        found = np.round(RASTER * group.model.minimum) / RASTER
+        self._z[at] = np.clip(found, self._lower[at], self._upper[at])
 
     def _next(self) -> _Group:
         first, last = self._groups[0], self._groups[-1]
