@@ -22,9 +22,7 @@ from blackbox_dft.evaluation import psnr, ssim
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.tuner import Task, tune
-from blackbox_dft.tuning import Tuning
 
 
 def main() -> None:
@@ -43,15 +41,14 @@ def main() -> None:
             job = Job(config(options.task, space=space, epsilon=bounds[0], channels=bounds[1], distance_weight=weight))
             data, test = job.data, job.data.splits["test"]
             with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
-                pool = Pool(data.images, data.digests)
-                scorer = Scorer(pool, job.space, job.target, job.encoding, ledger, batch=job.target.batch)
+                scorer = job.scorer(ledger)
                 reading = job.reading(scorer.score("select", data.splits["val"], job.space.initial()))
                 task = Task(scorer, reading, make_objective(options.objective), data.labels, job.penalty)
                 course = tune(task, job.estimator(), data.splits["train"], limit=options.queries, seed=0)
                 z = course.average(1 / 2)
                 after = np.mean(decide(task.probabilities("evaluate", test, z)) == data.labels[test])
                 scorer.close()
-            tuning = Tuning(job.space.spec, z, job.shape, job.epsilon, job.config.channels, str(job.encoding))
+            tuning = job.tuning(z)
             images = data.images[test[:256]]
             changed = tuning(images)
             level = 255 * float(job.distance(z[None])[0]) ** 0.5

@@ -39,6 +39,7 @@ from blackbox_dft.ledger import Ledger
 from blackbox_dft.plan import CANDIDATES, SELECT_SHARE
 from blackbox_dft.run import optimize, resume
 from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft.summary import compared
 from blackbox_dft.tuning import Tuning
 
 ROOT = Path(__file__).parents[1]
@@ -207,8 +208,7 @@ def applied_to(run: Path, config: Config, change: Callable[[ImageBytes], ImageBy
         scorer.close()
     reading = job.reading(raw[0])
     before, after = (reading(answers) for answers in raw)
-    groups = None if data.groups is None else data.groups[test]
-    found = evaluation.compare(before, after, data.labels[test], groups)
+    found = compared(data, test, before, after)
     psnr, ssim = likeness(job, learned.z, images[:64])
     return {
         **{"before": found.before, "after": found.after, "low": found.ci95[0], "high": found.ci95[1]},
@@ -217,7 +217,7 @@ def applied_to(run: Path, config: Config, change: Callable[[ImageBytes], ImageBy
 
 
 def likeness(job: Job, z: Floats, images: ImageBytes) -> tuple[float | None, float]:
-    changed = Tuning(job.space.spec, z, job.shape, job.epsilon, job.config.channels, str(job.encoding))(images)
+    changed = job.tuning(z)(images)
     return evaluation.psnr(images, changed), evaluation.ssim(images, changed)
 
 

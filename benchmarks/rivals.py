@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.tasks import Outcome, opened, scorer_of, unchanged
+from benchmarks.tasks import Outcome, opened, unchanged
 from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints
 from blackbox_dft.evaluation import fit_threshold
 from blackbox_dft.ledger import Ledger
@@ -109,7 +109,7 @@ def paid(task: str) -> Floats:
     here = opened(task)
     data, identity = here.data, here.space.initial()
     with Ledger(unchanged(task), budget=2**62) as ledger:
-        scorer = scorer_of(here, ledger)
+        scorer = here.scorer(ledger)
         raw = scorer.score("select", np.arange(len(data.labels)), identity)
         scorer.close()
     return here.reading(raw)(raw)

@@ -15,8 +15,6 @@ from typing import Protocol
 import numpy as np
 
 from blackbox_dft.arrays import Floats
-from blackbox_dft.comparison.grid import Run, Way
-from blackbox_dft.comparison.reading_off import variant
 from blackbox_dft.config import Config
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.base import Estimator
@@ -26,7 +24,6 @@ from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import decide, make_objective
 from blackbox_dft.plan import CANDIDATES, LEAST_SELECT, SELECT_SHARE
 from blackbox_dft.sampling import Draw
-from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.tuner import Course, Task, select, tune
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -76,7 +73,7 @@ class Outcome:
 
 def job(task: str, space: str, options: tuple[tuple[str, object], ...] = ()) -> Job:
     """The task in a space; its images and its model are those of all other spaces."""
-    return variant(opened(task, options), Run(Way(space, "nes"), 0), 1000)
+    return opened(task, options).varied(space=space, estimator="nes", seed=0, budget=3000)
 
 
 @lru_cache(maxsize=len(TASKS))
@@ -91,7 +88,7 @@ def unchanged(task: str, options: tuple[tuple[str, object], ...] = ()) -> Path:
     here = opened(task, options)
     path = Path(_folder().name) / f"{task}{len(list(Path(_folder().name).iterdir()))}.sqlite"
     with Ledger(path, budget=2**62) as ledger:
-        scorer = scorer_of(here, ledger)
+        scorer = here.scorer(ledger)
         scorer.score("select", np.arange(len(here.data.labels)), here.space.initial())
         scorer.close()
     return path
@@ -100,12 +97,6 @@ def unchanged(task: str, options: tuple[tuple[str, object], ...] = ()) -> Path:
 @lru_cache(maxsize=1)
 def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
-
-
-def scorer_of(here: Job, ledger: Ledger) -> Scorer:
-    """The way from images and z to scores."""
-    pool = Pool(here.data.images, here.data.digests)
-    return Scorer(pool, here.space, here.target, here.encoding, ledger, batch=here.target.batch, fused=here.fused)
 
 
 def measure(
@@ -131,7 +122,7 @@ def measure(
     outcomes = []
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         ledger.reuse(unchanged(task, more))
-        scorer = scorer_of(here, ledger)
+        scorer = here.scorer(ledger)
         for limit in limits:
             ledger.course = limit
             # As a run's plan has it: selection gets a quarter of what evaluation leaves.

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import append, read
-from benchmarks.tasks import TASKS, job, scorer_of, unchanged
+from benchmarks.tasks import TASKS, job, unchanged
 from benchmarks.torch_model import TorchModel
 from blackbox_dft.arrays import Array, Floats
 from blackbox_dft.job import Job
@@ -99,7 +99,7 @@ def measure(task: str, space: str, seed: int) -> tuple[object, ...]:
     data, identity = here.data, here.space.initial()
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         ledger.reuse(unchanged(task))
-        scorer = scorer_of(here, ledger)
+        scorer = here.scorer(ledger)
         val = data.splits["val"]
         reading = here.reading(scorer.score("select", val, identity))
         run = Task(scorer, reading, make_objective("sigmoid"), data.labels)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,13 +23,15 @@ from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.ledger import Ledger, digest
-from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.plan import Plan, make_plan
 from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members, parse_map
+from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Arrangeable, Target
+from blackbox_dft.tuning import Tuning
 
 
 class Job:
@@ -56,7 +61,7 @@ class Job:
         if config.objective != "auto":
             make_objective(config.objective)
         self.map = parse_map(config.map)
-        epsilon = parse_epsilon(config.epsilon)
+        parse_epsilon(config.epsilon)
         self.target: Target = make_target(config.target, config.target_options)
         self.data: Dataset = load(
             config.data,
@@ -67,17 +72,38 @@ class Job:
         )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
+        self._make_space()
+        if self.target.classes:
+            # Better now than after the first paid answer.
+            members(self.data.classes, self.target.classes, len(self.target.classes), self.map)
+
+    def _make_space(self) -> None:
+        config = self.config
         self.space: Space = make_space(
-            config.space, self.shape, epsilon=epsilon, channels=config.channels, levels=self.encoding.levels
+            config.space,
+            self.shape,
+            epsilon=parse_epsilon(config.epsilon),
+            channels=config.channels,
+            levels=self.encoding.levels,
         )
         distance = distance_of(self.space)
         if config.distance_weight and distance is None:
             raise InputError(f"--distance-weight weighs a perturbation, and {self.space.spec} adds none: leave it out.")
         self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
-        if self.target.classes:
-            # Better now than after the first paid answer.
-            members(self.data.classes, self.target.classes, len(self.target.classes), self.map)
+
+    def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Job:
+        """The same data, splits and target, searched in another way.
+
+        Raises:
+            InputError: no such space.
+        """
+        made = copy.copy(self)
+        for known in ("plan", "path"):
+            vars(made).pop(known, None)
+        made.config = replace(self.config, space=space, estimator=estimator, seed=seed, budget=budget)
+        made._make_space()
+        return made
 
     @cached_property
     def plan(self) -> Plan:
@@ -174,6 +200,36 @@ class Job:
             upper=space.upper,
             seed=self.config.seed,
         )
+
+    def scorer(
+        self,
+        ledger: Ledger,
+        *,
+        batch: int | None = None,
+        passed: Callable[[int, int], None] = lambda images, paid: None,
+    ) -> Scorer:
+        """The way from images and z to scores, by requests of ``batch`` images, the target's own unless given."""
+        return Scorer(
+            Pool(self.data.images, self.data.digests),
+            self.space,
+            self.target,
+            self.encoding,
+            ledger,
+            batch=batch or self.target.batch,
+            repeats=self.config.repeats,
+            passed=passed,
+            fused=self.fused,
+        )
+
+    def tuning(self, z: Floats) -> Tuning:
+        """``z (k,)`` with all that is needed to apply it."""
+        return Tuning(self.space.spec, z, self.shape, self.epsilon, self.config.channels, str(self.encoding))
+
+    def objective(self, reading: Reading) -> str:
+        """The name of what is minimised, the one that suits the scores where the choice is left to us."""
+        if self.config.objective != "auto":
+            return self.config.objective
+        return "zero-one" if reading.labels_only else DEFAULT
 
     def reading(self, raw: Scores, kind: Kind | None = None) -> Reading:
         """How to read the target, judged by answers ``(N, K)`` unless their ``kind`` is known."""

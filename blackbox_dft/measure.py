@@ -19,10 +19,10 @@ from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
 from blackbox_dft.progress import Progress, Silent
-from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft.scoring import Scorer
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.compose import Composed
-from blackbox_dft.summary import verdict
+from blackbox_dft.summary import accuracy, compared, ends, verdict
 from blackbox_dft.tuning import Tuning
 
 
@@ -79,25 +79,16 @@ def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict
     watcher.phase("evaluate", measurement.queries)
     with _scorer(measurement, watcher) as scorer:
         before, after = _answers(measurement, scorer, [job.space.initial(), measurement.tuning.z])
-    labels = data.labels[indices]
-    groups = None if data.groups is None else data.groups[indices]
-    found = evaluation.compare(before, after, labels, groups)
+    found = compared(data, indices, before, after)
     calibration = evaluation.Calibration(np.asarray(measurement.summary["threshold"]["bias"]))
-    shifted = evaluation.compare(before, calibration(before), labels, groups)
+    shifted = compared(data, indices, before, calibration(before))
     return {
         "run": str(measurement.run),
         "target": job.config.target,
         "data": job.config.data,
         "split": measurement.split,
         "queries": {"total": sum(scorer.paid.values()), "cached": scorer.cached},
-        "accuracy": {
-            measurement.split: {
-                "before": round(found.before, 6),
-                "after": round(found.after, 6),
-                "n": found.n,
-                "ci95": [round(x, 6) for x in found.ci95],
-            }
-        },
+        "accuracy": {measurement.split: accuracy(found)},
         "threshold": {measurement.split: round(shifted.after, 6)},
         "mcnemar_p": found.mcnemar_p,
         "verdict": verdict(found.ci95),
@@ -137,12 +128,10 @@ def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -
         every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
         before, *rest = _answers(measurement, scorer, every)
         paid = sum(scorer.paid.values())
-    labels = data.labels[indices]
-    groups = None if data.groups is None else data.groups[indices]
     rows = []
     for name, after in zip([*(name for name, _ in choices), "all"], rest, strict=True):
-        found = evaluation.compare(before, after, labels, groups)
-        rows.append({"name": name, "accuracy": round(found.after, 6), "ci95": [round(end, 6) for end in found.ci95]})
+        found = compared(data, indices, before, after)
+        rows.append({"name": name, "accuracy": round(found.after, 6), "ci95": ends(found.ci95)})
     document = {"split": measurement.split, "n": len(indices), "before": round(found.before, 6), "rows": rows}
     write_text(measurement.run / "parts.json", json.dumps(document, indent=2) + "\n")
     return {**document, "queries": paid}
@@ -153,18 +142,7 @@ def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
     job = measurement.job
     path = measurement.run / "evaluations.sqlite"
     with job.target, Ledger(path, budget=2**62, in_doubt="count") as ledger:
-        pool = Pool(job.data.images, job.data.digests)
-        scorer = Scorer(
-            pool,
-            job.space,
-            job.target,
-            job.encoding,
-            ledger,
-            batch=measurement.batch,
-            repeats=job.config.repeats,
-            passed=watcher.passed,
-            fused=job.fused,
-        )
+        scorer = job.scorer(ledger, batch=measurement.batch, passed=watcher.passed)
         try:
             yield scorer
         finally:

@@ -22,12 +22,12 @@ from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger, ReplayError
-from blackbox_dft.objectives import DEFAULT, make_objective
+from blackbox_dft.objectives import make_objective
 from blackbox_dft.probe import Probe
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.reading import MEANING
 from blackbox_dft.sampling import Draw
-from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft.scoring import Scorer
 from blackbox_dft.summary import summarize
 from blackbox_dft.targets.base import Elastic
 from blackbox_dft.tuner import Choice, Course, Task, select, tune
@@ -57,7 +57,7 @@ class Result:
             before=self.before,
             after=self.after,
             points=np.array([(p.queries, p.loss, p.accuracy) for p in self.course.points], np.float64).reshape(-1, 3),
-            groups=None if data.groups is None else data.groups[test],
+            groups=data.groups_of(test),
             traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
         )
 
@@ -175,28 +175,10 @@ def reopen(
 def _sunk(job: Job, out: Path, batch: int) -> int:
     """What was spent on choosing and evaluating, except on unchanged images, whose answers serve again."""
     with job.ledger(out) as ledger:
-        scorer = _scorer(job, ledger, batch)
+        scorer = job.scorer(ledger, batch=batch)
         held = np.concatenate([job.data.splits["val"], job.data.splits["test"]])
         spent = ledger.spent("select") + ledger.spent("evaluate")
         return spent - scorer.known(held, job.space.initial())
-
-
-def _scorer(
-    job: Job, ledger: Ledger, batch: int, passed: Callable[[int, int], None] = lambda images, paid: None
-) -> Scorer:
-    pool = Pool(job.data.images, job.data.digests)
-    repeats = job.config.repeats
-    return Scorer(
-        pool,
-        job.space,
-        job.target,
-        job.encoding,
-        ledger,
-        batch=batch,
-        repeats=repeats,
-        passed=passed,
-        fused=job.fused,
-    )
 
 
 def _go(
@@ -217,7 +199,7 @@ def _go(
             release(images)
             progress.passed(images, paid)
 
-        scorer = _scorer(job, ledger, batch, passed)
+        scorer = job.scorer(ledger, batch=batch, passed=passed)
         if job.plan.hedge and isinstance(job.target, Elastic):
             asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
             scorer.dispatcher.hedging = hedging.Hedging(job.target, job.plan.hedge - asked)
@@ -310,9 +292,7 @@ def _phases(
     if arrange:
         arrange(scorer, val)
     reading = job.reading(_probed(job, scorer, val, identity, progress))
-    name = job.config.objective
-    if name == "auto":
-        name = "zero-one" if reading.labels_only else DEFAULT
+    name = job.objective(reading)
     progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
     task = Task(scorer, reading, make_objective(name), data.labels, job.penalty)
 
@@ -337,7 +317,7 @@ def _phases(
     on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
     progress.phase("done", 0)
 
-    tuning = Tuning(job.space.spec, choice.z, job.shape, job.epsilon, job.config.channels, str(job.encoding))
+    tuning = job.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
     summary = summarize(job, scorer, choice, tuning, val, on_val, on_test)
     summary |= {"objective": name, "scores": reading.kind}

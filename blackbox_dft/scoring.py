@@ -7,7 +7,6 @@ not on what is already answered, so that a resumed run sends the very batches th
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft.cores import cores
 from blackbox_dft.dispatch import Dispatcher, Request, Send
 from blackbox_dft.encoding import Encoding, to_floats
 from blackbox_dft.ledger import Keys, Ledger, digest
@@ -78,7 +78,7 @@ class Scorer:
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
         waits = isinstance(target, Elastic)
-        self._threads = ThreadPoolExecutor(_cores() if waits else target.workers, "score")
+        self._threads = ThreadPoolExecutor(cores() if waits else target.workers, "score")
         self.dispatcher = Dispatcher(ledger, lambda images: self.passed(images, images))
         # Where answers cost money, less is risked each time this run has died with requests under way.
         self.halvings = ledger.deaths if ledger.counts_in_doubt else 0
@@ -192,8 +192,3 @@ def _shared(z: Floats, rows: Ints) -> Floats:
 def _text(space: Space) -> str:
     """All that decides what a z does to an image."""
     return f"{space.spec} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from blackbox_dft import evaluation, hedging
 from blackbox_dft.arrays import Floats, Ints
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.job import Job
 from blackbox_dft.scoring import Scorer
 from blackbox_dft.tuner import Choice
@@ -34,9 +35,9 @@ def summarize(
     data, config = job.data, job.config
     test = data.splits["test"]
     ledger = scorer.ledger
-    paired = _compare(job, test, *on_test)
+    paired = compared(data, test, *on_test)
     calibration = evaluation.fit_threshold(on_val[0], data.labels[val])
-    against = _compare(job, test, calibration(on_test[0]), on_test[1])
+    against = compared(data, test, calibration(on_test[0]), on_test[1])
     images = data.images[test[:SAMPLE]]
     changed = tuning(images)
     return {
@@ -55,10 +56,10 @@ def summarize(
             "in_doubt": ledger.in_doubt,
             "hedge": ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE),
         },
-        "accuracy": {"val": _accuracy(_compare(job, val, *on_val)), "test": _accuracy(paired)},
+        "accuracy": {"val": accuracy(compared(data, val, *on_val)), "test": accuracy(paired)},
         "threshold": {
             "test": round(against.before, 6),
-            "ci95": _rounded(against.ci95),
+            "ci95": ends(against.ci95),
             "bias": calibration.bias.tolist(),
         },
         "mcnemar_p": paired.mcnemar_p,
@@ -82,19 +83,21 @@ def verdict(ci95: tuple[float, float]) -> str:
     return "worse" if ci95[1] < 0 else "no significant change"
 
 
-def _compare(job: Job, indices: Ints, before: Floats, after: Floats) -> evaluation.Comparison:
-    groups = job.data.groups
-    return evaluation.compare(before, after, job.data.labels[indices], None if groups is None else groups[indices])
+def compared(data: Dataset, indices: Ints, before: Floats, after: Floats) -> evaluation.Comparison:
+    """Probabilities ``(N, L)`` before and after on the images ``indices (N,)``, whole groups resampled as one."""
+    return evaluation.compare(before, after, data.labels[indices], data.groups_of(indices))
 
 
-def _accuracy(found: evaluation.Comparison) -> dict[str, Any]:
+def accuracy(found: evaluation.Comparison) -> dict[str, Any]:
+    """As all documents give it."""
     return {
         "before": round(found.before, 6),
         "after": round(found.after, 6),
         "n": found.n,
-        "ci95": _rounded(found.ci95),
+        "ci95": ends(found.ci95),
     }
 
 
-def _rounded(ci95: tuple[float, float]) -> list[float]:
+def ends(ci95: tuple[float, float]) -> list[float]:
+    """An interval as all documents give it."""
     return [round(x, 6) for x in ci95]

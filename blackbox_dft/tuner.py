@@ -97,7 +97,8 @@ def tune(
         images = drawn[proposal.slots]
         answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
         losses = task.objective(answers, task.labels[images]) + task.penalty(proposal.candidates)[proposal.rows]
-        telling.told(images, answers[np.arange(len(images)), task.labels[images]])
+        if proposal.uneven:
+            telling.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
         spent += cost
         step += 1

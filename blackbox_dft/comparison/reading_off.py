@@ -6,9 +6,7 @@ the same steps in all of them, so that everything but the longest course is free
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,45 +16,21 @@ from blackbox_dft.canaries import Canaries
 from blackbox_dft.comparison.cost import cost, val_images, whole_budget
 from blackbox_dft.comparison.grid import Run
 from blackbox_dft.comparison.outcome import Outcome
-from blackbox_dft.config import parse_epsilon
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.evaluation import fit_threshold
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import DEFAULT, decide, make_objective
+from blackbox_dft.objectives import decide, make_objective
 from blackbox_dft.sampling import Draw
-from blackbox_dft.scoring import Pool, Scorer
-from blackbox_dft.spaces import make_space
 from blackbox_dft.tuner import Task, select, tune
 
 Passed = Callable[[int, int], None]
 
 
-def variant(job: Job, run: Run, limit: int) -> Job:
-    """``job`` with the run's space, estimator and seed; data, splits and target are shared.
-
-    Raises:
-        InputError: no such space or estimator.
-    """
-    made = copy.copy(job)
-    for known in ("plan", "path"):
-        vars(made).pop(known, None)
-    made.config = replace(
-        job.config,
-        space=run.way.space,
-        estimator=run.way.estimator,
-        seed=run.seed,
-        budget=whole_budget(job, limit),
-    )
-    made.space = make_space(
-        run.way.space,
-        job.shape,
-        epsilon=parse_epsilon(job.config.epsilon),
-        channels=job.config.channels,
-        levels=job.encoding.levels,
-    )
-    made.epsilon = getattr(made.space, "epsilon", None)
-    return made
+def varied(job: Job, run: Run, limit: int) -> Job:
+    """``job`` searched as ``run`` says, with ``limit`` tuning queries."""
+    way = run.way
+    return job.varied(space=way.space, estimator=way.estimator, seed=run.seed, budget=whole_budget(job, limit))
 
 
 def unchanged(job: Job, shared: Path, batch: int, passed: Passed) -> tuple[Array, Array, int]:
@@ -70,7 +44,7 @@ def unchanged(job: Job, shared: Path, batch: int, passed: Passed) -> tuple[Array
     held = job.config.repeats * (len(val) + len(test))
     budget = int(np.ceil(held / (1 - job.config.reserve))) if job.counts_in_doubt else held
     with _ledger(job, shared, budget) as ledger:
-        scorer = _scorer(job, ledger, batch, passed)
+        scorer = job.scorer(ledger, batch=batch, passed=passed)
         try:
             identity = job.space.initial()
             raw = scorer.score("select", val, identity)
@@ -94,27 +68,24 @@ def read_off(
         BudgetError: more answers got lost than the reserve covers.
         TargetError: the target failed; what it answered is kept.
     """
-    job = variant(job, run, max(budgets))
+    job = varied(job, run, max(budgets))
     data, identity = job.data, job.space.initial()
     val, test = data.splits["val"], data.splits["test"]
     repeats = job.config.repeats
     found: dict[int, tuple[int, int, Array, Floats, str]] = {}
     with _ledger(job, out / "runs" / f"{run.folder}.sqlite", cost(job, cap, 1).each.total) as ledger:
         ledger.reuse(out / "shared.sqlite")
-        scorer = _scorer(job, ledger, batch, passed)
+        scorer = job.scorer(ledger, batch=batch, passed=passed)
         try:
             reading = job.reading(scorer.score("select", val, identity))
-            name = job.config.objective
-            if name == "auto":
-                name = "zero-one" if reading.labels_only else DEFAULT
-            task = Task(scorer, reading, make_objective(name), data.labels)
+            task = Task(scorer, reading, make_objective(job.objective(reading)), data.labels)
             # The longest first: it alone is watched, as only it asks anything new.
             for limit in sorted(budgets, reverse=True):
                 ledger.course = limit
                 some = Draw(val, data.labels, run.seed)(val_images(limit, len(val), repeats))
                 watched = job.watched and not found
                 watch = Canaries(scorer, some, identity, limit, accept=job.config.accept_drift) if watched else _idle
-                estimator = variant(job, run, limit).estimator()
+                estimator = varied(job, run, limit).estimator()
                 course = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, watch=watch)
                 choice = select(task, course, some, identity)
                 answers = task.probabilities("evaluate", test, choice.z)
@@ -141,19 +112,3 @@ def _idle(spent: int) -> None:
 
 def _ledger(job: Job, path: Path, budget: int) -> Ledger:
     return Ledger(path, budget=budget, in_doubt="count" if job.counts_in_doubt else "free", durable=job.watched)
-
-
-def _scorer(job: Job, ledger: Ledger, batch: int, passed: Passed) -> Scorer:
-    pool = Pool(job.data.images, job.data.digests)
-    repeats = job.config.repeats
-    return Scorer(
-        pool,
-        job.space,
-        job.target,
-        job.encoding,
-        ledger,
-        batch=batch,
-        repeats=repeats,
-        passed=passed,
-        fused=job.fused,
-    )

@@ -93,7 +93,7 @@ def assemble(
     right = np.array([[outcomes[Run(way, seed)].right for seed in grid.seeds] for way in ways])
     accuracy = right.mean(axis=3)
     free, free_name = (shifted, "threshold") if shifted.mean() > before.mean() else (before, "before")
-    table = _Table(ways, right, free, None if data.groups is None else data.groups[test])
+    table = _Table(ways, right, free, data.groups_of(test))
     found: dict[str, Any] = {
         "target": job.config.target,
         "data": job.config.data,

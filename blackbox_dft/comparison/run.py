@@ -10,11 +10,12 @@ from typing import Any
 from blackbox_dft.comparison.cost import Cost, cost
 from blackbox_dft.comparison.grid import Grid, Run
 from blackbox_dft.comparison.outcome import Outcome
-from blackbox_dft.comparison.reading_off import read_off, unchanged, variant
+from blackbox_dft.comparison.reading_off import read_off, unchanged, varied
 from blackbox_dft.comparison.record import Record, settings_of
 from blackbox_dft.comparison.results import assemble, write_table
-from blackbox_dft.comparison.workers import cores, side_by_side
+from blackbox_dft.comparison.workers import side_by_side
 from blackbox_dft.config import Config
+from blackbox_dft.cores import cores
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.job import Job
 from blackbox_dft.plan import LEAST_STEPS
@@ -52,7 +53,7 @@ class Comparison:
                 raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
         largest = max(self.grid.budgets)
         for way in self.grid.ways:
-            first = variant(self.job, Run(way, self.config.seed), largest).estimator().ask().queries
+            first = varied(self.job, Run(way, self.config.seed), largest).estimator().ask().queries
             least = LEAST_STEPS * first * self.config.repeats
             if largest < least:
                 raise BudgetError(

@@ -26,13 +26,6 @@ EVERY = 0.2
 """Seconds between two reports of a worker."""
 
 
-def cores() -> int:
-    """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def side_by_side(
     config: Config,
     runs: Sequence[Run],

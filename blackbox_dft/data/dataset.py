@@ -51,6 +51,10 @@ class Dataset:
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What else the source says of every image, by name: N texts each."""
 
+    def groups_of(self, indices: Ints) -> Ints | None:
+        """Groups ``(N,)`` of these images, where the source names any."""
+        return None if self.groups is None else self.groups[indices]
+
 
 def load(
     source: str | Path,

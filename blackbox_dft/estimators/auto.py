@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from blackbox_dft.arrays import Floats
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.estimators.nes import Nes
-from blackbox_dft.estimators.surface import FEW, Surface
+from blackbox_dft.estimators.surface import FEW, Surface, ranged
 
 
 def choose(lower: Floats, upper: Floats) -> tuple[str, str]:
     """The estimator for coordinates with these bounds ``(k,)``, and why; measured in ``docs/research.md``."""
-    ranged = int((np.isfinite(lower) & np.isfinite(upper)).sum())
-    if ranged:
+    if declared := int(ranged(lower, upper).sum()):
         return (
             "surface",
-            f"{ranged} of {len(lower)} numbers have ranges, which a response surface learns soonest",
+            f"{declared} of {len(lower)} numbers have ranges, which a response surface learns soonest",
         )
     if len(lower) <= FEW:
         return "surface", f"{len(lower)} numbers are few enough for a response surface"

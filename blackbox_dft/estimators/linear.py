@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft.arrays import Floats
+from blackbox_dft.estimators.stretch import Stretch
 
 CURVATURE = 0.4
 """Curvature assumed at first, over how much a loss differs within a pair, both a unit of z."""
@@ -28,12 +29,12 @@ class LinearModel:
         self._slopes, self._centres = np.zeros(size), np.zeros(size)
         self._noise = self._mass = self._square = 0.0
         self._start = self.minimum
-        self._stretch = 0.0
+        self._stretch = Stretch(RATE)
 
     def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
         """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""
         spans, differences = one - other, loss - loss_other
-        self._judge(spans, differences, weights)
+        self._stretch.tell(self.minimum - self._start, spans, differences, weights)
         masses = weights * (spans**2).mean(axis=1)
         pull = (weights * differences)[:, None] * spans
         self._slopes += pull.sum(axis=0)
@@ -45,12 +46,5 @@ class LinearModel:
             return
         slopes, chance = self._slopes / self._mass, self._noise / self._mass**2
         signal = max(0.0, 1 - chance / max(float(slopes @ slopes), 1e-300))
-        curvature = CURVATURE * np.exp(-self._stretch) * np.sqrt(self._square / (self._mass * len(slopes)))
+        curvature = CURVATURE * self._stretch.factor * np.sqrt(self._square / (self._mass * len(slopes)))
         self.minimum = self._centres / self._mass - signal * slopes / curvature
-
-    def _judge(self, spans: Floats, differences: Floats, weights: Floats) -> None:
-        """Whether losses still fall along the way come so far: then the curvature was taken for too great."""
-        along = spans @ (self.minimum - self._start)
-        told = weights * along * differences
-        if error := float(np.sqrt((told**2).sum())):
-            self._stretch = float(np.clip(self._stretch - RATE * told.sum() / error, -2, 2))

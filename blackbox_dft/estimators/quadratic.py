@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft.arrays import Floats
+from blackbox_dft.estimators.stretch import Stretch
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -17,7 +18,7 @@ OWN, MIXED = 0.005, 0.001
 REACH = 2.0
 """Pairs count by a Gaussian of their distance to the estimate, with so many units in each coordinate."""
 RATE = 0.04
-"""How fast it follows what pairs say of it, in its logarithm, a standard error."""
+"""How fast the prior curvature follows what pairs say of it, in its logarithm, a standard error."""
 STRIDE = 0.5
 """Longest move of the estimate at once."""
 GROWTH = 1.03
@@ -43,11 +44,11 @@ class QuadraticModel:
         self._weights = np.empty(0)
         self._fitted = 0
         self._start = self.minimum
-        self._stretch = 0.0
+        self._stretch = Stretch(RATE)
 
     def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
         """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""
-        self._judge(one - other, loss - loss_other, weights)
+        self._stretch.tell(self.minimum - self._start, one - other, loss - loss_other, weights)
         self._one = np.concatenate([self._one, one])
         self._other = np.concatenate([self._other, other])
         self._losses = np.concatenate([self._losses, np.stack([loss, loss_other], axis=1)])
@@ -56,12 +57,6 @@ class QuadraticModel:
             self._fitted = len(self._losses)
             slope, curvature = self._fit()
             self.minimum = self.minimum + trust_region(slope, curvature, STRIDE)
-
-    def _judge(self, spans: Floats, differences: Floats, weights: Floats) -> None:
-        """Whether losses still fall along the way come so far: then the prior curvature was too great."""
-        told = weights * (spans @ (self.minimum - self._start)) * differences
-        if error := float(np.sqrt((told**2).sum())):
-            self._stretch = float(np.clip(self._stretch - RATE * told.sum() / error, -2, 2))
 
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
@@ -82,7 +77,7 @@ class QuadraticModel:
         told = np.concatenate([differences[kept], means[kept]])
         precision = np.concatenate([near / within, near / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        curvature = CURVATURE * np.exp(-self._stretch) * scale
+        curvature = CURVATURE * self._stretch.factor * scale
         mean = np.concatenate([[level], np.zeros(size), np.where(self._own, curvature, 0)])
         spreads = np.concatenate([np.full(size, SLOPE), np.where(self._own, OWN, MIXED)]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])

@@ -25,6 +25,11 @@ RASTER = 4096
 number of threads, changes neither what is asked nor what comes out."""
 
 
+def ranged(lower: Floats, upper: Floats) -> Array:
+    """Which coordinates have a declared range, ``(k,)`` bool."""
+    return np.isfinite(lower) & np.isfinite(upper)
+
+
 class Surface:
     """Bayesian regression on all pairs told, its posterior minimum being the estimate.
 
@@ -69,10 +74,10 @@ class Surface:
         self._lower, self._upper = lower, upper
         self._rng = np.random.default_rng(seed)
         self.pairs, self.head, self.share = pairs, head, share
-        ranged = np.isfinite(lower) & np.isfinite(upper)
+        declared = ranged(lower, upper)
         self._groups = [
-            _Group(np.flatnonzero(mask), np.array(start, np.float64), width, ranges)
-            for mask, width, ranges in ((ranged, sigma, True), (~ranged, spread, False))
+            _Group(np.flatnonzero(mask), start, width, ranges)
+            for mask, width, ranges in ((declared, sigma, True), (~declared, spread, False))
             if mask.any()
         ]
         self._turn = self._groups[0]

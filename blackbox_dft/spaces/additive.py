@@ -27,15 +27,14 @@ CHROMA = 0.35
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
-    """Every pixel by itself: k = H W C, or H W on brightness alone."""
+class PerPixel:
+    """A coordinate for every value of an image: k = H W C, or H W on brightness alone."""
 
     shape: tuple[int, int, int]
     epsilon: float
     bound: float
-    """What the perturbation is clipped to: epsilon, or the whole levels below it."""
+    """What a pixel's change is clipped to: epsilon, or the whole levels below it."""
     channels: Channels
-    spec: str = "pixel"
 
     @property
     def planes(self) -> int:
@@ -65,6 +64,13 @@ class Pixels:
     def initial(self) -> Floats:
         """Zero."""
         return np.zeros(self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels(PerPixel):
+    """Every pixel by itself, added."""
+
+    spec: str = "pixel"
 
     def apply(self, images: Images, z: Floats) -> Images:
         """Adds ``epsilon z``, clipped, and stays within [0, 1]."""

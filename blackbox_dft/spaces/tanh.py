@@ -14,7 +14,7 @@ import numpy as np
 
 from blackbox_dft.arrays import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.additive import Channels, whole_levels
+from blackbox_dft.spaces.additive import Channels, PerPixel, whole_levels
 from blackbox_dft.spaces.graph import Graph
 
 UNIT = 2 * 8 / 255
@@ -24,44 +24,10 @@ LARGEST = 1 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Tanh:
-    """k = H W C, or H W on brightness alone."""
+class Tanh(PerPixel):
+    """Every pixel by itself, moved along a tanh."""
 
-    shape: tuple[int, int, int]
-    epsilon: float
-    bound: float
-    """What a pixel's change is clipped to: epsilon, or the whole levels below it."""
-    channels: Channels
     spec: str = "tanh"
-
-    @property
-    def planes(self) -> int:
-        """Values a pixel has."""
-        return 1 if self.channels == "luma" else self.shape[2]
-
-    @property
-    def size(self) -> int:
-        """Number of coordinates."""
-        return self.shape[0] * self.shape[1] * self.planes
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Row, column, channel; in the order of an image's values."""
-        return tuple(",".join(map(str, place)) for place in np.ndindex(*self.shape[:2], self.planes))
-
-    @property
-    def lower(self) -> Floats:
-        """No bound: tanh and epsilon bound the image."""
-        return np.full(self.size, -np.inf)
-
-    @property
-    def upper(self) -> Floats:
-        """No bound."""
-        return np.full(self.size, np.inf)
-
-    def initial(self) -> Floats:
-        """Zero."""
-        return np.zeros(self.size)
 
     def distance(self, z: Floats) -> Floats:
         """Mean squared change ``(M,)`` of a pixel of middle grey under each of ``z (M, k)``; pixels in [0, 1]."""

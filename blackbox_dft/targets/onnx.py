@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
+from blackbox_dft.cores import cores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.binding import Bound
 from blackbox_dft.targets.layout import infer_form
@@ -67,7 +67,7 @@ class OnnxTarget:
         # Whole fixed batches, as what one is padded with is computed for nothing.
         fixed = self.form.batch or 1
         self.batch = options.batch or max(1, BATCH[self.provider] // fixed) * fixed
-        self.workers = options.workers or (_cores() if self.provider == "cpu" else 2)
+        self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         self.fingerprint = _fingerprint(self.path, proto, f"{self.output.name} {self.form}")
 
@@ -280,7 +280,3 @@ def _first(error: Exception) -> str:
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip().split("\n")[0]
     text = re.sub(r"/\S+:\d+ .*?\) ", "", text)
     return text[:200].rstrip(". ")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
