@@ -44,6 +44,8 @@ class Config:
     skip_bad: bool = False
     in_doubt: Literal["auto", "count", "free"] = "auto"
     """Whether images that were sent and never answered count: auto, for URLs only."""
+    calibrate: bool = False
+    """Report accuracy with the decision threshold fitted again after the search, beside the one without."""
     accept_drift: bool = False
     """Go on although the model behind a URL has changed."""
     reserve: float = 0.125
@@ -82,7 +84,7 @@ def parse_epsilon(text: str) -> float:
     return value
 
 
-FREE = ("target", "data", "budget", "in_doubt", "accept_drift")
+FREE = ("target", "data", "budget", "in_doubt", "accept_drift", "calibrate")
 """Keys that may change within a run: where things lie is compared by their contents, a budget grows."""
 FREE_OPTIONS = ("workers", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
 """Of ``target_options``: how one asks, and not what."""

@@ -62,6 +62,9 @@ def summarize(
             "ci95": ends(against.ci95),
             "bias": calibration.bias.tolist(),
         },
+        "calibrated": _calibrated(data, val, on_val[1], on_test[1], calibration(on_test[0]))
+        if config.calibrate
+        else None,
         "mcnemar_p": paired.mcnemar_p,
         "psnr_db": evaluation.psnr(images, changed),
         "ssim": evaluation.ssim(images, changed),
@@ -74,6 +77,13 @@ def summarize(
         "images": {split: len(indices) for split, indices in data.splits.items()},
         "skipped": len(data.skipped),
     }
+
+
+def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free: Floats) -> dict[str, Any]:
+    """Changed images with a threshold fitted on them, against unchanged ones with theirs: ``free (N, L)``."""
+    fitted = evaluation.fit_threshold(on_val, data.labels[val])
+    found = compared(data, data.splits["test"], free, fitted(on_test))
+    return {"test": round(found.after, 6), "ci95": ends(found.ci95), "bias": fitted.bias.tolist()}
 
 
 def verdict(ci95: tuple[float, float]) -> str:

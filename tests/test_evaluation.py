@@ -43,24 +43,38 @@ def test_bootstrap_over_people_is_wider_when_their_images_agree() -> None:
     assert high - low > 2.5 * (alone_high - alone_low)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=2, max_size=30),
-)
-def test_threshold_is_the_best_cut_there_is(rows: list[tuple[float, int]]) -> None:
-    second = np.array([p for p, _ in rows])
-    labels = np.array([label for _, label in rows])
+@pytest.mark.parametrize("shift", [0, 2, -4])
+def test_threshold_of_a_few_images_mends_what_is_shifted_and_leaves_what_is_right(shift: float) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 4000)
+    odds = 2.0 * (2 * labels - 1) + rng.logistic(size=len(labels))
+
+    def right(cut: float, some: np.ndarray) -> float:
+        return float(((odds[some] > cut) == labels[some]).mean())
+
+    every = np.arange(len(labels))
+    second = 1 / (1 + np.exp(-(odds + shift)))
     probabilities = np.stack([1 - second, second], 1)
-    found = (fit_threshold(probabilities, labels)(probabilities).argmax(1) == labels).mean()
-    # Two probabilities nearer to each other than their logarithms can tell count as one.
-    odds = np.log(np.clip(second, 1e-9, 1)) - np.log(np.clip(1 - second, 1e-9, 1))
-    cuts = [
-        -np.inf,
-        *((a + b) / 2 for a, b in zip(sorted(odds)[:-1], sorted(odds)[1:], strict=True) if b - a > 1e-6),
-        np.inf,
-    ]
-    best = max(((odds > cut).astype(int) == labels).mean() for cut in cuts)
-    assert found >= best - 1e-12
+    few = [rng.choice(len(labels), 80, replace=False) for _ in range(40)]
+    found = [fit_threshold(probabilities[some], labels[some])(probabilities) for some in few]
+    lost = [right(0, every) - (answers.argmax(1) == labels).mean() for answers in found]
+    assert np.mean(lost) < 0.006
+    # The cut that is best on the few themselves loses more on all.
+    best = [max(odds[some], key=lambda cut, some=some: right(cut, some)) for some in few]
+    assert np.mean([right(0, every) - right(cut, every) for cut in best]) > 1.5 * np.mean(lost)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2)), min_size=1, max_size=30))
+def test_threshold_is_finite_and_one_shift_for_all(rows: list[tuple[float, int]]) -> None:
+    first = np.array([p for p, _ in rows])
+    probabilities = np.stack([first, (1 - first) / 3, 2 * (1 - first) / 3], 1)
+    shift = fit_threshold(probabilities, np.array([label for _, label in rows]))
+    assert np.isfinite(shift.bias).all()
+    shifted = shift(probabilities)
+    assert np.allclose(shifted.sum(1), 1)
+    # Sure of the first label before means sure of it in the same order after.
+    assert (np.diff(shifted[np.argsort(first, kind="stable"), 0]) > -1e-9).all()
 
 
 def test_bias_mends_scores_that_favour_one_of_many_labels() -> None:

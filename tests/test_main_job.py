@@ -57,6 +57,23 @@ def test_a_run_improves_and_says_so(run: Path) -> None:
         assert read_image(run / name).std() > 10
 
 
+def test_calibrate_tells_what_a_threshold_fitted_again_gives(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    plain = json.loads(bbdft(*words(tiny, tmp_path / "plain"), "--json").stdout)
+    shown = bbdft(*words(tiny, tmp_path / "run"), "--calibrate")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert plain["calibrated"] is None
+    # It is told beside all else and changes none of it.
+    volatile = {"calibrated", "seconds", "images_per_second"}
+    assert {k: v for k, v in summary.items() if k not in volatile} == {
+        k: v for k, v in plain.items() if k not in volatile
+    }
+    found = summary["calibrated"]
+    assert found["test"] >= summary["accuracy"]["test"]["after"] - 0.02
+    low, high = found["ci95"]
+    assert low <= found["test"] - summary["threshold"]["test"] <= high
+    assert f"with the threshold fitted again: {found['test']:.3f}" in shown.stdout
+
+
 def test_json_prints_the_summary_alone(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     done = bbdft(*words(tiny, tmp_path / "run"), "--json", code=0)
     assert json.loads(done.stdout) == json.loads((tmp_path / "run" / "summary.json").read_text())

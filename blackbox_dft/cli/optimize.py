@@ -87,6 +87,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Write the change into the model's graph, or make arrays of changed images; auto: fused where it can be.",
 )
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="For those who set the decision threshold: report accuracy with it fitted again too; costs no query.",
+)
 @click.option("--encoding", default="png", show_default=True, help="What the target receives: none, png or jpeg:Q.")
 @click.option(
     "--in-doubt",

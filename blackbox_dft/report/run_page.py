@@ -179,6 +179,8 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
         ("PSNR", "unchanged" if summary["psnr_db"] is None else f"{summary['psnr_db']:.1f} dB"),
         ("SSIM", f"{summary['ssim']:.3f}"),
     ]
+    if calibrated := summary.get("calibrated"):
+        facts.insert(3, ("threshold fitted again", f"{calibrated['test']:.3f}"))
     if price is not None:
         facts.append(("paid", f"{price * queries['total']:,.2f}"))
     return facts

@@ -27,6 +27,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
         f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images)",
         f"  free threshold shift: {threshold['test']:.3f}; {beside}",
+        *_calibrated(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
         f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
@@ -37,6 +38,17 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         lines.append(f"  written: {out}/{page}, tuning.npz, summary.json, contact.png, curve.png")
         lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
     return lines
+
+
+def _calibrated(summary: dict[str, Any]) -> list[str]:
+    # Summaries of earlier versions have no such key.
+    if not (found := summary.get("calibrated")):
+        return []
+    points = 100 * (found["test"] - summary["threshold"]["test"])
+    return [
+        f"  with the threshold fitted again: {found['test']:.3f}, {points:+.1f} points (95 %: "
+        f"{_interval(found['ci95'])}) over the free threshold alone"
+    ]
 
 
 def _interval(ci95: list[float]) -> str:
