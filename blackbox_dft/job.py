@@ -29,6 +29,7 @@ from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members
 from blackbox_dft.scoring import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Arrangeable, Target
 from blackbox_dft.tuning import Tuning
@@ -129,6 +130,7 @@ class Job:
             watch=watch,
             repeats=repeats,
             hedge=self.config.hedge,
+            parts=len(self.space.parts) if self.config.space == "auto" and isinstance(self.space, Composed) else 0,
         )
 
     @property

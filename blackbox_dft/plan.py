@@ -35,6 +35,10 @@ class Plan:
     """Fixed images asked again at intervals."""
     repeats: int = 1
     """How often every query is asked; counted in all other numbers of queries."""
+    parts: int = 0
+    """Parts of the space whose share in the gain is measured."""
+    part_images: int = 0
+    """Validation images for each of them."""
     hedge: int = 0
     """For sending slow requests a second time."""
 
@@ -44,6 +48,11 @@ class Plan:
         return self.repeats * self.select_images * self.candidates
 
     @property
+    def apart(self) -> int:
+        """Queries for what each part of the space does."""
+        return self.repeats * self.parts * self.part_images
+
+    @property
     def evaluate(self) -> int:
         """Queries for the held-out accuracy, before and after."""
         return 2 * self.repeats * self.evaluate_images
@@ -51,7 +60,8 @@ class Plan:
     @property
     def total(self) -> int:
         """All queries planned."""
-        return self.tune + self.select + self.evaluate + self.sunk + self.reserve + self.watch + self.hedge
+        phases = self.tune + self.select + self.apart + self.evaluate
+        return phases + self.sunk + self.reserve + self.watch + self.hedge
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost where a price per image is given."""
@@ -65,14 +75,17 @@ class Plan:
             ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
             ("total", self.total, f"of a budget of {self.budget}{_times(self.repeats)}"),
         ]
+        if self.apart:
+            what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
+            rows.insert(2, ("parts", self.apart, what))
         if self.sunk:
-            rows.insert(3, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
+            rows.insert(-1, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
         if self.watch:
-            rows.insert(3, ("watch", self.watch, "fixed images asked again, to notice another model"))
+            rows.insert(-1, ("watch", self.watch, "fixed images asked again, to notice another model"))
         if self.hedge:
-            rows.insert(3, ("hedge", self.hedge, "slow requests sent a second time"))
+            rows.insert(-1, ("hedge", self.hedge, "slow requests sent a second time"))
         if self.reserve:
-            rows.insert(3, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
+            rows.insert(-1, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
         return [
             f"  {name:<9}{queries:>9,} queries{money}   {what}"
@@ -91,13 +104,14 @@ def make_plan(
     watch: int = 0,
     repeats: int = 1,
     hedge: float = 0.0,
+    parts: int = 0,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
     ``sunk`` queries are spent and of no more use; the shares ``reserve`` and ``hedge`` of the budget are kept back for
     lost answers and second requests; ``watch`` queries go to canaries, repeats among them. Every other query is asked
     ``repeats`` times. Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed
-    share of the rest.
+    share of the rest; where that is more than all of val costs, ``parts`` of the space are measured one by one with it.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
@@ -118,8 +132,25 @@ def make_plan(
             f"give --budget {least} or more."
         )
     rest = budget - sunk - kept - twice - watch - evaluate
-    images = min(val, max(least_select, int(SELECT_SHARE * rest)) // image)
-    return Plan(budget, rest - images * image, images, CANDIDATES, test, sunk, kept, watch, repeats, twice)
+    share = max(least_select, int(SELECT_SHARE * rest))
+    images = min(val, share // image)
+    each = min(images, (share - images * image) // (parts * repeats)) if parts else 0
+    if each < min(val, LEAST_SELECT):
+        parts = each = 0
+    return Plan(
+        budget=budget,
+        tune=rest - images * image - parts * repeats * each,
+        select_images=images,
+        candidates=CANDIDATES,
+        evaluate_images=test,
+        sunk=sunk,
+        reserve=kept,
+        watch=watch,
+        repeats=repeats,
+        parts=parts,
+        part_images=each,
+        hedge=twice,
+    )
 
 
 def _times(repeats: int) -> str:

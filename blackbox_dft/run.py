@@ -28,9 +28,10 @@ from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.reading import MEANING
 from blackbox_dft.sampling import Draw
 from blackbox_dft.scoring import Scorer
+from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.summary import summarize
 from blackbox_dft.targets.base import Elastic
-from blackbox_dft.tuner import Choice, Course, Task, select, tune
+from blackbox_dft.tuner import Choice, Course, Part, Task, part_by_part, select, tune
 from blackbox_dft.tuning import Tuning
 
 
@@ -310,15 +311,18 @@ def _phases(
     course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=seed, told=progress.told, watch=watch)
     if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
-    progress.phase("select", plan.select - first)
+    progress.phase("select", plan.select + plan.apart - first)
     choice = select(task, course, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
+    parts: list[Part] = []
+    if plan.apart and isinstance(job.space, Composed) and not np.array_equal(choice.z, identity):
+        parts = part_by_part(task, job.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
     on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
     progress.phase("done", 0)
 
     tuning = job.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
-    summary = summarize(job, scorer, choice, tuning, val, on_val, on_test)
+    summary = summarize(job, scorer, choice, tuning, val, on_val, on_test, parts)
     summary |= {"objective": name, "scores": reading.kind}
     return Result(summary, tuning, choice, course, data, *on_test)

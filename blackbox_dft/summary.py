@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from blackbox_dft import evaluation, hedging
@@ -9,7 +10,7 @@ from blackbox_dft.arrays import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.job import Job
 from blackbox_dft.scoring import Scorer
-from blackbox_dft.tuner import Choice
+from blackbox_dft.tuner import Choice, Part
 from blackbox_dft.tuning import Tuning
 
 SAMPLE = 64
@@ -24,6 +25,7 @@ def summarize(
     val: Ints,
     on_val: tuple[Floats, Floats],
     on_test: tuple[Floats, Floats],
+    parts: Sequence[Part] = (),
 ) -> dict[str, Any]:
     """The summary without its times.
 
@@ -31,6 +33,7 @@ def summarize(
         val: validation images that z was chosen on.
         on_val: probabilities ``(N, L)`` before and after on them.
         on_test: the same on the whole test split.
+        parts: what the parts of the space do, on the first of the validation images.
     """
     data, config = job.data, job.config
     test = data.splits["test"]
@@ -65,6 +68,7 @@ def summarize(
         "calibrated": _calibrated(data, val, on_val[1], on_test[1], calibration(on_test[0]))
         if config.calibrate
         else None,
+        "parts": [_part(data, val, part) for part in parts],
         "mcnemar_p": paired.mcnemar_p,
         "psnr_db": evaluation.psnr(images, changed),
         "ssim": evaluation.ssim(images, changed),
@@ -84,6 +88,12 @@ def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free:
     fitted = evaluation.fit_threshold(on_val, data.labels[val])
     found = compared(data, data.splits["test"], free, fitted(on_test))
     return {"test": round(found.after, 6), "ci95": ends(found.ci95), "bias": fitted.bias.tolist()}
+
+
+def _part(data: Dataset, val: Ints, part: Part) -> dict[str, Any]:
+    """Validation accuracy with the part less that with it at rest."""
+    interval = evaluation.bootstrap(part.accuracy, data.groups_of(val[: len(part.accuracy)]))
+    return {"part": part.name, "gain": round(float(part.accuracy.mean()), 6), "ci95": ends(interval)}
 
 
 def verdict(ci95: tuple[float, float]) -> str:

@@ -16,6 +16,7 @@ from blackbox_dft.progress import Point
 from blackbox_dft.reading import Reading
 from blackbox_dft.sampling import Draw, Telling
 from blackbox_dft.scoring import Scorer
+from blackbox_dft.spaces.compose import Composed
 
 IDENTITY, LATE = "identity", "mean of the last quarter"
 LIKELY = 0.5
@@ -149,6 +150,29 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     kept = _error(each[IDENTITY] - each[LATE]) > LIKELY and _error(right[LATE] - right[IDENTITY]) >= -UNLIKELY
     best = LATE if kept else IDENTITY
     return Choice(best, candidates[best], losses, accuracies)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one part of a composed space does: how much better it is with it than without."""
+
+    name: str
+    accuracy: Floats
+    """Right with it less right without it ``(N,)``, on validation images."""
+
+
+def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part]:
+    """Puts one part of ``z`` after the other to rest, on the ``val`` images."""
+    labels = task.labels[val]
+
+    def right(candidate: Floats) -> Floats:
+        return np.asarray(decide(task.probabilities("select", val, candidate)) == labels, np.float64)
+
+    whole, numbers = right(z), range(len(space.parts))
+    return [
+        Part(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
+        for out, part in enumerate(space.parts)
+    ]
 
 
 def _error(gains: Floats) -> float:

@@ -74,6 +74,20 @@ def test_calibrate_tells_what_a_threshold_fitted_again_gives(bbdft: Bbdft, tiny:
     assert f"with the threshold fitted again: {found['test']:.3f}" in shown.stdout
 
 
+def test_auto_says_what_each_part_of_the_change_does(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shown = bbdft(*words(tiny, out, space="auto", budget=2500))
+    summary = json.loads((out / "summary.json").read_text())
+    parts = {part["part"]: part for part in summary["parts"]}
+    assert list(parts) == ["affine", "color", "dct:8"]
+    # Brightness is what is wrong with these images.
+    assert max(parts, key=lambda name: parts[name]["gain"]) == "color"
+    assert all(part["ci95"][0] <= part["gain"] <= part["ci95"][1] for part in parts.values())
+    assert "each part's points, by leaving it out, on val: affine " in shown.stdout
+    assert summary["queries"]["total"] <= 2500
+    assert "points of accuracy lost on validation images without it" in (out / "report.html").read_text()
+
+
 def test_json_prints_the_summary_alone(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     done = bbdft(*words(tiny, tmp_path / "run"), "--json", code=0)
     assert json.loads(done.stdout) == json.loads((tmp_path / "run" / "summary.json").read_text())

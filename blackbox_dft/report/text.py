@@ -28,6 +28,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images)",
         f"  free threshold shift: {threshold['test']:.3f}; {beside}",
         *_calibrated(summary),
+        *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
         f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
@@ -49,6 +50,12 @@ def _calibrated(summary: dict[str, Any]) -> list[str]:
         f"  with the threshold fitted again: {found['test']:.3f}, {points:+.1f} points (95 %: "
         f"{_interval(found['ci95'])}) over the free threshold alone"
     ]
+
+
+def _parts(summary: dict[str, Any]) -> list[str]:
+    found = summary.get("parts")
+    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in found or ())
+    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if found else []
 
 
 def _interval(ci95: list[float]) -> str:
