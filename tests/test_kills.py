@@ -1,34 +1,18 @@
 """Runs over HTTP that are killed again and again end as undisturbed ones do; nothing paid is paid again."""
 
 import json
-import multiprocessing
-import os
 import random
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import Bbdft
 from tests.test_http import same_result, serving, words
 
-# Real processes and real SIGKILLs; forked from one that has read the package already, so that they die at work.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["blackbox_dft.cli", "blackbox_dft.cli.optimize", "tests.test_kills"])
 BUDGET = 2000
-
-
-def run_line(line: list[str], said: Path) -> None:
-    """In a process of its own: ``bbdft`` with these words."""
-    from blackbox_dft.cli import main
-
-    with said.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.argv = ["bbdft", *line]
-        main()
 
 
 def number(path: Path) -> int:
@@ -75,13 +59,14 @@ def test_killed_at_random_moments_it_ends_the_same(
     faults = {"fault": "late", "share": 0.03, "silence": 0.2} if hedge else {}
     killed = finished = 0
     with serving(count, delay=0.004, swift=1, **faults) as url:
-        first, again = [str(word) for word in words(url, tiny, run, **options)], ["resume", str(run)]
+        first, again = words(url, tiny, run, **options), ["resume", run]
         # A finished run is killed some times more while it writes its result anew; it may be too fast for that.
         while finished < 4:
             line = again if (run / "config.json").exists() else first
             now = moment(chance, run, count) if finished < 3 else lambda: False
-            process = FORKS.Process(target=run_line, args=(line, said))
-            process.start()
+            said.unlink(missing_ok=True)
+            # Real processes and real SIGKILLs; forked from one that has read the package, so that they die at work.
+            process = forked.start(line, None, said, said)
             while process.exitcode is None and not now():
                 time.sleep(0 if finished else 0.0005)
             if process.exitcode is None and (killed < kills or finished):

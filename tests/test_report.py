@@ -140,7 +140,7 @@ def test_parts_are_asked_for_and_then_shown(run: Path, bbdft: Bbdft) -> None:
     assert (document["before"], document["rows"][-1]["accuracy"]) == (summary["before"], summary["after"])
     again = json.loads(bbdft("evaluate", run, "--parts", "--json", code=0).stdout)
     assert again["rows"] == document["rows"]
-    bbdft("report", run, "--price", "0.5", "--mark", "local model=0.91", code=0)
+    bbdft("report", run, "--price", "0.5", "--mark", "local model=0.91", code=0, fresh=True)
     page = read(run / "report.html")
     assert "What each part contributed" in page.text
     assert "test, local model 0.910" in page.text
