@@ -197,7 +197,7 @@ class Images(BaseHTTPRequestHandler):
 
 def test_a_url_that_takes_one_image_a_request(bbdft: Bbdft, tmp_path: Path) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         found, most = inspected(bbdft, url, "--profile", "image-json", "--model-classes", "dark,bright")
