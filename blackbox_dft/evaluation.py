@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
-from scipy.stats import binomtest
+from scipy.special import bdtr, log_softmax
 
 from blackbox_dft.arrays import Floats, ImageBytes, Ints
 from blackbox_dft.objectives import decide
@@ -42,7 +40,8 @@ def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = N
     """
     right_before, right_after = decide(before) == labels, decide(after) == labels
     gained, lost = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
-    p = 1.0 if gained + lost == 0 else float(binomtest(gained, gained + lost).pvalue)
+    # Of a fair coin both tails weigh the same, and they share the middle.
+    p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     low, high = bootstrap(right_after.astype(float) - right_before, groups)
     return Comparison(float(right_before.mean()), float(right_after.mean()), len(labels), (low, high), p)
 
@@ -77,6 +76,9 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
     One bias a label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut itself
     would be a worse rival: what it gains by chance on a few dozen images it loses on others (``docs/research.md``).
     """
+    # Takes longer to load than a small run takes, and much of what this module is read for has no threshold.
+    from scipy.optimize import minimize
+
     logs = np.log(np.clip(probabilities, SMALLEST, 1))
     truth = np.eye(logs.shape[1])[labels]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtr, stdtrit
 
 from blackbox_dft.arrays import Array, Floats, Ints
 
@@ -84,5 +84,5 @@ def _judged(mean: float, variance: float, degrees: float) -> Difference:
     if error == 0:
         return Difference(mean, (mean, mean), 1.0 if mean == 0 else 0.0)
     degrees = min(degrees, 1e9) if degrees < inf else 1e9
-    reach = float(t.ppf(0.975, degrees)) * error
-    return Difference(mean, (mean - reach, mean + reach), float(2 * t.sf(abs(mean) / error, degrees)))
+    reach = float(stdtrit(degrees, 0.975)) * error
+    return Difference(mean, (mean - reach, mean + reach), float(2 * stdtr(degrees, -abs(mean) / error)))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import forked
+
 SHARED = Path(__file__).parents[1].parent / "shared"
 
 
@@ -33,13 +35,18 @@ Bbdft = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def bbdft() -> Bbdft:
-    """Runs ``bbdft`` with the given words in a process of its own."""
+    """Runs ``bbdft`` with the given words in a process of its own: a fork, or a ``fresh`` Python as users start one."""
 
-    def run(*words: object, cwd: Path | None = None, code: int | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "blackbox_dft", *map(str, words)]
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+    def run(
+        *words: object, cwd: Path | None = None, code: int | None = None, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        if fresh:
+            command = [sys.executable, "-m", "blackbox_dft", *map(str, words)]
+            path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+            environment = {**os.environ, "PYTHONPATH": path}
+            done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+        else:
+            done = forked.run(words, cwd)
         if code is not None:
             assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done

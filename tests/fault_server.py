@@ -1,4 +1,4 @@
-"""A V2 server in one process that can do everything wrong that servers do; run as ``python -m tests.fault_server``.
+"""A V2 server in one process that can do everything wrong that servers do; alone as ``python -m tests.fault_server``.
 
 Scores the tiny model's task in numpy. Every scored image is counted in a file, so that a test can compare it with what
 the ledger says. ``--fault KIND --share 0.1`` does KIND to that share of the inference requests, seeded.
@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -166,7 +167,10 @@ class Server(ThreadingHTTPServer):
         """Clients are killed here by the dozen."""
 
 
-def main() -> None:
+def main(
+    line: Sequence[str] | None = None, ready: Callable[[int], object] = lambda port: print(port, flush=True)
+) -> None:
+    """Serves as the flags in ``line`` say, and tells its port as soon as there is one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fault", choices=("", *KINDS), default="")
     parser.add_argument("--share", type=float, default=0.1)
@@ -176,13 +180,13 @@ def main() -> None:
     parser.add_argument("--crowd", type=int, default=0, help="refuse more requests at once than this")
     parser.add_argument("--swift", type=int, default=0, help="no pause between the parts of an answer")
     parser.add_argument("--count", type=Path, required=True)
-    Handler.options = parser.parse_args()
+    Handler.options = parser.parse_args(line)
     Handler.disable_nagle_algorithm = bool(Handler.options.swift)
     if Handler.options.fault == "bomb":
         # 200 MiB in 200 kB.
         Handler.bomb = gzip.compress(bytes(200 << 20))
     server = Server(("127.0.0.1", 0), Handler)
-    print(server.server_address[1], flush=True)
+    ready(server.server_address[1])
     server.serve_forever()
 
 

@@ -68,7 +68,7 @@ def results(out: Path) -> dict[str, Any]:
 def compared(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished comparison, side by side in two processes."""
     out = tmp_path_factory.mktemp("compare") / "out"
-    bbdft(*words(tiny / "model.onnx", tiny, out, processes=2), code=0)
+    bbdft(*words(tiny / "model.onnx", tiny, out, processes=2), code=0, fresh=True)
     return out
 
 
@@ -132,7 +132,7 @@ def test_the_page_needs_nothing_else_and_the_picture_can_be_read(compared: Path)
 
 def test_report_writes_the_page_again(bbdft: Bbdft, compared: Path, tmp_path: Path) -> None:
     shutil.copy(compared / "compare.json", tmp_path)
-    bbdft("report", tmp_path, code=0)
+    bbdft("report", tmp_path, code=0, fresh=True)
     assert (tmp_path / "compare.html").read_text() == (compared / "compare.html").read_text()
     done = bbdft("report", tmp_path / "nowhere", code=2)
     assert "holds neither a run nor a finished comparison" in done.stderr

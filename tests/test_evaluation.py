@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from blackbox_dft.evaluation import bootstrap, compare, fit_threshold, psnr, ssim
 
@@ -23,6 +23,15 @@ def test_mcnemar_is_the_exact_sign_test() -> None:
     assert (found.before, found.after, found.n) == (11 / 20, 18 / 20, 20)
     assert compare(before, before, labels).mcnemar_p == 1
     assert compare(before, before, labels).ci95 == (0, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_mcnemar_is_the_binomial_test_of_the_decisions_that_changed(gained: int, lost: int) -> None:
+    labels = np.zeros(gained + lost + 1, np.int64)
+    before, after = decided([1] * gained + [0] * (lost + 1)), decided([0] * gained + [1] * lost + [0])
+    known = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert compare(before, after, labels).mcnemar_p == pytest.approx(known, rel=1e-9)
 
 
 def test_bootstrap_agrees_with_the_normal_interval() -> None:

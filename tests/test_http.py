@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,28 +11,34 @@ import numpy as np
 import pytest
 
 from blackbox_dft import Tuning
+from tests import fault_server
 from tests.conftest import Bbdft
+from tests.forked import FORKS
 
 ROOT = Path(__file__).parents[1]
 Serve = Callable[..., "contextmanager[str]"]
+BUDGET = 900
+"""Enough to find the change, and to be disturbed in."""
 
 
 @contextmanager
 def serving(count: Path, **options: object) -> Iterator[str]:
-    """URL of a fault server's model."""
-    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "tests.fault_server", "--count", str(count), *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    """URL of a fault server's model; it answers without a pause, unless ``swift=0``."""
+    flags = [part for name, value in {"swift": 1, **options}.items() for part in (f"--{name}", str(value))]
+    ours, theirs = FORKS.Pipe()
+    line = ["--count", str(count), *flags]
+    process = FORKS.Process(target=fault_server.main, args=(line, theirs.send), daemon=True)
+    process.start()
+    theirs.close()
     try:
-        assert process.stdout
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v2/models/tone"
+        yield f"http://127.0.0.1:{ours.recv()}/v2/models/tone"
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def words(url: str, tiny: Path, out: Path, **options: object) -> list[object]:
-    settings = {"data": tiny / "labels.csv", "out": out, "space": "color", "budget": 1500, **options}
+    settings = {"data": tiny / "labels.csv", "out": out, "space": "color", "budget": BUDGET, **options}
     return [
         "optimize",
         url,
@@ -45,11 +49,11 @@ def words(url: str, tiny: Path, out: Path, **options: object) -> list[object]:
 @pytest.fixture(scope="module")
 def undisturbed(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("http")
-    with serving(folder / "count") as url:
+    with serving(folder / "count", swift=0) as url:
         bbdft(*words(url, tiny, folder / "run"), code=0)
     summary = json.loads((folder / "run/summary.json").read_text())
     assert summary["verdict"] == "improved"
-    assert int((folder / "count").read_text()) == summary["queries"]["total"] <= 1500
+    assert int((folder / "count").read_text()) == summary["queries"]["total"] <= BUDGET
     return folder / "run"
 
 
@@ -77,14 +81,14 @@ def test_faults_that_heal_leave_no_trace(
     same_result(undisturbed, tmp_path / "run")
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     scored = int((tmp_path / "count").read_text())
-    assert scored <= summary["queries"]["total"] <= 1500
+    assert scored <= summary["queries"]["total"] <= BUDGET
     if kind in LOST:
         assert summary["queries"]["in_doubt"] > 0
     assert "Traceback" not in done.stderr
 
 
 def test_silence_is_cut_short_and_asked_again(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "count", fault="silence", share=0.02) as url:
+    with serving(tmp_path / "count", fault="silence", share=0.05) as url:
         bbdft(*words(url, tiny, tmp_path / "run", timeout=0.5), code=0)
     same_result(undisturbed, tmp_path / "run")
 
@@ -175,10 +179,10 @@ def test_secrets_go_over_plain_http_only_when_told(bbdft: Bbdft, tiny: Path, tmp
 def test_rate_is_never_passed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         began = time.monotonic()
-        found = json.loads(bbdft("inspect", url, "--rate", "20/s", "--json", code=0).stdout)
+        found = json.loads(bbdft("inspect", url, "--rate", "10/s", "--json", code=0).stdout)
         assert time.monotonic() - began > 1
     assert found["profile"] == "v2"
-    assert max(map(float, found["images_per_second"].values())) <= 20 * 64 * 1.1
+    assert max(map(float, found["images_per_second"].values())) <= 10 * 64 * 1.1
 
 
 def test_another_model_behind_the_url_is_noticed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
@@ -189,7 +193,7 @@ def test_another_model_behind_the_url_is_noticed(bbdft: Bbdft, tiny: Path, tmp_p
         assert done.stderr.count("\n") == 1
         assert "has changed" in bbdft("resume", tmp_path / "run", code=4).stderr
         bbdft("resume", tmp_path / "run", "--accept-drift", code=0)
-    assert json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"] <= 1500
+    assert json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"] <= BUDGET
 
 
 def test_answers_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
@@ -198,7 +202,7 @@ def test_answers_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: 
     bbdft(*words(model, tiny, tmp_path / "second"), "--reuse", tmp_path / "first/ledger.sqlite", code=0)
     first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("first", "second"))
     assert first["accuracy"] == second["accuracy"]
-    assert first["queries"]["total"] > 1000
+    assert first["queries"]["total"] > 600
     assert second["queries"]["total"] == 0
     bbdft(*words(model, tiny, tmp_path / "other", seed=5), "--reuse", tmp_path / "first/ledger.sqlite", code=0)
     other = json.loads((tmp_path / "other/summary.json").read_text())["queries"]["total"]

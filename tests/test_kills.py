@@ -1,34 +1,18 @@
 """Runs over HTTP that are killed again and again end as undisturbed ones do; nothing paid is paid again."""
 
 import json
-import multiprocessing
-import os
 import random
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import Bbdft
 from tests.test_http import same_result, serving, words
 
-# Real processes and real SIGKILLs; forked from one that has read the package already, so that they die at work.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["blackbox_dft.cli", "blackbox_dft.cli.optimize", "tests.test_kills"])
-BUDGET = 2000
-
-
-def run_line(line: list[str], said: Path) -> None:
-    """In a process of its own: ``bbdft`` with these words."""
-    from blackbox_dft.cli import main
-
-    with said.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.argv = ["bbdft", *line]
-        main()
+BUDGET = 1200
 
 
 def number(path: Path) -> int:
@@ -39,25 +23,26 @@ def number(path: Path) -> int:
         return 0
 
 
-def size(path: Path) -> int:
+def touched(path: Path) -> int:
+    """When it was written to last; its size does not tell, as a log is begun again at its start."""
     try:
-        return path.stat().st_size
+        return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 
 
-def moment(chance: random.Random, run: Path, count: Path) -> Callable[[], bool]:
-    """When to kill next: after some more images, as the ledger is written to, or as the result is."""
+def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable[[], bool]:
+    """When to kill next: after up to ``most`` more images, as the ledger is written to, or as the result is."""
     if (run / "summary.json").exists():
         return lambda: any(path.name.startswith(".tuning") for path in run.iterdir())
-    more = number(count) + chance.randint(1, 24)
+    more = number(count) + chance.randint(1, most)
     if chance.random() < 0.5:
         return lambda: number(count) >= more
     log = run / "ledger.sqlite-wal"
     seen = []
 
     def written() -> bool:
-        seen.append(size(log))
+        seen.append(touched(log))
         return number(count) >= more and len(seen) > 1 and seen[-1] != seen[-2]
 
     return written
@@ -69,19 +54,20 @@ def test_killed_at_random_moments_it_ends_the_same(
 ) -> None:
     chance = random.Random(seed)
     run, count, said = tmp_path / "run", tmp_path / "count", tmp_path / "said"
-    options = {"batch": 2, "concurrency": 4, "hedge": hedge, "budget": BUDGET}
-    with serving(tmp_path / "undisturbed", swift=1) as url:
+    options = {"batch": 2, "concurrency": 4, "hedge": hedge, "budget": BUDGET, "reserve": 0.3}
+    with serving(tmp_path / "undisturbed") as url:
         bbdft(*words(url, tiny, tmp_path / "whole", **options), code=0)
     faults = {"fault": "late", "share": 0.03, "silence": 0.2} if hedge else {}
     killed = finished = 0
-    with serving(count, delay=0.004, swift=1, **faults) as url:
-        first, again = [str(word) for word in words(url, tiny, run, **options)], ["resume", str(run)]
+    with serving(count, delay=0.004, **faults) as url:
+        first, again = words(url, tiny, run, **options), ["resume", run]
         # A finished run is killed some times more while it writes its result anew; it may be too fast for that.
         while finished < 4:
             line = again if (run / "config.json").exists() else first
-            now = moment(chance, run, count) if finished < 3 else lambda: False
-            process = FORKS.Process(target=run_line, args=(line, said))
-            process.start()
+            now = moment(chance, BUDGET // (kills + 20), run, count) if finished < 3 else lambda: False
+            said.unlink(missing_ok=True)
+            # Real processes and real SIGKILLs; forked from one that has read the package, so that they die at work.
+            process = forked.start(line, None, said, said)
             while process.exitcode is None and not now():
                 time.sleep(0 if finished else 0.0005)
             if process.exitcode is None and (killed < kills or finished):

@@ -210,6 +210,15 @@ def again(folder: Path) -> None:
     shutil.copy(folder / "muct-a-jpg-v1.tar.gz", folder / "again.tgz")
 
 
+def hollow(folder: Path) -> None:
+    for archive in folder.glob("*.tar.gz"):
+        tarfile.open(archive, "w:gz").close()
+
+
+def table(folder: Path) -> Path:
+    return celeba(folder, "csv", identity=False)
+
+
 def cut(name: str) -> Broken:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-40])
 
@@ -232,12 +241,14 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str, Broken, list[str]]] = {
     "lfw twice": (lfw, "Smiling", change("lfw_attributes.txt", "iyah\t2", "iyah\t1"), ["lists an image twice"]),
     "lfw images": (lfw, "Smiling", gone("lfw"), ["Aaron_Eckhart_0001.jpg is missing", UMASS]),
     "lfw one image": (lfw, "Smiling", gone("lfw/Person_A/Person_A_0002.jpg"), ["Person_A_0002.jpg does not exist"]),
+    "lfw broken image": (lfw, "Smiling", filled("lfw/Person_A/Person_A_0002.jpg", b"no"), ["0002.jpg is not an image"]),
     "lfw two": (lfw, "Smiling", lambda f: (f / "lfw-deepfunneled").mkdir(), ["holds lfw/ and lfw-deepfunneled/"]),
     "lfw no label": (lfw, "", lambda f: None, ["say with --label which one"]),
     "lfw label": (lfw, "Smilling", lambda f: None, ["has no attribute 'Smilling': did you mean 'Smiling'?"]),
     "lfw no images listed": (lfw, "Smiling", filled("lfw_attributes.txt", HEADER), ["lists no images"]),
     "celeba table": (celeba, "Smiling", gone(ATTR), [f"{ATTR} is missing", CUHK]),
     "celeba table empty": (celeba, "Smiling", filled(ATTR, b""), ["is empty", CUHK]),
+    "celeba table binary": (celeba, "Smiling", filled(ATTR, b"\xff\xfe\x00"), ["is not text", CUHK]),
     "celeba cut off": (celeba, "Smiling", change(ATTR, "000036.jpg -1 -1 -1  1\n", ""), ["36 it announces"]),
     "celeba header": (celeba, "Smiling", change(ATTR, NAMED, ""), ["has no line that names", CUHK]),
     "celeba value": (celeba, "Smiling", change(ATTR, "-1  1 -1", "-1  2 -1"), ["neither 1 nor -1", CUHK]),
@@ -247,16 +258,32 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str, Broken, list[str]]] = {
     "celeba partition short": (celeba, "Smiling", change(PART, "000007.jpg 0\n", ""), ["does not list 000007.jpg"]),
     "celeba partition value": (celeba, "Smiling", change(PART, "007.jpg 0", "007.jpg 3"), ["instead of 0, 1 or 2"]),
     "celeba partition line": (celeba, "Smiling", change(PART, "000007.jpg 0", "000007.jpg"), ["line 7 is not a file"]),
+    "celeba partition empty": (celeba, "Smiling", filled(PART, b"\n"), ["is empty", CUHK]),
+    "celeba partition binary": (celeba, "Smiling", filled(PART, b"\xff\xfe\x00"), ["is not text", CUHK]),
     "celeba identity": (celeba, "Smiling", change(WHO, "000007.jpg 103", "seven"), ["line 7 is not a file"]),
     "celeba identity short": (celeba, "Smiling", change(WHO, "000007.jpg 103\n", ""), ["does not list 000007"]),
+    "celeba identity empty": (celeba, "Smiling", filled(WHO, b""), ["is empty", CUHK]),
+    "celeba identity binary": (celeba, "Smiling", filled(WHO, b"\xff\xfe\x00"), ["is not text", CUHK]),
+    "celeba csv": (table, "Smiling", gone(f"{ATTR[:-3]}csv"), [f"{ATTR} is missing", CUHK]),
+    "celeba csv empty": (table, "Smiling", filled(f"{ATTR[:-3]}csv", b""), ["is empty", CUHK]),
+    "celeba csv header": (table, "Smiling", change(f"{ATTR[:-3]}csv", "image_id", "name"), ["line 2 is not a file"]),
+    "celeba csv value": (table, "Smiling", change(f"{ATTR[:-3]}csv", "1,-1,1", "1,,1"), ["neither 1 nor -1", CUHK]),
+    "celeba csv partition": (table, "Smiling", gone(f"{PART[:-3]}csv"), [f"{PART} is missing", CUHK]),
+    "celeba csv split": (table, "Smiling", change(f"{PART[:-3]}csv", "07.jpg,0", "07.jpg,"), ["line 8 is not a file"]),
     "celeba images": (celeba, "Smiling", gone("img_align_celeba"), ["img_align_celeba is missing", CUHK]),
     "celeba no images": (celeba, "Smiling", emptied, ["holds no images", CUHK]),
     "celeba one image": (celeba, "Smiling", filled("img_align_celeba/000009.jpg", b""), ["000009.jpg is empty"]),
+    "celeba broken image": (celeba, "Smiling", filled("img_align_celeba/000009.jpg", b"no"), ["9.jpg is not an image"]),
+    "celeba lost image": (celeba, "Smiling", gone("img_align_celeba/000009.jpg"), ["000009.jpg does not exist"]),
     "muct images": (muct, "gender", gone("jpg"), ["holds no images such as i000qa-fn.jpg", MILBO]),
     "muct name": (muct, "gender", filled("jpg/holiday.jpg", b"x"), ["holiday.jpg is not named as MUCT's"]),
+    "muct empty image": (muct, "gender", filled("jpg/i000qa-fg.jpg", b""), ["i000qa-fg.jpg is empty"]),
+    "muct broken image": (muct, "gender", filled("jpg/i000qa-fg.jpg", b"no"), ["i000qa-fg.jpg is not an image"]),
     "muct label": (muct, "Smiling", lambda f: None, ["give --label gender or glasses"]),
     "muct archive cut": (packed, "", cut("muct-b-jpg-v1.tar.gz"), ["muct-b-jpg-v1.tar.gz is damaged", MILBO]),
     "muct archive empty": (packed, "", filled("muct-b-jpg-v1.tar.gz", b"no archive"), ["is damaged or cut off", MILBO]),
+    "muct archive of nothing": (packed, "", hollow, ["holds no images such as i000qa-fn.jpg", MILBO]),
+    "muct archive a folder": (packed, "", lambda f: (f / "x.tar.gz").mkdir(), ["is a folder: name an archive"]),
     "muct archive twice": (packed, "", again, ["both hold"]),
     "folder": (muct, "", lambda f: shutil.rmtree(f), ["does not exist: give --data muct:DIR"]),
 }  # fmt: skip
@@ -276,6 +303,7 @@ def test_a_part_that_is_missing_or_malformed_is_one_sentence(name: str, tmp_path
     for sentence in sentences:
         assert sentence in message
     assert message.count("\n") == 0
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["lfw table", "celeba partition", "muct archive cut"])

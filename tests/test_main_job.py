@@ -36,7 +36,7 @@ def words(tiny: Path, out: Path, **options: object) -> list[object]:
 @pytest.fixture(scope="module")
 def run(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    bbdft(*words(tiny, out), code=0)
+    bbdft(*words(tiny, out), code=0, fresh=True)
     return out
 
 
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_bits(run: Path, bbdft: Bbdft, tiny: Path, 
 
 
 def test_apply_writes_what_the_model_was_sent(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    done = bbdft("apply", run, tiny, tmp_path / "changed", code=0)
+    done = bbdft("apply", run, tiny, tmp_path / "changed", code=0, fresh=True)
     assert "200 images" in done.stdout
     data = load(tiny / "labels.csv")
     expected = Tuning.load(run)(data.images)
@@ -147,7 +147,7 @@ def test_apply_never_touches_its_source(run: Path, bbdft: Bbdft, tiny: Path) -> 
 
 
 def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    bbdft("export", run, tmp_path / "change.onnx", code=0)
+    bbdft("export", run, tmp_path / "change.onnx", code=0, fresh=True)
     bbdft("export", run, tmp_path / "fused.onnx", "--fuse", tiny / "model.onnx", code=0)
     images = load(tiny / "labels.csv").images[:32]
     fed = (images / np.float32(255)).transpose(0, 3, 1, 2)
@@ -161,7 +161,7 @@ def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, t
 
 
 def test_evaluate_measures_other_images_and_remembers(run: Path, bbdft: Bbdft, tiny: Path) -> None:
-    found = json.loads(bbdft("evaluate", run, "--split", "all", "--json", code=0).stdout)
+    found = json.loads(bbdft("evaluate", run, "--split", "all", "--json", code=0, fresh=True).stdout)
     assert found["accuracy"]["all"]["n"] == 200
     assert found["accuracy"]["all"]["after"] > 0.9
     assert found["queries"]["total"] == 400
@@ -177,7 +177,7 @@ def ledger_steps(run: Path) -> list[bytes]:
 def test_more_budget_goes_on_with_the_same_course(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     bbdft(*words(tiny, tmp_path / "grown", budget=700), code=0)
     shutil.copytree(tmp_path / "grown", tmp_path / "short")
-    bbdft("resume", tmp_path / "grown", "--budget", 1000, code=0)
+    bbdft("resume", tmp_path / "grown", "--budget", 1000, code=0, fresh=True)
     summary = json.loads((tmp_path / "grown" / "summary.json").read_text())
     assert summary["budget"] == 1000
     assert summary["queries"]["total"] <= 1000
@@ -281,22 +281,30 @@ def test_config_file_gives_defaults_that_options_override(bbdft: Bbdft, tiny: Pa
 
 
 def test_demo_improves_without_a_network(bbdft: Bbdft, tmp_path: Path) -> None:
-    done = bbdft("demo", cwd=tmp_path, code=0)
+    done = bbdft("demo", cwd=tmp_path, code=0, fresh=True)
     assert done.stdout.startswith("improved")
     assert (tmp_path / "bbdft-demo/contact.png").exists()
     bbdft("demo", "--seed", 1, cwd=tmp_path, code=0)
     assert (tmp_path / "bbdft-demo-2/summary.json").exists()
 
 
+def loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys\nfrom blackbox_dft.cli import bbdft\nprint([m for m in sys.modules if '.' not in m])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for heavy in ("numpy", "scipy", "onnx", "onnxruntime", "cv2", "pandas", "cma", "httpx"):
-        assert f"'{heavy}'" not in loaded, heavy
+    assert not loaded_by("blackbox_dft.cli") & {
+        "numpy", "scipy", "onnx", "onnxruntime", "cv2", "pandas", "cma", "httpx",
+    }  # fmt: skip
+
+
+def test_a_run_does_not_load_what_takes_longer_than_a_small_one() -> None:
+    assert not loaded_by("blackbox_dft.run") & {"scipy.stats", "scipy.optimize", "pandas", "cma", "httpx", "matplotlib"}
 
 
 def test_inspect_shows_what_was_inferred(bbdft: Bbdft, tiny: Path) -> None:
-    found = json.loads(bbdft("inspect", tiny / "model.onnx", "--json", code=0).stdout)
+    found = json.loads(bbdft("inspect", tiny / "model.onnx", "--json", code=0, fresh=True).stdout)
     assert found["layout"] == "nchw"
     assert found["classes"] == ["dark", "bright"]
     assert found["provider"] == "cpu"

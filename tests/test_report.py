@@ -22,8 +22,8 @@ from blackbox_dft.report.reproduce import WORDS, command, public
 from blackbox_dft.report.run_page import write_run_report
 from blackbox_dft.targets import TargetOptions
 from tests.conftest import Bbdft
+from tests.hostile import EVIL, write_hostile
 
-EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "img", "br", "line", "path", "use", "rect", "stop"}
 
 
@@ -75,27 +75,11 @@ def read(path: Path) -> Page:
 
 
 @pytest.fixture(scope="module")
-def hostile(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny job with names that would be markup, in every place where a name can come from outside."""
+def run(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile") / "a<b>&'\"c"
-    shutil.copytree(tiny, folder)
-    lines = ["file,label,<b>skin</b>"]
-    for number in range(200):
-        name = f"images/{number:03d}<img src=x onerror=alert(2)>.png"
-        (folder / f"images/{number:03d}.png").rename(folder / name.replace("/", "/", 1))
-        skin = '"><svg onload=alert(3)>' if number % 3 else "a"
-        label = EVIL if number % 2 else "dark"
-        lines.append(",".join('"' + cell.replace('"', '""') + '"' for cell in (name, label, skin)))
-    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(bbdft: Bbdft, hostile: Path) -> Path:
-    out = hostile / "run"
-    words = ["--data", hostile / "labels.csv", "--map", f"{EVIL}=bright", "--map", "dark=dark", "--budget", 1000]
-    bbdft("optimize", hostile / "model.onnx", *words, "--space", "color+dct:2", "--out", out, code=0)
-    return out
+    words = write_hostile(tiny, folder)
+    bbdft(*words, "--budget", 1000, "--space", "color+dct:2", "--out", folder / "run", code=0)
+    return folder / "run"
 
 
 def test_the_page_stands_alone_and_names_stay_text(run: Path) -> None:
@@ -140,7 +124,7 @@ def test_parts_are_asked_for_and_then_shown(run: Path, bbdft: Bbdft) -> None:
     assert (document["before"], document["rows"][-1]["accuracy"]) == (summary["before"], summary["after"])
     again = json.loads(bbdft("evaluate", run, "--parts", "--json", code=0).stdout)
     assert again["rows"] == document["rows"]
-    bbdft("report", run, "--price", "0.5", "--mark", "local model=0.91", code=0)
+    bbdft("report", run, "--price", "0.5", "--mark", "local model=0.91", code=0, fresh=True)
     page = read(run / "report.html")
     assert "What each part contributed" in page.text
     assert "test, local model 0.910" in page.text

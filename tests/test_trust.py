@@ -29,6 +29,7 @@ from blackbox_dft.probe import Probe
 from blackbox_dft.run import resume
 from blackbox_dft.scoring import settled
 from blackbox_dft.targets.inspect import advice
+from tests import forked
 from tests.conftest import Bbdft
 from tests.test_http import serving, words
 
@@ -196,7 +197,7 @@ class Images(BaseHTTPRequestHandler):
 
 def test_a_url_that_takes_one_image_a_request(bbdft: Bbdft, tmp_path: Path) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         found, most = inspected(bbdft, url, "--profile", "image-json", "--model-classes", "dark,bright")
@@ -315,16 +316,16 @@ def noted(run: Path) -> str | None:
 def one_at_a_time(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a URL with one image and one request at a time."""
     folder = tmp_path_factory.mktemp("alone")
-    with serving(folder / "count", swift=1) as url:
-        bbdft(*words(url, tiny, folder / "run", batch=1, concurrency=1, budget=600), code=0)
+    with serving(folder / "count") as url:
+        bbdft(*words(url, tiny, folder / "run", batch=1, concurrency=1, budget=450), code=0)
     assert noted(folder / "run") is None
     return folder / "run"
 
 
 def test_a_run_finds_how_many_requests_at_once(one_at_a_time: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with serving(tmp_path / "count", delay=0.005, swift=1) as url:
-        done = bbdft(*words(url, tiny, run, batch=1, budget=600), code=0)
+    with serving(tmp_path / "count", delay=0.005) as url:
+        done = bbdft(*words(url, tiny, run, batch=1, budget=450), code=0)
         assert " at once (" in done.stderr
         assert "images/s 1:" in done.stderr
         summary = json.loads((run / "summary.json").read_text())
@@ -335,7 +336,7 @@ def test_a_run_finds_how_many_requests_at_once(one_at_a_time: Path, bbdft: Bbdft
         assert summary["accuracy"] == alone["accuracy"]
         np.testing.assert_array_equal(Tuning.load(run).z, Tuning.load(one_at_a_time).z)
         batch = json.loads((run / "config.json").read_text())["batch"]
-        bbdft("resume", run, "--budget", 900, code=0)
+        bbdft("resume", run, "--budget", 650, code=0)
         longer = json.loads((run / "summary.json").read_text())
         assert int((tmp_path / "count").read_text()) == longer["queries"]["total"]
     assert batch == json.loads((run / "config.json").read_text())["batch"] == 1
@@ -343,25 +344,24 @@ def test_a_run_finds_how_many_requests_at_once(one_at_a_time: Path, bbdft: Bbdft
 
 def test_killed_while_it_looks_the_run_ends_the_same(one_at_a_time: Path, tiny: Path, tmp_path: Path) -> None:
     run, count = tmp_path / "run", tmp_path / "count"
-    with serving(count, delay=0.02, swift=1) as url:
-        line = [sys.executable, "-m", "blackbox_dft", *map(str, words(url, tiny, run, batch=1, budget=600))]
-        process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with serving(count, delay=0.01) as url:
+        process = forked.start(words(url, tiny, run, batch=1, budget=450), None, tmp_path / "said", tmp_path / "said")
         # The 40 validation images come first.
         while not (count.exists() and (scored := count.read_text()) and int(scored) >= 15):
-            assert process.poll() is None
-            time.sleep(0.005)
+            assert process.exitcode is None
+            time.sleep(0.002)
         process.kill()
-        process.wait()
+        process.join()
         resume(run)
     summary = json.loads((run / "summary.json").read_text())
-    assert int(count.read_text()) <= summary["queries"]["total"] <= 600
+    assert int(count.read_text()) <= summary["queries"]["total"] <= 450
     np.testing.assert_array_equal(Tuning.load(run).z, Tuning.load(one_at_a_time).z)
 
 
 def test_a_server_that_wants_fewer_requests_gets_fewer(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with serving(tmp_path / "count", delay=0.03, crowd=1, swift=1) as url:
-        done = bbdft(*words(url, tiny, run, batch=4, budget=600), code=0)
+    with serving(tmp_path / "count", delay=0.015, crowd=1) as url:
+        done = bbdft(*words(url, tiny, run, batch=4, budget=450), code=0)
     assert "1 request at once (the server asked for fewer than 2" in done.stderr
     assert noted(run) == "1"
     summary = json.loads((run / "summary.json").read_text())
@@ -370,7 +370,7 @@ def test_a_server_that_wants_fewer_requests_gets_fewer(bbdft: Bbdft, tiny: Path,
 
 def test_a_number_that_is_given_is_not_looked_for(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
-        done = bbdft(*words(url, tiny, tmp_path / "run", concurrency=3, budget=600), code=0)
+        done = bbdft(*words(url, tiny, tmp_path / "run", concurrency=3, budget=450), code=0)
     assert " at once (" not in done.stderr
     assert noted(tmp_path / "run") is None
 

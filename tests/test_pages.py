@@ -1,0 +1,130 @@
+"""Pages in a browser: no message, nothing wider than the screen, no request, no barrier that axe-core finds serious.
+
+Skipped without Chromium or what ``pip install -e '.[test-pages]'`` brings.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Bbdft
+from tests.hostile import write_hostile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+WIDE = """() => [
+    ...(document.documentElement.scrollWidth > innerWidth ? ["the page"] : []),
+    ...[...document.querySelectorAll("body *")]
+        .filter(e => !e.closest(".scroll, svg") && e.getBoundingClientRect().right > innerWidth + 1)
+        .map(e => e.outerHTML.slice(0, 120)),
+]"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a browser tells of a page."""
+
+    messages: tuple[str, ...]
+    """Errors and warnings on the console, exceptions, dialogs."""
+    requests: tuple[str, ...]
+    """Addresses beyond its own, also of those that its content policy would have stopped."""
+    wide: tuple[str, ...]
+    """Elements that reach beyond the screen, but for those in a box that scrolls by itself."""
+    barriers: tuple[str, ...]
+    """Findings of axe-core that it calls serious or critical."""
+
+
+def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
+    """Opens ``page`` as it is, and again without its content policy, which would keep axe-core out."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    messages: list[str] = []
+    requests: list[str] = []
+    wide: list[str] = []
+    barriers: list[str] = []
+    for free in (False, True):
+        options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "bypass_csp": free}
+        with browser.new_context(**options) as context:  # type: ignore[arg-type]
+            tab = context.new_page()
+            tab.on("console", lambda m: messages.append(m.text) if m.type in ("error", "warning") else None)
+            tab.on("pageerror", lambda error: messages.append(str(error)))
+            tab.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
+            tab.on("request", lambda request: requests.append(request.url))
+            tab.goto(page.as_uri())
+            if not free:
+                wide += tab.evaluate(WIDE)
+                continue
+            found = Axe().run(tab).response["violations"]
+            barriers += [
+                f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}"
+                for one in found
+                if one["impact"] in ("serious", "critical")
+            ]
+    away = [url for url in requests if url != page.as_uri() and not url.startswith("data:")]
+    return Seen(tuple(messages), tuple(away), tuple(wide), tuple(barriers))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    reason = "pip install -e '.[test-pages]' brings what looks at pages"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    pytest.importorskip("axe_playwright_python", reason=reason)
+    if (chromium := next(filter(None, map(shutil.which, NAMES)), None)) is None:
+        pytest.skip("there is no Chromium here")
+    with playwright.sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        with driver.chromium.launch(executable_path=chromium, args=flags) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def pages(
+    browser: Browser, bbdft: Bbdft, tiny: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Pages of a run on real faces, of a comparison, and of a run whose names are all markup."""
+    folder = tmp_path_factory.mktemp("pages")
+    faces = [shared / "models/age_gender_faceapi.onnx", "--data", shared / "data/lfw/labels_gender.csv"]
+    space = ["--space", "affine+color+dct:8"]
+    bbdft("optimize", *faces, *space, "--budget", 3500, "--out", folder / "run", code=0)
+    job = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--budgets", "200,400,2000", "--seeds", 2]
+    ways = ["--estimator", "nes", "--estimator", "spsa", "--space", "affine", "--space", "color"]
+    bbdft("compare", *job, *ways, "--out", folder / "compare", "--processes", 1, code=0)
+    words = write_hostile(tiny, folder / "a<b>&'\"c")
+    bbdft(*words, "--space", "color+dct:2", "--budget", 600, "--out", folder / "hostile", code=0)
+    return {
+        "faces": folder / "run/report.html",
+        "comparison": folder / "compare/compare.html",
+        "hostile": folder / "hostile/report.html",
+    }
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["faces", "comparison", "hostile"])
+def test_a_page_is_whole_in_a_browser(
+    name: str, width: int, scheme: str, browser: Browser, pages: dict[str, Path]
+) -> None:
+    assert look(browser, pages[name], width, scheme) == Seen((), (), (), ())
+
+
+def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<!doctype html><title>Bad</title><body><main><h1>Bad</h1><div style='width: 2000px'>wide</div>"
+        "<img src='http://127.0.0.1:9/away.png'><script>console.error('broken')</script></main>"
+    )
+    seen = look(browser, page, 390, "light")
+    assert "broken" in seen.messages
+    assert set(seen.requests) == {"http://127.0.0.1:9/away.png"}
+    assert seen.wide[0] == "the page"
+    assert any(barrier.startswith("image-alt (critical)") for barrier in seen.barriers)
