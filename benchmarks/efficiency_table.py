@@ -1,15 +1,16 @@
-"""What the rows of ``query_efficiency.csv`` say, as Markdown: medians over seeds, the best peers, and the ratio.
+"""What the rows of ``query_efficiency.csv`` say, as Markdown: medians over seeds, rankings, the best peers, the ratio.
 
 A peer stands at the better of its settings, cell by cell, which is generous to it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, inf, log
-from statistics import geometric_mean, median
+from statistics import geometric_mean, mean, median
 
 OURS = "bbdft "
 """What this package's own methods are marked by."""
@@ -88,7 +89,7 @@ def lines(rows: Iterable[Row]) -> list[str]:
     for space in found.spaces:
         for task in found.tasks:
             made += _table(found, task, space)
-    return [*made, *_equal(found), *_ratios(found)]
+    return [*made, *_rankings(found), *_equal(found), *_ratios(found)]
 
 
 def _table(found: Results, task: str, space: str) -> list[str]:
@@ -112,6 +113,35 @@ def _shown(cells: Sequence[Cell | None]) -> Callable[[Cell | None], str]:
     return lambda cell: (
         "-" if cell is None else f"{cell.accuracy:.3f}" + ("" if cell.seeds == whole else f" ({cell.seeds})")
     )
+
+
+def _rankings(found: Results) -> list[str]:
+    """All methods of a space by their mean over tasks, seeds and budgets, each at one setting throughout."""
+    made = []
+    for space in found.spaces:
+        runs: dict[tuple[str, str], dict[tuple[str, str, int], float]] = {}
+        for row in found.rows:
+            if row["space"] == space:
+                where = row["task"], row["seed"], int(row["queries"])
+                runs.setdefault((row["method"], row["setting"]), {})[where] = float(row["accuracy"])
+        # Only what all have run can be averaged.
+        common = sorted(set.intersection(*(set(one) for one in runs.values())))
+        count = Counter(queries for _, _, queries in common)
+        budgets = sorted(queries for queries in count if count[queries] == max(count.values()))
+        means = {name: [mean(one[key] for key in common if key[2] == b) for b in budgets] for name, one in runs.items()}
+        seeds = len({seed for _, seed, _ in common})
+        made += [
+            "",
+            f"| mean of all tasks, {seeds} seeds, {space} | all | " + " | ".join(f"{b:,}" for b in budgets) + " |",
+        ]
+        made.append("|---" * (2 + len(budgets)) + "|")
+        taken = set()
+        for name, values in sorted(means.items(), key=lambda one: -mean(one[1])):
+            if name[0] not in taken and budgets:
+                taken.add(name[0])
+                shown = " | ".join(f"{value:.4f}" for value in (mean(values), *values))
+                made.append(f"| {name[0]}{f' ({name[1]})' if name[1] else ''} | {shown} |")
+    return made
 
 
 def _equal(found: Results) -> list[str]:
