@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -86,7 +86,7 @@ def parse_epsilon(text: str) -> float:
 
 FREE = ("target", "data", "budget", "in_doubt", "accept_drift", "calibrate")
 """Keys that may change within a run: where things lie is compared by their contents, a budget grows."""
-FREE_OPTIONS = ("workers", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
+FREE_OPTIONS = ("workers", "cluster", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
 """Of ``target_options``: how one asks, and not what."""
 
 
@@ -96,6 +96,20 @@ def determining(config: Config) -> dict[str, Any]:
     options = {f"target_options.{k}": v for k, v in values.pop("target_options").items() if k not in FREE_OPTIONS}
     plain: dict[str, Any] = json.loads(json.dumps(values | options))
     return plain
+
+
+def placed(config: Config, cluster: str | None, workers: int | None) -> Config:
+    """``config`` with its target on another cluster (``none``: in this process), in so many calls; where that is said.
+
+    An answer does not depend on it.
+    """
+    options = config.target_options
+    options = replace(
+        options,
+        cluster=options.cluster if cluster is None else "" if cluster == "none" else cluster,
+        workers=options.workers if workers is None else workers,
+    )
+    return replace(config, target_options=options)
 
 
 def versions() -> dict[str, str]:

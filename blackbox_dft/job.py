@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from blackbox_dft import canaries
 from blackbox_dft.arrays import Floats, Scores
+from blackbox_dft.asking import Asker, cluster_of, crew_of
 from blackbox_dft.config import Config, parse_epsilon
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
@@ -63,7 +65,9 @@ class Job:
             make_objective(config.objective)
         self.map = parse_map(config.map)
         parse_epsilon(config.epsilon)
+        self.cluster = cluster_of(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
+        self._threads = 1
         self.data: Dataset = load(
             config.data,
             label=config.label,
@@ -186,6 +190,7 @@ class Job:
 
     def arrange(self, workers: int, threads: int) -> None:
         """Has the target called so many times at once, with so many threads each, where it can be."""
+        self._threads = threads
         if isinstance(self.target, Arrangeable) and (workers, threads) != (self.target.workers, 1):
             self.target.arrange(workers, threads)
             if self.fused:
@@ -211,6 +216,8 @@ class Job:
         passed: Callable[[int, int], None] = lambda images, paid: None,
     ) -> Scorer:
         """The way from images and z to scores, by requests of ``batch`` images, the target's own unless given."""
+        asker = Asker(self.data.images, self.space, self.target, self.encoding, self.fused)
+        options = self.config.target_options
         return Scorer(
             Pool(self.data.images, self.data.digests),
             self.space,
@@ -221,7 +228,18 @@ class Job:
             repeats=self.config.repeats,
             passed=passed,
             fused=self.fused,
+            crew=crew_of(self.cluster, asker, options, self._threads) if self.cluster else None,
         )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """While the target is asked."""
+        with self.target:
+            try:
+                yield
+            finally:
+                if self.cluster:
+                    self.cluster.close()
 
     def tuning(self, z: Floats) -> Tuning:
         """``z (k,)`` with all that is needed to apply it."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_dft import evaluation
 from blackbox_dft.arrays import Floats, Ints
-from blackbox_dft.config import Record
+from blackbox_dft.config import Record, placed
 from blackbox_dft.errors import InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
@@ -45,11 +45,18 @@ class Measurement:
 
 
 def open_measurement(
-    run: str | Path, data: str | None = None, split: str | None = None, label: str | None = None
+    run: str | Path,
+    data: str | None = None,
+    split: str | None = None,
+    label: str | None = None,
+    *,
+    cluster: str | None = None,
+    workers: int | None = None,
 ) -> Measurement:
     """Opens the finished ``run`` to measure it on ``split`` of ``data`` (by default the test split of its own).
 
-    ``label`` says where other data has its labels, as for ``load``; where the run's has them unless given.
+    ``label`` says where other data has its labels, as for ``load``; where the run's has them unless given. ``cluster``
+    and ``workers`` say where the model runs now, as in ``config.placed``.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -61,7 +68,8 @@ def open_measurement(
     except (OSError, ValueError) as error:
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
-    config = record.config if data is None else replace(record.config, data=data)
+    config = placed(record.config, cluster, workers)
+    config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
     job = Job(config, size=tuning.shape[:2])
     split = split or ("test" if data is None else "all")
@@ -141,7 +149,7 @@ def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -
 def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
     job = measurement.job
     path = measurement.run / "evaluations.sqlite"
-    with job.target, Ledger(path, budget=2**62, in_doubt="count") as ledger:
+    with job.opened(), Ledger(path, budget=2**62, in_doubt="count") as ledger:
         scorer = job.scorer(ledger, batch=measurement.batch, passed=watcher.passed)
         try:
             yield scorer

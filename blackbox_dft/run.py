@@ -15,7 +15,7 @@ from blackbox_dft import arranging, hedging
 from blackbox_dft.answers import Answers
 from blackbox_dft.arrays import Floats, Ints, Scores
 from blackbox_dft.canaries import Canaries
-from blackbox_dft.config import Config, Record, determining, versions
+from blackbox_dft.config import Config, Record, determining, placed, versions
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.pixels import releaser
 from blackbox_dft.errors import BudgetError, InputError
@@ -144,11 +144,21 @@ def resume(out: str | Path, budget: int | None = None, progress: Progress | None
 
 
 def reopen(
-    out: str | Path, budget: int | None = None, *, accept_drift: bool = False
+    out: str | Path,
+    budget: int | None = None,
+    *,
+    accept_drift: bool = False,
+    cluster: str | None = None,
+    workers: int | None = None,
 ) -> tuple[Job, Callable[[Progress | None], Result]]:
-    """``resume`` in two steps: the run's job, opened and checked, and what goes on with it."""
+    """``resume`` in two steps: the run's job, opened and checked, and what goes on with it.
+
+    ``cluster`` and ``workers`` say where the model runs from here on, as in ``config.placed``.
+    """
     out = Path(out)
     record = Record.read(out)
+    begun = record
+    record = replace(record, config=placed(record.config, cluster, workers))
     if budget is not None:
         if budget < record.config.budget:
             raise InputError(
@@ -165,7 +175,7 @@ def reopen(
     _ = job.plan
 
     def go(progress: Progress | None) -> Result:
-        if budget is not None or accept_drift:
+        if record != begun:
             record.write(out)
         job.arrange(max(1, job.target.workers // record.threads), record.threads)
         return _go(job, out, record.batch, progress or Silent())
@@ -190,7 +200,7 @@ def _go(
     reuse: Sequence[str | Path] = (),
     arrange: Callable[[Scorer, Ints], None] | None = None,
 ) -> Result:
-    with job.target, job.ledger(out) as ledger:
+    with job.opened(), job.ledger(out) as ledger:
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         _check_config(job, ledger, out)

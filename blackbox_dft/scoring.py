@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft.arrays import Floats, ImageBytes, Ints, Scores
+from blackbox_dft.asking import Ask, Asker
 from blackbox_dft.cores import cores
 from blackbox_dft.dispatch import Dispatcher, Request, Send
-from blackbox_dft.encoding import Encoding, to_floats
+from blackbox_dft.encoding import Encoding
 from blackbox_dft.ledger import Keys, Ledger, digest
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Elastic, Target
@@ -32,9 +34,17 @@ class Pool:
     digests: tuple[bytes, ...]
 
 
-def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
-    """Images ``(N, H, W, C)`` as the target is sent them under ``z (k,)`` or ``(N, k)``."""
-    return encoding.encode(space.apply(to_floats(images), z))
+class Crew(Protocol):
+    """What asks copies of the target elsewhere, and answers as the target here would."""
+
+    calls: int
+    """How many calls it takes at once."""
+
+    def __call__(self, indices: Ints, z: Floats) -> Scores:
+        """Scores ``(N, K)`` of images ``indices (N,)`` under ``z (k,)`` or ``(N, k)``; from any thread."""
+
+    def close(self) -> None:
+        """Lets them go."""
 
 
 class Scorer:
@@ -47,6 +57,7 @@ class Scorer:
         passed: called when queries are answered, with how many, and how many of them were paid for just now.
         fused: scores images ``indices (N,)`` of the pool under ``z (k,)`` or ``(N, k)``, where the target offers that;
             unchanged images still go to the target itself.
+        crew: asked instead of the target here.
     """
 
     def __init__(
@@ -60,13 +71,15 @@ class Scorer:
         batch: int,
         repeats: int = 1,
         passed: Callable[[int, int], None] = lambda images, paid: None,
-        fused: Callable[[Ints, Floats], Scores] | None = None,
+        fused: Ask | None = None,
+        crew: Crew | None = None,
     ) -> None:
-        self.pool, self.space, self.target, self.encoding, self.ledger = pool, space, target, encoding, ledger
+        self.pool, self.space, self.target, self.ledger = pool, space, target, ledger
         self.batch = batch
         self.repeats = repeats
         self.passed = passed
-        self.fused = fused
+        self._asker = Asker(pool.images, space, target, encoding, fused)
+        self._crew = crew
         self.paid: Counter[str] = Counter()
         """Images answered at a price, by phase; a replayed answer counts where it was first used."""
         self.cached = 0
@@ -78,13 +91,14 @@ class Scorer:
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
         waits = isinstance(target, Elastic)
-        self._threads = ThreadPoolExecutor(cores() if waits else target.workers, "score")
+        calls = crew.calls if crew else target.workers
+        self._threads = ThreadPoolExecutor(cores() if waits else calls, "score")
         self.dispatcher = Dispatcher(ledger, lambda images: self.passed(images, images))
         # Where answers cost money, less is risked each time this run has died with requests under way.
         self.halvings = ledger.deaths if ledger.counts_in_doubt else 0
         # Else one more than the workers can hold, so that none of them waits for this thread.
         spare = not waits and not ledger.counts_in_doubt
-        self.allow((target.workers >> self.halvings) + spare)
+        self.allow((calls >> self.halvings) + spare)
 
     def allow(self, requests: int) -> None:
         """Lets so many requests, and at least one, be under way at once."""
@@ -147,7 +161,7 @@ class Scorer:
             ready = target.ready
 
             def make() -> Future[Send]:
-                return self._threads.submit(lambda: ready(self._images(indices, z, rows)))
+                return self._threads.submit(lambda: ready(self._asker.sent(indices, _shared(z, rows))))
 
             return Request(phase, keys, make)
         send: Future[Send] = Future()
@@ -155,21 +169,13 @@ class Scorer:
         return Request(phase, keys, lambda: send)
 
     def _answer(self, indices: Ints, z: Floats, rows: Ints) -> Scores:
-        chosen = _shared(z, rows)
-        if self.fused and not np.array_equal(chosen, self.space.initial()):
-            return self.fused(indices, chosen)
-        return self.target.scores(self._images(indices, z, rows))
-
-    def _images(self, indices: Ints, z: Floats, rows: Ints) -> ImageBytes | Images:
-        """What is sent of images ``indices``, each under its own row of ``z``."""
-        chosen = _shared(z, rows)
-        if np.array_equal(chosen, self.space.initial()):
-            return self.encoding.encode_bytes(self.pool.images[indices])
-        return sent_images(self.pool.images[indices], self.space, chosen, self.encoding)
+        return (self._crew or self._asker)(indices, _shared(z, rows))
 
     def close(self) -> None:
-        """Lets the worker threads go."""
+        """Lets the worker threads go, and the crew."""
         self._threads.shutdown()
+        if self._crew:
+            self._crew.close()
 
 
 def settled(answers: Scores) -> Scores:

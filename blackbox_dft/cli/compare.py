@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.optimize import optimize
-from blackbox_dft.cli.options import config_option, make_options, output_options, target_options
+from blackbox_dft.cli.optimize import optimize, where
+from blackbox_dft.cli.options import cluster_option, config_option, make_options, output_options, target_options
 from blackbox_dft.errors import TargetError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ SAME = (
 )
 @click.option("--processes", type=click.IntRange(1), help="Runs side by side.  [default: a core each; 1 for a URL]")
 @target_options
+@cluster_option
 @output_options
 @config_option
 def compare(**values: Any) -> None:
@@ -97,7 +98,7 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in job.data.splits.items())
     finished = len(grid.runs) - len(comparison.missing())
     return [
-        f"target: {job.target.name} on {job.target.describe().get('provider', 'this machine')}",
+        f"target: {job.target.name} on {where(job)}",
         f"data: {len(job.data.labels):,} images ({counts}), labels {', '.join(job.data.classes)}",
         *(f"note: {note}" for note in [*job.target.describe().get("notes", ()), *job.data.notes]),
         f"compared: {len(grid.ways)} ways ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "

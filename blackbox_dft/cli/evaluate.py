@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft.cli.options import output_options
+from blackbox_dft.cli.options import output_options, placing_options
 from blackbox_dft.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,9 +25,18 @@ if TYPE_CHECKING:
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
 @click.option("--parts", is_flag=True, help="What each part of the run's space does, on its own test images.")
+@placing_options
 @output_options
 def evaluate(
-    run: Path, data: str | None, label: str | None, split: str | None, parts: bool, quiet: bool, as_json: bool
+    run: Path,
+    data: str | None,
+    label: str | None,
+    split: str | None,
+    parts: bool,
+    cluster: str | None,
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Measure the tuning of RUN on other images.
 
@@ -40,7 +49,7 @@ def evaluate(
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
-    measurement = open_measurement(run, data, split, label)
+    measurement = open_measurement(run, data, split, label, cluster=cluster, workers=workers)
     quiet = quiet or as_json
     if parts:
         _parts(measurement, quiet=quiet, as_json=as_json)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.options import config_option, label_option, make_options, output_options, target_options
+from blackbox_dft.cli.options import (
+    cluster_option,
+    config_option,
+    label_option,
+    make_options,
+    output_options,
+    target_options,
+)
 
 if TYPE_CHECKING:
     from blackbox_dft.job import Job
@@ -117,6 +124,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
 @target_options
+@cluster_option
 @click.option("--accept-drift", is_flag=True, help="Go on although the model behind a URL changes.")
 @click.option(
     "--reuse",
@@ -176,7 +184,7 @@ def opening(job: Job, price: float | None = None) -> list[str]:
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in data.splits.items())
     shape = "x".join(map(str, job.shape[:2]))
     lines = [
-        f"target: {job.target.name} on {about.get('provider', 'this machine')}",
+        f"target: {job.target.name} on {where(job)}",
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
         f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
@@ -187,6 +195,14 @@ def opening(job: Job, price: float | None = None) -> list[str]:
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
     return lines
+
+
+def where(job: Job) -> str:
+    """What the target runs on, in words."""
+    if job.cluster:
+        place = "a Ray cluster begun here" if job.cluster.address == "local" else f"Ray at {job.cluster.address}"
+        return f"{job.cluster.workers} actors of {place}"
+    return str(job.target.describe().get("provider", "this machine"))
 
 
 def _path(job: Job) -> str:

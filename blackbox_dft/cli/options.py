@@ -102,7 +102,9 @@ def target_options(command: Command) -> Command:
                 help="What the model runs on.",
             ),
             click.option("--batch", type=click.IntRange(1), help="Images in a request."),
-            click.option("--concurrency", type=click.IntRange(1, 256), help="Requests side by side."),
+            click.option(
+                "--concurrency", "--workers", type=click.IntRange(1, 1024), help="Requests, or actors, side by side."
+            ),
             click.option("--profile", default="v2", show_default=True, help="How a URL is spoken to; or FILE.toml."),
             click.option(
                 "--input", "input_", metavar="NAME", help="Input of a V2 model that does not describe itself."
@@ -144,6 +146,7 @@ def make_options(values: dict[str, Any]) -> TargetOptions:
         provider=values.pop("provider"),
         batch=values.pop("batch"),
         workers=values.pop("concurrency"),
+        cluster=_here(values.pop("cluster", None)),
         profile=values.pop("profile"),
         input=values.pop("input_"),
         datatype=values.pop("datatype"),
@@ -154,6 +157,25 @@ def make_options(values: dict[str, Any]) -> TargetOptions:
         patience=values.pop("patience"),
         insecure=values.pop("insecure"),
     )
+
+
+def _here(cluster: str | None) -> str:
+    return "" if cluster in (None, "none") else cluster
+
+
+def cluster_option(command: Command) -> Command:
+    """Where the model runs."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS|local",
+        help="Run the model on --workers actors of a Ray cluster; local: one begun here; none: in this process.",
+    )(command)
+
+
+def placing_options(command: Command) -> Command:
+    """Where the model of a run that was begun runs now."""
+    workers = click.option("--workers", type=click.IntRange(1, 1024), help="Actors, or calls here, side by side.")
+    return cluster_option(workers(command))
 
 
 def output_options(command: Command) -> Command:

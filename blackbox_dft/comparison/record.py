@@ -15,7 +15,7 @@ from blackbox_dft.version import __version__
 
 VARIES = ("space", "estimator", "budget", "reserve", "in_doubt", "accept_drift", "target", "data")
 """Settings that differ between the runs of one comparison, or that change no answer; digests stand for the last two."""
-TARGET_VARIES = ("workers", "rate", "timeout", "patience", "headers", "insecure", "batch")
+TARGET_VARIES = ("workers", "cluster", "rate", "timeout", "patience", "headers", "insecure", "batch")
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,12 @@ class Comparison:
 
     @property
     def processes(self) -> int:
-        """Processes that suit the target: one where answers cost money or a GPU serves them all."""
-        if self.job.watched or self.job.target.describe().get("provider", "cpu") not in ("cpu", "python"):
+        """Processes that suit the target: one where answers cost money, or a GPU or a cluster serves them all."""
+        if (
+            self.job.watched
+            or self.job.cluster
+            or self.job.target.describe().get("provider", "cpu") not in ("cpu", "python")
+        ):
             return 1
         return min(cores(), len(self.grid.runs))
 
@@ -88,10 +92,12 @@ class Comparison:
             BudgetError: more answers got lost than the reserve covers.
             TargetError: the target failed for good; the same call goes on from there.
         """
+        if self.job.cluster and self.job.cluster.address == "local" and (processes or 1) > 1:
+            raise InputError("--processes would begin a local cluster each: leave it out, or --cluster.")
         progress = progress or Silent()
         batch = self._begin()
         progress.phase("tune", self.cost.total)
-        with self.job.target:
+        with self.job.opened():
             before, shifted, paid = unchanged(self.job, self.out / "shared.sqlite", batch, progress.passed)
             missing = self.missing()
             finished = len(self.grid.runs) - len(missing)

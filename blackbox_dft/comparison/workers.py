@@ -103,7 +103,7 @@ def _work(
         options = config.target_options
         # The processes share the cores between them.
         job = Job(replace(config, target_options=replace(options, workers=options.workers or 1)))
-        with job.target:
+        with job.opened():
             connection.send(("ready", None))
             while (run := connection.recv()) is not None:
                 report = _Report(connection)

@@ -97,6 +97,8 @@ class Graphic(Protocol):
     form: InputForm
     provider: str
     """``cpu``, ``cuda`` or ``tensorrt``."""
+    files: tuple[Path, ...]
+    """All it is read from, ``path`` first."""
 
     def open(
         self, model: bytes, *, literal: bool, held: Mapping[str, Array]

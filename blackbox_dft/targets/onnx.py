@@ -50,7 +50,9 @@ class OnnxTarget:
         self.name = str(path)
         proto = _read(self.path)
         try:
-            self.session, self.provider, self.provider_note = open_session(self.path, options.provider, _settings(1))
+            # What answers is on a cluster; here, the model's form is read.
+            provider = "cpu" if options.cluster else options.provider
+            self.session, self.provider, self.provider_note = open_session(self.path, provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
@@ -66,10 +68,12 @@ class OnnxTarget:
         self.image_size = self.form.size
         # Whole fixed batches, as what one is padded with is computed for nothing.
         fixed = self.form.batch or 1
-        self.batch = options.batch or max(1, BATCH[self.provider] // fixed) * fixed
+        usual = BATCH.get(options.provider if options.cluster else self.provider, BATCH["cpu"])
+        self.batch = options.batch or max(1, usual // fixed) * fixed
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
-        self.fingerprint = _fingerprint(self.path, proto, f"{self.output.name} {self.form}")
+        self.files = _files(self.path, proto)
+        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.form}")
 
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
@@ -136,9 +140,9 @@ class OnnxTarget:
 
     @property
     def unsaid(self) -> bool:
-        """Whether neither the options nor the model say how it is called, and it runs on the CPU."""
+        """Whether neither the options nor the model say how it is called, and it runs on the CPU here."""
         said = self._options.batch, self._options.workers, self.form.batch
-        return self.provider == "cpu" and said == (None, None, None)
+        return self.provider == "cpu" and said == (None, None, None) and not self._options.cluster
 
     def arrange(self, workers: int, threads: int) -> None:
         """From now on, so many calls side by side, of so many threads each."""
@@ -258,9 +262,8 @@ def _columns(shape: list[Any]) -> int:
     return sides[0] if len(sides) == 1 and isinstance(sides[0], int) else 0
 
 
-def _fingerprint(path: Path, proto: ModelProto, text: str) -> str:
-    hasher = blake2b(digest_size=16)
-    hasher.update(text.encode())
+def _files(path: Path, proto: ModelProto) -> tuple[Path, ...]:
+    """The model's, and behind it those of weights that it keeps beside itself."""
     places = {
         entry.value
         for tensor in proto.graph.initializer
@@ -268,7 +271,13 @@ def _fingerprint(path: Path, proto: ModelProto, text: str) -> str:
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    for file in [path, *(path.parent / place for place in sorted(places))]:
+    return (path, *(path.parent / place for place in sorted(places)))
+
+
+def _fingerprint(files: tuple[Path, ...], text: str) -> str:
+    hasher = blake2b(digest_size=16)
+    hasher.update(text.encode())
+    for file in files:
         with file.open("rb") as stream:
             while block := stream.read(1 << 22):
                 hasher.update(block)

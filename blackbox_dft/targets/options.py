@@ -35,6 +35,8 @@ class TargetOptions:
     """Images a call carries."""
     workers: int | None = None
     """Calls side by side."""
+    cluster: str = ""
+    """Where they run, each in an actor of its own: ``local`` or the address of a Ray cluster; else in this process."""
     profile: str = "v2"
     """Of a URL: how it is spoken to; v2, a profile of the package, or a TOML file."""
     input: str | None = None
