@@ -11,7 +11,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -362,14 +362,27 @@ class Scipy:
     """A ``scipy.optimize.minimize`` method, which calls and does not ask: it runs in a thread that waits for answers.
 
     The two take turns, so that the course is a function of the values alone. Where the method is done it begins again
-    at the best point it knows.
+    at the best point it knows. Powell goes along one coordinate after the other first, in the order they are declared
+    in or in one drawn by the seed.
     """
 
-    def __init__(self, start: Floats, lower: Floats, upper: Floats, seed: int, *, method: str, sigma: float) -> None:
+    def __init__(
+        self,
+        start: Floats,
+        lower: Floats,
+        upper: Floats,
+        seed: int,
+        *,
+        method: str,
+        sigma: float,
+        order: Literal["declared", "drawn"] = "declared",
+    ) -> None:
+        places = np.arange(len(start)) if order == "declared" else np.random.default_rng(seed).permutation(len(start))
         self._questions: queue.Queue[Floats] = queue.Queue()
         self._answers: queue.Queue[float | None] = queue.Queue()
         self._best, self._value = np.array(start, np.float64), np.inf
-        course = _course(method, sigma, np.array(start, np.float64), lower, upper, self._questions, self._answers)
+        first = sigma * np.eye(len(start))[places]
+        course = _course(method, first, np.array(start, np.float64), lower, upper, self._questions, self._answers)
         self._thread = threading.Thread(target=course, daemon=True)
         self._thread.start()
         weakref.finalize(self, self._answers.put, None)
@@ -392,7 +405,7 @@ class Scipy:
 
 def _course(
     method: str,
-    sigma: float,
+    first: Floats,
     start: Floats,
     lower: Floats,
     upper: Floats,
@@ -411,9 +424,9 @@ def _course(
 
     options: dict[str, Any] = {"maxfev": 10**9}
     if method == "Powell":
-        options["direc"] = sigma * np.eye(len(start))
+        options["direc"] = first
     else:
-        options["initial_tr_radius"] = sigma
+        options["initial_tr_radius"] = float(first.max())
 
     def run() -> None:
         at = start

@@ -176,6 +176,15 @@ PEERS = {
             fixed=True,
             most=30,
         ),
+        # Powell's first line is that of the first coordinate, which is zoom, and zoom is what lfw-gender wants most.
+        Peer(
+            "scipy Powell, order drawn",
+            _scipy("Powell"),
+            {"sigma": 0.5, "images": 64, "order": "drawn"},
+            (),
+            fixed=True,
+            most=30,
+        ),
         Peer(
             "scipy COBYQA",
             _scipy("COBYQA"),

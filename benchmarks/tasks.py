@@ -159,4 +159,4 @@ def search(run: Task, here: Job, estimator: str | Factory, seed: int, limit: int
         made = factory(space.size, **place)
         if common := getattr(estimator, "common", 0):
             train = Draw(train, here.data.labels, seed)(min(common, len(train)))
-    return tune(run, made, train, limit=limit, seed=seed)
+    return tune(run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight)

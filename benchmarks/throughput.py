@@ -235,12 +235,14 @@ def write_images(folder: Path, side: int, count: int) -> Path:
     return folder / "labels.csv"
 
 
-def whole_runs(name: str, folder: Path, specs: Sequence[str], rounds: int, budget: int) -> list[dict[str, object]]:
+def whole_runs(
+    name: str, folder: Path, specs: Sequence[str], rounds: int, budget: int, **more: object
+) -> list[dict[str, object]]:
     tasks = {"mini-xception-64": "smile-mini", "age-gender-112": "lfw-gender", "expression-112": "smile-faceapi"}
     data = None if name in REAL else write_images(folder / f"{name}-images", SYNTHETIC[name][1], 1000)
     rows = []
     for spec in specs:
-        options: dict[str, object] = {"space": spec, "budget": budget}
+        options: dict[str, object] = {"space": spec, "budget": budget, **more}
         if data:
             table = ("c0=c0", "c1=*")
             settings = Config(str(build(name, folder, SHARED)), str(data), map=table, **options)  # type: ignore[arg-type]
@@ -273,6 +275,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.12, help="of each way in each round")
     parser.add_argument("--runs", action="store_true", help="whole optimize runs instead of calls")
     parser.add_argument("--budget", type=int, default=6000, help="of a whole run")
+    parser.add_argument("--in-flight", type=int, default=1, help="proposals of a whole run's search asked at once")
     parser.add_argument("--out", type=Path, help="JSON file for the shares")
     options = parser.parse_args()
     rows = []
@@ -280,7 +283,9 @@ def main() -> None:
         for name in options.models.split(","):
             specs = options.spaces.split(",")
             if options.runs:
-                rows += whole_runs(name, Path(folder), specs, options.rounds, options.budget)
+                rows += whole_runs(
+                    name, Path(folder), specs, options.rounds, options.budget, in_flight=options.in_flight
+                )
             else:
                 rows += compare(name, Path(folder), specs, options.rounds, options.seconds)
     if options.out:

@@ -37,6 +37,8 @@ class Config:
     """Whether the change is written into the model's graph: auto, where that can be; a run keeps what it began with."""
     repeats: int = 1
     """How often every query is asked; each time counts, and the mean of the scores is used."""
+    in_flight: int = 1
+    """Proposals of the estimator that are asked at once."""
     map: tuple[str, ...] = ()
     label: str = ""
     """Attribute of a published data set, or column of a CSV, that holds the labels."""

@@ -48,6 +48,8 @@ class Request:
     tries: int = 1
     second: Request | None = None
     """The same sent once more, as this one is slow."""
+    lot: int = 0
+    """The number of those it came with, as ``Dispatcher.add`` gave it."""
 
     @property
     def answers(self) -> list[Future[Scores]]:
@@ -81,32 +83,40 @@ class Dispatcher:
         self.window = 1
         """Requests that may be under way at once."""
         self._news = threading.Event()
+        self._lots: deque[tuple[int, Iterator[Request]]] = deque()
+        self._added = 0
         self._ahead: deque[Request] = deque()
         self._under_way: list[Request] = []
 
-    def run(self, requests: Iterator[Request]) -> None:
-        """Gets an answer to each.
+    def add(self, requests: Iterator[Request]) -> int:
+        """Has these asked behind all others, while ``run`` runs; the number of their lot."""
+        self._added += 1
+        self._lots.append((self._added, requests))
+        return self._added
+
+    def run(self, lot: int) -> None:
+        """Gets an answer to each request up to those of ``lot``, and asks further ones where there is room.
 
         Raises:
             BudgetError: the ledger's budget does not cover them.
             TargetError: the target failed; what it answered before is kept.
         """
         try:
-            while self._turn(requests):
+            while self._turn(lot):
                 self._news.wait(self._until_slow())
                 self._news.clear()
         except BaseException:
-            self._drain()
+            self.drain()
             raise
 
-    def _turn(self, requests: Iterator[Request]) -> bool:
-        """Hears what has come, asks what there is room for, all in one transaction; whether anything is left."""
+    def _turn(self, lot: int) -> bool:
+        """Hears what has come, asks what there is room for, all in one transaction; whether any of ``lot`` is left."""
         with self.ledger.together():
             for request in list(self._under_way):
                 if request.done:
                     self._hear(request)
             # One more than there is room for, so that the wire never waits for a picture.
-            while len(self._ahead) <= self.window and (following := next(requests, None)):
+            while len(self._ahead) <= self.window and (following := self._following()):
                 following.made = following.make()
                 following.made.add_done_callback(self._wake)
                 self._ahead.append(following)
@@ -119,7 +129,22 @@ class Dispatcher:
                 self._leave()
         # Elsewhere only what is written down for good leaves.
         self._leave()
-        return bool(self._under_way or self._ahead)
+        return any(self._left(lot))
+
+    def _left(self, lot: int) -> Iterator[bool]:
+        """Whether requests of ``lot`` or before are under way, made ready, or not even that."""
+        yield any(request.lot <= lot for request in self._under_way)
+        yield any(request.lot <= lot for request in self._ahead)
+        yield bool(self._lots) and self._lots[0][0] <= lot
+
+    def _following(self) -> Request | None:
+        while self._lots:
+            lot, requests = self._lots[0]
+            if request := next(requests, None):
+                request.lot = lot
+                return request
+            self._lots.popleft()
+        return None
 
     def _leave(self) -> None:
         for request in self._under_way:
@@ -214,8 +239,11 @@ class Dispatcher:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def _drain(self) -> None:
-        """After Ctrl-C or a failed request: what is on its way has been paid for, so it is waited for and kept."""
+    def drain(self) -> None:
+        """Asks nothing more. What is on its way has been paid for, so it is waited for and kept.
+
+        So it is after Ctrl-C, a failed request, or when nobody wants the rest.
+        """
         for request in self._under_way:
             if not self.ledger.awaits(request.number):
                 continue
@@ -229,6 +257,7 @@ class Dispatcher:
                 self.ledger.answer(request.number, request.outcome() if request.done else request.answer.result())
         self._under_way.clear()
         self._ahead.clear()
+        self._lots.clear()
 
 
 def _made(request: Request) -> bool:

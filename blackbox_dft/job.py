@@ -22,7 +22,7 @@ from blackbox_dft.encoding import Encoding
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.auto import choose
-from blackbox_dft.estimators.base import Estimator
+from blackbox_dft.estimators.base import Estimator, Patient
 from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.ledger import Ledger, digest
 from blackbox_dft.objectives import DEFAULT, make_objective
@@ -33,8 +33,11 @@ from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import Arrangeable, Target
+from blackbox_dft.targets.base import Arrangeable, Graphic, Target
 from blackbox_dft.tuning import Tuning
+
+LAG = 0.2
+"""Seconds between commits where answers cost nothing."""
 
 
 class Job:
@@ -138,6 +141,11 @@ class Job:
         )
 
     @property
+    def lag(self) -> float:
+        """Seconds of answers that a kill may cost: nobody charges for a model whose graph lies here, and it is fast."""
+        return LAG if isinstance(self.target, Graphic) else 0.0
+
+    @property
     def watched(self) -> bool:
         """Whether canaries are asked: a model behind a URL may change under one's feet."""
         return "://" in self.config.target
@@ -197,9 +205,13 @@ class Job:
                 self.fused.reopen()
 
     def estimator(self) -> Estimator:
-        """A fresh estimator at the identity."""
+        """A fresh estimator at the identity.
+
+        Raises:
+            InputError: no such one, or none that can have several proposals in flight where that is wanted.
+        """
         space = self.space
-        return make_estimator(
+        made = make_estimator(
             self.config.estimator,
             space.size,
             start=space.initial(),
@@ -207,6 +219,12 @@ class Job:
             upper=space.upper,
             seed=self.config.seed,
         )
+        if self.config.in_flight > 1 and not isinstance(made, Patient):
+            raise InputError(
+                f"--estimator {self.config.estimator} has to hear of a proposal before it makes the next: leave out "
+                "--in-flight, or take surface, nes, spsa or finite-difference."
+            )
+        return made
 
     def scorer(
         self,
@@ -267,6 +285,7 @@ class Job:
             budget=self.config.budget,
             in_doubt="count" if self.counts_in_doubt else "free",
             durable="://" in self.config.target,
+            lag=self.lag,
         )
 
     def inputs(self) -> dict[str, str]:

@@ -98,14 +98,21 @@ class Ledger:
     """Budget, answers and replay of one run.
 
     ``in_doubt="count"`` counts requests that were never answered against the budget; ``"free"`` does not (a model on
-    this machine charges nobody).
+    this machine charges nobody). What is written in the last ``lag`` seconds before the process is killed is lost, and
+    asked again.
 
     Raises:
         InputError: the file is not a ledger, is of another version, is in use by another process, or cannot be written.
     """
 
     def __init__(
-        self, path: str | Path, *, budget: int, in_doubt: Literal["count", "free"] = "count", durable: bool = False
+        self,
+        path: str | Path,
+        *,
+        budget: int,
+        in_doubt: Literal["count", "free"] = "count",
+        durable: bool = False,
+        lag: float = 0.0,
     ) -> None:
         self.path = Path(path)
         self.budget = budget
@@ -116,6 +123,7 @@ class Ledger:
         self._scores: Scores = np.empty((0, 0), np.float32)
         self._pending: dict[int, list[bytes]] = {}
         self._held = False
+        self._lag, self._committed = lag, time.monotonic()
         try:
             self._open(durable)
         except sqlite3.Error as error:
@@ -326,7 +334,7 @@ class Ledger:
             yield
         finally:
             self._held = False
-            self._commit()
+            self._commit(self._lag)
 
     def _write(self, statement: str, values: tuple[object, ...]) -> int:
         try:
@@ -336,13 +344,17 @@ class Ledger:
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
         if not self._held:
-            self._commit()
+            self._commit(self._lag)
         return number
 
-    def _commit(self) -> None:
+    def _commit(self, lag: float = 0.0) -> None:
+        """Unless that was done less than ``lag`` seconds ago."""
+        if lag and time.monotonic() - self._committed < lag:
+            return
         try:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
+            self._committed = time.monotonic()
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 

@@ -318,7 +318,16 @@ def _phases(
         Canaries(scorer, val, identity, limit, accept=job.config.accept_drift) if job.watched else lambda spent: None
     )
     seed = job.config.seed
-    course = tune(task, job.estimator(), data.splits["train"], limit=limit, seed=seed, told=progress.told, watch=watch)
+    course = tune(
+        task,
+        job.estimator(),
+        data.splits["train"],
+        limit=limit,
+        seed=seed,
+        in_flight=job.config.in_flight,
+        told=progress.told,
+        watch=watch,
+    )
     if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     progress.phase("select", plan.select + plan.apart - first)

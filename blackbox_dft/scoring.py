@@ -34,6 +34,16 @@ class Pool:
     digests: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Queries that are to be answered, or are already."""
+
+    keys: list[bytes]
+    """In the ledger."""
+    lot: int
+    """Of the dispatcher."""
+
+
 class Crew(Protocol):
     """What asks copies of the target elsewhere, and answers as the target here would."""
 
@@ -116,6 +126,12 @@ class Scorer:
             BudgetError: the ledger's budget does not cover it.
             TargetError: the target failed; what it answered before is kept.
         """
+        return self.answers(self.begin(phase, indices, candidates, rows, again=again))
+
+    def begin(
+        self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None, *, again: int = 0
+    ) -> Asked:
+        """Has queries asked while others are waited for; arguments as for ``score``."""
         z = np.atleast_2d(candidates)
         rows = np.zeros(len(indices), np.int64) if rows is None else rows
         keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
@@ -123,9 +139,16 @@ class Scorer:
             keys = [digest(key, str(again)) for key in keys]
         # All once, then all once more: answers to one image come at different times and from different requests.
         keys = self._repeated(keys)
-        self.dispatcher.run(self._requests(phase, keys, np.tile(indices, self.repeats), z, np.tile(rows, self.repeats)))
-        answers = self.ledger.scores(keys)
-        return answers if self.repeats == 1 else settled(answers.reshape(self.repeats, len(indices), -1))
+        every = np.tile(indices, self.repeats), z, np.tile(rows, self.repeats)
+        return Asked(keys, self.dispatcher.add(self._requests(phase, keys, *every)))
+
+    def answers(self, asked: Asked) -> Scores:
+        """What ``score`` gives, of queries that were begun. None that was begun before is left without an answer."""
+        self.dispatcher.run(asked.lot)
+        answers = self.ledger.scores(asked.keys)
+        if self.repeats == 1:
+            return answers
+        return settled(answers.reshape(self.repeats, len(asked.keys) // self.repeats, -1))
 
     def _repeated(self, keys: list[bytes]) -> list[bytes]:
         """``keys``, and behind them those of the further times; the first time is what a single one would be."""
@@ -172,7 +195,8 @@ class Scorer:
         return (self._crew or self._asker)(indices, _shared(z, rows))
 
     def close(self) -> None:
-        """Lets the worker threads go, and the crew."""
+        """Lets the worker threads go, and the crew; what is on its way is waited for and kept."""
+        self.dispatcher.drain()
         self._threads.shutdown()
         if self._crew:
             self._crew.close()

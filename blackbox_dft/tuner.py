@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from blackbox_dft.objectives import Objective, decide
 from blackbox_dft.progress import Point
 from blackbox_dft.reading import Reading
 from blackbox_dft.sampling import Draw, Telling
-from blackbox_dft.scoring import Scorer
+from blackbox_dft.scoring import Asked, Scorer
 from blackbox_dft.spaces.compose import Composed
 
 IDENTITY, LATE = "identity", "mean of the last quarter"
@@ -74,35 +76,35 @@ def tune(
     *,
     limit: int,
     seed: int,
+    in_flight: int = 1,
     told: Callable[[Point], None] = lambda point: None,
     watch: Callable[[int], None] = lambda spent: None,
 ) -> Course:
     """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries.
 
-    ``told`` hears of every step, ``watch`` is called with the queries spent after it and may stop the search.
+    ``in_flight`` proposals of a ``Patient`` estimator are asked at once: the next one is made before the estimator has
+    been told of the ``in_flight - 1`` before it. They are told in order, whenever they are answered, so that the course
+    is the same each time. ``told`` hears of every step, ``watch`` is called with the queries spent after it and may
+    stop the search.
     """
-    draw, telling = Draw(train, task.labels, seed), Telling(train, task.labels, seed)
     course = Course(estimator.best)
-    spent = step = 0
+    telling = Telling(train, task.labels, seed)
+    coming = _proposals(task, estimator, Draw(train, task.labels, seed), telling, limit)
+    flying: deque[tuple[Proposal, Ints, Asked]] = deque()
+    spent = 0
     while True:
-        proposal = estimator.ask()
-        cost = proposal.queries * task.scorer.repeats
-        if spent + cost > limit:
+        for proposal, images in islice(coming, in_flight - len(flying)):
+            asked = task.scorer.begin("tune", images, proposal.candidates, proposal.rows)
+            flying.append((proposal, images, asked))
+        if not flying:
             return course
-        task.scorer.ledger.check(step, _digest(proposal))
-        if proposal.uneven:
-            drawn, weights = telling(proposal.images)
-            proposal = replace(proposal, weights=weights)
-        else:
-            drawn = draw(proposal.images)
-        images = drawn[proposal.slots]
-        answers = task.probabilities("tune", images, proposal.candidates, proposal.rows)
+        proposal, images, asked = flying.popleft()
+        answers = task.reading(task.scorer.answers(asked))
         losses = task.objective(answers, task.labels[images]) + task.penalty(proposal.candidates)[proposal.rows]
         if proposal.uneven:
             telling.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
-        spent += cost
-        step += 1
+        spent += proposal.queries * task.scorer.repeats
         course.visit(estimator.best, spent / limit)
         right = decide(answers) == task.labels[images]
         stand = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
@@ -110,6 +112,25 @@ def tune(
         course.points.append(Point(spent, loss, accuracy))
         told(course.points[-1])
         watch(spent)
+
+
+def _proposals(
+    task: Task, estimator: Estimator, draw: Draw, telling: Telling, limit: int
+) -> Iterator[tuple[Proposal, Ints]]:
+    """What the estimator asks, and the images of its queries ``(Q,)``, until the next would pass the limit."""
+    asked = 0
+    for number in count():
+        proposal = estimator.ask()
+        asked += proposal.queries * task.scorer.repeats
+        if asked > limit:
+            return
+        task.scorer.ledger.check(number, _digest(proposal))
+        if proposal.uneven:
+            drawn, weights = telling(proposal.images)
+            proposal = replace(proposal, weights=weights)
+        else:
+            drawn = draw(proposal.images)
+        yield proposal, drawn[proposal.slots]
 
 
 def _digest(proposal: Proposal) -> bytes:

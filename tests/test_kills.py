@@ -48,13 +48,14 @@ def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable
     return written
 
 
-@pytest.mark.parametrize(("seed", "kills", "hedge"), [(0, 30, 0), (1, 10, 0.1)])
+@pytest.mark.parametrize(("seed", "kills", "hedge", "in_flight"), [(0, 30, 0, 1), (1, 10, 0.1, 1), (2, 10, 0, 4)])
 def test_killed_at_random_moments_it_ends_the_same(
-    seed: int, kills: int, hedge: float, bbdft: Bbdft, tiny: Path, tmp_path: Path
+    seed: int, kills: int, hedge: float, in_flight: int, bbdft: Bbdft, tiny: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)
     run, count, said = tmp_path / "run", tmp_path / "count", tmp_path / "said"
     options = {"batch": 2, "concurrency": 4, "hedge": hedge, "budget": BUDGET, "reserve": 0.3}
+    options["in_flight"] = in_flight
     with serving(tmp_path / "undisturbed") as url:
         bbdft(*words(url, tiny, tmp_path / "whole", **options), code=0)
     faults = {"fault": "late", "share": 0.03, "silence": 0.2} if hedge else {}

@@ -82,6 +82,13 @@ if TYPE_CHECKING:
     help="For a noisy target: ask every query so often, each time at its price, and take the mean.",
 )
 @click.option(
+    "--in-flight",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Proposals asked at once, for targets that answer many requests side by side; the estimator hears later.",
+)
+@click.option(
     "--map",
     multiple=True,
     metavar="LABEL=CLASS[,CLASS...]",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -111,4 +112,5 @@ def _idle(spent: int) -> None:
 
 
 def _ledger(job: Job, path: Path, budget: int) -> Ledger:
-    return Ledger(path, budget=budget, in_doubt="count" if job.counts_in_doubt else "free", durable=job.watched)
+    in_doubt: Literal["count", "free"] = "count" if job.counts_in_doubt else "free"
+    return Ledger(path, budget=budget, in_doubt=in_doubt, durable=job.watched, lag=job.lag)

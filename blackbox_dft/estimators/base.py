@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Proposal:
 
     The tuner fills it in before it tells the losses.
     """
+    note: int = 0
+    """The estimator's own, for when it is told."""
 
     @classmethod
     def paired(cls, candidates: Floats, slots: Ints) -> Proposal:
@@ -71,3 +73,10 @@ class Estimator(Protocol):
     def best(self) -> Floats:
         """What it would now use, ``(k,)``."""
         ...
+
+
+@runtime_checkable
+class Patient(Estimator, Protocol):
+    """An estimator that may be asked again before it is told, which it is in the order of its proposals."""
+
+    patient: ClassVar[bool]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from blackbox_dft.arrays import Floats
@@ -31,6 +33,8 @@ class FiniteDifference:
         decay: steps until the step's length has fallen to 0.7; 0 for never.
         directions: ``coordinate`` or ``random``.
     """
+
+    patient: ClassVar = True
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from blackbox_dft.arrays import Floats
@@ -38,6 +40,8 @@ class Nes:
         decay: steps until the step's length has fallen to 0.7; 0 for never.
         orthogonal: directions of a proposal orthogonal to each other (in blocks of k), which spreads them evenly.
     """
+
+    patient: ClassVar = True
 
     def __init__(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import numpy as np
 
 from blackbox_dft.arrays import Floats
@@ -35,6 +38,8 @@ class Spsa:
         correction: SPSA-GC.
         crossed: one pair of candidates on all images of a step.
     """
+
+    patient: ClassVar = True
 
     def __init__(
         self,
@@ -75,14 +80,19 @@ class Spsa:
         """Two candidates for each of ``pairs`` images."""
         signs = self._rng.integers(0, 2, (self.pairs, len(self._z))) * 2.0 - 1.0
         centre = self._z + self._momentum * self._velocity if self.correction else self._z
-        spread = self.spread / (self._count + 1) ** self.gamma
-        return around(centre, spread * signs, self._lower, self._upper, crossed=self.crossed)
+        proposal = around(
+            centre,
+            np.asarray(self._spread(self._count) * signs, np.float64),
+            self._lower,
+            self._upper,
+            crossed=self.crossed,
+        )
+        return replace(proposal, note=self._count)
 
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         """One step against the estimated gradient."""
         differences, spans = slopes(proposal, losses)
-        spread = self.spread / (self._count + 1) ** self.gamma
-        gradient = differences @ spans / (4 * spread**2 * len(differences))
+        gradient = differences @ spans / (4 * self._spread(proposal.note) ** 2 * len(differences))
         self._count += 1
         if self.correction:
             # (1 - b) keeps the pace of the uncorrected step, whose momentum is an average.
@@ -91,6 +101,9 @@ class Spsa:
         else:
             moved = self._z + self._step(gradient)
         self._z = np.clip(moved, self._lower, self._upper)
+
+    def _spread(self, count: int) -> float:
+        return float(self.spread / (count + 1) ** self.gamma)
 
     @property
     def best(self) -> Floats:

@@ -7,6 +7,7 @@ by antithetic pairs of its own: what one group does to an image would drown what
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class Surface:
         share: of the queries after that, for the group with declared ranges.
     """
 
+    patient: ClassVar = True
+
     def __init__(
         self,
         size: int,
@@ -80,19 +83,19 @@ class Surface:
             for mask, width, ranges in ((declared, sigma, True), (~declared, spread, False))
             if mask.any()
         ]
-        self._turn = self._groups[0]
 
     def ask(self) -> Proposal:
         """``2 pairs`` candidates on ``pairs`` images; images may be drawn unevenly."""
-        self._turn = group = self._next()
+        number = self._next()
+        group = self._groups[number]
         offsets = np.zeros((self.pairs, len(self._z)))
         offsets[:, group.places] = group.spread * directions(self._rng, self.pairs, len(group.places), True)
         centre, offsets = (np.round(RASTER * values) / RASTER for values in (self._z, offsets))
-        return replace(around(centre, offsets, self._lower, self._upper), uneven=True)
+        return replace(around(centre, offsets, self._lower, self._upper), uneven=True, note=number)
 
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         """Takes the pairs into the group's model and goes to its minimum."""
-        group, half = self._turn, self.pairs
+        group, half = self._groups[proposal.note], self.pairs
         one, other = proposal.candidates[:half, group.places], proposal.candidates[half:, group.places]
         weights = np.ones(half) if proposal.weights is None else proposal.weights
         group.told += len(losses)
@@ -101,11 +104,12 @@ class Surface:
         found = np.round(RASTER * group.model.minimum) / RASTER
         self._z[at] = np.clip(found, self._lower[at], self._upper[at])
 
-    def _next(self) -> _Group:
+    def _next(self) -> int:
+        """Whose turn it is."""
         first, last = self._groups[0], self._groups[-1]
         if first is last or first.told < self.head:
-            return first
-        return first if first.told - self.head < self.share * (first.told - self.head + last.told) else last
+            return 0
+        return int(first.told - self.head >= self.share * (first.told - self.head + last.told))
 
     @property
     def best(self) -> Floats:
