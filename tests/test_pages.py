@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from blackbox_dft.report.tables import Table, tables_page
 from tests.conftest import Bbdft
 from tests.hostile import write_hostile
 
@@ -91,7 +92,7 @@ def browser() -> Iterator[Browser]:
 def pages(
     browser: Browser, bbdft: Bbdft, tiny: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """Pages of a run on real faces, of a comparison, and of a run whose names are all markup."""
+    """Pages of a run on real faces, of a comparison, of a run whose names are all markup, and of tables of such."""
     folder = tmp_path_factory.mktemp("pages")
     faces = [shared / "models/age_gender_faceapi.onnx", "--data", shared / "data/lfw/labels_gender.csv"]
     space = ["--space", "affine+color+dct:8"]
@@ -101,7 +102,13 @@ def pages(
     bbdft("compare", *job, *ways, "--out", folder / "compare", "--processes", 1, code=0)
     words = write_hostile(tiny, folder / "a<b>&'\"c")
     bbdft(*words, "--space", "color+dct:2", "--budget", 600, "--out", folder / "hostile", code=0)
+    markup = "<b onclick=alert(1)>&'\"</b>"
+    rows = [[f"{markup} {number}", *(f"{number}.{place:03}" for place in range(12))] for number in range(5)]
+    table = Table(markup, markup, [markup] * 13, rows, frozenset({(2, rows[1][0])}))
+    tables = folder / "tables.html"
+    tables.write_text(tables_page(markup, markup, [(markup, markup)], [table, table], [markup]), encoding="utf-8")
     return {
+        "tables": tables,
         "faces": folder / "run/report.html",
         "comparison": folder / "compare/compare.html",
         "hostile": folder / "hostile/report.html",
@@ -110,7 +117,7 @@ def pages(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["faces", "comparison", "hostile"])
+@pytest.mark.parametrize("name", ["faces", "comparison", "hostile", "tables"])
 def test_a_page_is_whole_in_a_browser(
     name: str, width: int, scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:

@@ -1,0 +1,34 @@
+"""A page of tables, for results that have a shape of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blackbox_dft.report.page import render
+from blackbox_dft.version import __version__
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is shown; the first column names its rows."""
+
+    title: str
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    best: frozenset[tuple[int, str]] = frozenset()
+    """Cells in bold: number of the column, name of the row."""
+
+
+def tables_page(
+    title: str, answer: str, facts: Sequence[tuple[str, str]], tables: Sequence[Table], notes: Sequence[str] = ()
+) -> str:
+    """One HTML file that needs nothing else: what came out in a sentence, facts, tables, and how it was found.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+    """
+    return render(
+        "tables.html", title=title, answer=answer, facts=facts, tables=tables, notes=notes, version=__version__
+    )
