@@ -24,6 +24,7 @@ from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import decide, make_objective
 from blackbox_dft.plan import CANDIDATES, LEAST_SELECT, SELECT_SHARE
 from blackbox_dft.sampling import Draw
+from blackbox_dft.stopping import Stillness
 from blackbox_dft.tuner import Course, Task, select, tune
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -159,4 +160,5 @@ def search(run: Task, here: Job, estimator: str | Factory, seed: int, limit: int
         made = factory(space.size, **place)
         if common := getattr(estimator, "common", 0):
             train = Draw(train, here.data.labels, seed)(min(common, len(train)))
-    return tune(run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight)
+    stillness = Stillness(space.lower, space.upper) if here.config.early_stop else None
+    return tune(run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, stillness=stillness)

@@ -30,7 +30,9 @@ TRIAL = 0.15
 SHARES = 6
 """A way gets no more than this part of the images, unless it needs them to be called twice."""
 GAIN = 1.05
-"""What a way must gain over the usual one to be taken instead."""
+"""What a way must gain over the usual one to be taken instead,"""
+FEWER = 1.25
+"""and what one of fewer calls at once must: a change ahead of the model takes one core a call, and is not tried."""
 BATCHES = (4, 8, 16, 32, 64)
 
 
@@ -80,7 +82,7 @@ def _file(target: Target, step: int) -> Path:
     import onnxruntime as ort
 
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {os.cpu_count()} {ort.__version__}"
-    name = digest(target.fingerprint, machine, str(step)).hex()
+    name = digest(target.fingerprint, machine, str(step), str(FEWER)).hex()
     return cache_folder() / "arrangements" / f"{name}.json"
 
 
@@ -117,8 +119,11 @@ def find(
     scorer.cached -= done
     if len(rates) < 2:
         return None
-    best = max(rates, key=rates.__getitem__)
-    return best if rates[best] > GAIN * rates[default] else default
+
+    def worth(way: Arrangement) -> float:
+        return rates[way] / (1 if way == default else FEWER if way.workers < default.workers else GAIN)
+
+    return max(rates, key=worth)
 
 
 def _ways(default: Arrangement, step: int) -> Iterator[Arrangement]:

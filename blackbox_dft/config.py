@@ -39,6 +39,8 @@ class Config:
     """How often every query is asked; each time counts, and the mean of the scores is used."""
     in_flight: int = 1
     """Proposals of the estimator that are asked at once."""
+    early_stop: bool = False
+    """End the search when going on promises too little."""
     map: tuple[str, ...] = ()
     label: str = ""
     """Attribute of a published data set, or column of a CSV, that holds the labels."""
@@ -86,8 +88,9 @@ def parse_epsilon(text: str) -> float:
     return value
 
 
-FREE = ("target", "data", "budget", "in_doubt", "accept_drift", "calibrate")
-"""Keys that may change within a run: where things lie is compared by their contents, a budget grows."""
+FREE = ("target", "data", "budget", "early_stop", "in_doubt", "accept_drift", "calibrate")
+"""Keys that may change within a run: where things lie is compared by their contents, a budget grows, a search
+that stopped early goes on."""
 FREE_OPTIONS = ("workers", "cluster", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
 """Of ``target_options``: how one asks, and not what."""
 

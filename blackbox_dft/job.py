@@ -208,7 +208,7 @@ class Job:
         """A fresh estimator at the identity.
 
         Raises:
-            InputError: no such one, or none that can have several proposals in flight where that is wanted.
+            InputError: no such one, or one that cannot do what is wanted of it.
         """
         space = self.space
         made = make_estimator(
@@ -219,11 +219,17 @@ class Job:
             upper=space.upper,
             seed=self.config.seed,
         )
-        if self.config.in_flight > 1 and not isinstance(made, Patient):
-            raise InputError(
-                f"--estimator {self.config.estimator} has to hear of a proposal before it makes the next: leave out "
-                "--in-flight, or take surface, nes, spsa or finite-difference."
-            )
+        if not isinstance(made, Patient):
+            name, instead = self.config.estimator, "take surface, nes, spsa or finite-difference."
+            if self.config.in_flight > 1:
+                raise InputError(
+                    f"--estimator {name} has to hear of a proposal before it makes the next: leave out --in-flight, or "
+                    + instead
+                )
+            if self.config.early_stop:
+                raise InputError(
+                    f"--estimator {name} asks no pairs, which say when to stop: leave out --early-stop, or {instead}"
+                )
         return made
 
     def scorer(

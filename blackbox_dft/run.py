@@ -29,6 +29,7 @@ from blackbox_dft.reading import MEANING
 from blackbox_dft.sampling import Draw
 from blackbox_dft.scoring import Scorer
 from blackbox_dft.spaces.compose import Composed
+from blackbox_dft.stopping import Stillness
 from blackbox_dft.summary import summarize
 from blackbox_dft.targets.base import Elastic
 from blackbox_dft.tuner import Choice, Course, Part, Task, part_by_part, select, tune
@@ -164,7 +165,8 @@ def reopen(
             raise InputError(
                 f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
             )
-        record = replace(record, config=replace(record.config, budget=budget))
+        # Who gives more wants it spent.
+        record = replace(record, config=replace(record.config, budget=budget, early_stop=False))
     if accept_drift:
         record = replace(record, config=replace(record.config, accept_drift=True))
     job = Job(record.config, sunk=record.sunk)
@@ -325,11 +327,14 @@ def _phases(
         limit=limit,
         seed=seed,
         in_flight=job.config.in_flight,
+        stillness=Stillness(job.space.lower, job.space.upper) if job.config.early_stop else None,
         told=progress.told,
         watch=watch,
     )
     if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
+    if course.stopped:
+        progress.note(f"the search stopped after {course.points[-1].queries:,} queries: going on promised too little")
     progress.phase("select", plan.select + plan.apart - first)
     choice = select(task, course, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
@@ -343,5 +348,5 @@ def _phases(
     tuning = job.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
     summary = summarize(job, scorer, choice, tuning, val, on_val, on_test, parts)
-    summary |= {"objective": name, "scores": reading.kind}
+    summary |= {"objective": name, "scores": reading.kind, "stopped_early": course.stopped}
     return Result(summary, tuning, choice, course, data, *on_test)

@@ -100,7 +100,8 @@ class Scorer:
         self._keys = Keys(f"{target.fingerprint} {encoding} {size}", text, space.initial())
         self._used: set[bytes] = set()
         # Never in this thread: Ctrl-C would cut a call off whose answer has been paid for.
-        waits = isinstance(target, Elastic)
+        self._elastic = target if isinstance(target, Elastic) else None
+        waits = self._elastic is not None
         calls = crew.calls if crew else target.workers
         self._threads = ThreadPoolExecutor(cores() if waits else calls, "score")
         self.dispatcher = Dispatcher(ledger, lambda images: self.passed(images, images))
@@ -178,10 +179,9 @@ class Scorer:
                 yield self._request(phase, [keys[i] for i in missing], indices[missing], z, rows[missing])
 
     def _request(self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints) -> Request:
-        target = self.target
-        if isinstance(target, Elastic):
+        if self._elastic:
             # Its threads prepare images; nobody has to wait for the answer.
-            ready = target.ready
+            ready = self._elastic.ready
 
             def make() -> Future[Send]:
                 return self._threads.submit(lambda: ready(self._asker.sent(indices, _shared(z, rows))))

@@ -19,6 +19,7 @@ from blackbox_dft.reading import Reading
 from blackbox_dft.sampling import Draw, Telling
 from blackbox_dft.scoring import Asked, Scorer
 from blackbox_dft.spaces.compose import Composed
+from blackbox_dft.stopping import FIRST, Stillness
 
 IDENTITY, LATE = "identity", "mean of the last quarter"
 LIKELY = 0.5
@@ -27,6 +28,8 @@ UNLIKELY = 1.0
 """Standard errors by which accuracy there may fall all the same."""
 SEGMENTS = 64
 """The course is remembered as the mean iterate of each of these equal parts of it."""
+MOST_TIMES = 16
+"""So many times as many where it may end before its limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +54,24 @@ class Course:
     """Where the search went."""
 
     last: Floats
+    segments: int = SEGMENTS
+    """Equal parts that the whole course has."""
     points: list[Point] = field(default_factory=list)
+    stopped: bool = False
+    """Whether it ended before its limit, as going on promised too little."""
     _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
     def visit(self, z: Floats, done: float) -> None:
         """Notes the iterate ``z`` at the share ``done`` of the course."""
-        segment = min(SEGMENTS - 1, int(done * SEGMENTS))
+        segment = min(self.segments - 1, int(done * self.segments))
         total, count = self._sums.get(segment, (np.zeros_like(z), 0))
         self._sums[segment] = (total + z, count + 1)
         self.last = z
 
     def average(self, share: float) -> Floats:
         """Mean iterate ``(k,)`` of the last ``share`` of the course (Polyak and Juditsky 1992)."""
-        kept = [value for segment, value in self._sums.items() if segment >= SEGMENTS * (1 - share)]
+        reached = 1 + max(self._sums, default=0) if self.stopped else self.segments
+        kept = [value for segment, value in self._sums.items() if segment >= reached * (1 - share)]
         if not kept:
             return self.last
         return np.asarray(sum(total for total, _ in kept) / sum(count for _, count in kept), np.float64)
@@ -77,6 +85,7 @@ def tune(
     limit: int,
     seed: int,
     in_flight: int = 1,
+    stillness: Stillness | None = None,
     told: Callable[[Point], None] = lambda point: None,
     watch: Callable[[int], None] = lambda spent: None,
 ) -> Course:
@@ -84,16 +93,17 @@ def tune(
 
     ``in_flight`` proposals of a ``Patient`` estimator are asked at once: the next one is made before the estimator has
     been told of the ``in_flight - 1`` before it. They are told in order, whenever they are answered, so that the course
-    is the same each time. ``told`` hears of every step, ``watch`` is called with the queries spent after it and may
-    stop the search.
+    is the same each time. ``stillness`` ends the search when it has had enough. ``told`` hears of every step, ``watch``
+    is called with the queries spent after it and may stop the search.
     """
-    course = Course(estimator.best)
+    # A course that may end early is remembered in finer parts.
+    course = Course(estimator.best, SEGMENTS * min(MOST_TIMES, 1 + limit // FIRST) if stillness else SEGMENTS)
     telling = Telling(train, task.labels, seed)
     coming = _proposals(task, estimator, Draw(train, task.labels, seed), telling, limit)
     flying: deque[tuple[Proposal, Ints, Asked]] = deque()
     spent = 0
     while True:
-        for proposal, images in islice(coming, in_flight - len(flying)):
+        for proposal, images in islice(coming, 0 if course.stopped else in_flight - len(flying)):
             asked = task.scorer.begin("tune", images, proposal.candidates, proposal.rows)
             flying.append((proposal, images, asked))
         if not flying:
@@ -104,6 +114,9 @@ def tune(
         if proposal.uneven:
             telling.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
+        if stillness:
+            stillness.tell(proposal, losses, estimator.best)
+            course.stopped = stillness.enough
         spent += proposal.queries * task.scorer.repeats
         course.visit(estimator.best, spent / limit)
         right = decide(answers) == task.labels[images]

@@ -89,6 +89,11 @@ if TYPE_CHECKING:
     help="Proposals asked at once, for targets that answer many requests side by side; the estimator hears later.",
 )
 @click.option(
+    "--early-stop",
+    is_flag=True,
+    help="End the search when going on promises less than 0.4 points; what is left of the budget is not spent.",
+)
+@click.option(
     "--map",
     multiple=True,
     metavar="LABEL=CLASS[,CLASS...]",

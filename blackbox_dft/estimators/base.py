@@ -77,6 +77,6 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class Patient(Estimator, Protocol):
-    """An estimator that may be asked again before it is told, which it is in the order of its proposals."""
+    """An estimator of antithetic pairs. It may be asked again before it is told, in the order of its proposals."""
 
     patient: ClassVar[bool]

@@ -32,6 +32,11 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
         f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
+        *(
+            ["  the search stopped early: going on promised less than 0.4 points"]
+            if summary.get("stopped_early")
+            else ()
+        ),
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
     ]
     if out is not None:
@@ -50,6 +55,11 @@ def _calibrated(summary: dict[str, Any]) -> list[str]:
         f"  with the threshold fitted again: {found['test']:.3f}, {points:+.1f} points (95 %: "
         f"{_interval(found['ci95'])}) over the free threshold alone"
     ]
+
+
+def _stopped(summary: dict[str, Any]) -> list[str]:
+    early = summary.get("stopped_early")
+    return ["  the search stopped early: going on promised less than 0.4 points"] if early else []
 
 
 def _parts(summary: dict[str, Any]) -> list[str]:
