@@ -19,6 +19,7 @@ from blackbox_dft.config import Config, Record, determining, placed, versions
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.pixels import releaser
 from blackbox_dft.errors import BudgetError, InputError
+from blackbox_dft.estimators.base import Patient
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
 from blackbox_dft.ledger import Ledger, ReplayError
@@ -291,6 +292,19 @@ def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progres
     return scores
 
 
+def _idle(job: Job, scorer: Scorer) -> str | None:
+    """What to say where a step of the search leaves most of the requests that may be under way unused."""
+    estimator = job.estimator()
+    requests = -(-estimator.ask().queries * job.config.repeats // scorer.batch) * job.config.in_flight
+    times = scorer.dispatcher.window // requests
+    if not isinstance(job.target, Elastic) or not isinstance(estimator, Patient) or times < 2:
+        return None
+    return (
+        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.dispatcher.window} may "
+        f"be under way: --in-flight {times * job.config.in_flight} would use them"
+    )
+
+
 def _phases(
     job: Job, scorer: Scorer, progress: Progress, arrange: Callable[[Scorer, Ints], None] | None = None
 ) -> Result:
@@ -315,6 +329,8 @@ def _phases(
         progress.note(f"{short} more images in doubt than the reserve covers: the search is that much shorter")
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
+    if advice := _idle(job, scorer):
+        progress.note(advice)
     progress.phase("tune", limit)
     watch = (
         Canaries(scorer, val, identity, limit, accept=job.config.accept_drift) if job.watched else lambda spent: None

@@ -57,6 +57,15 @@ def undisturbed(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFacto
     return folder / "run"
 
 
+def test_idle_requests_are_pointed_out(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "count") as url:
+        said = bbdft(*words(url, tiny, tmp_path / "one", concurrency=16), code=0).stderr
+        assert "a step of the search is 2 requests, and 16 may be under way: --in-flight 8 would use them" in said
+        assert (
+            "--in-flight" not in bbdft(*words(url, tiny, tmp_path / "two", concurrency=16, in_flight=8), code=0).stderr
+        )
+
+
 def same_result(one: Path, two: Path) -> None:
     np.testing.assert_array_equal(Tuning.load(one).z, Tuning.load(two).z)
     first, second = (json.loads((run / "summary.json").read_text()) for run in (one, two))
