@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, inf, log
-from statistics import geometric_mean, mean, median
+from statistics import geometric_mean, mean, median, stdev
 
 OURS = "bbdft "
 """What this package's own methods are marked by."""
@@ -20,6 +20,8 @@ TARGET = 5000
 """Tuning queries after which the best peer's accuracy is what has to be reached."""
 
 Row = dict[str, str]
+Run = tuple[str, str, int]
+"""Task, seed and queries."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,14 @@ def _shown(cells: Sequence[Cell | None]) -> Callable[[Cell | None], str]:
 
 
 def _rankings(found: Results) -> list[str]:
-    """All methods of a space by their mean over tasks, seeds and budgets, each at one setting throughout."""
+    """All methods of a space by their mean over tasks, seeds and budgets, each at one setting throughout.
+
+    The last column is how far each is behind the best of ours: the mean of the paired differences and its standard
+    error, a task and seed being one pair.
+    """
     made = []
     for space in found.spaces:
-        runs: dict[tuple[str, str], dict[tuple[str, str, int], float]] = {}
+        runs: dict[tuple[str, str], dict[Run, float]] = {}
         for row in found.rows:
             if row["space"] == space:
                 where = row["task"], row["seed"], int(row["queries"])
@@ -132,16 +138,31 @@ def _rankings(found: Results) -> list[str]:
         seeds = len({seed for _, seed, _ in common})
         made += [
             "",
-            f"| mean of all tasks, {seeds} seeds, {space} | all | " + " | ".join(f"{b:,}" for b in budgets) + " |",
+            f"| mean of all tasks, {seeds} seeds, {space} | all | "
+            + " | ".join(f"{b:,}" for b in budgets)
+            + " | behind the best of ours, points |",
         ]
-        made.append("|---" * (2 + len(budgets)) + "|")
+        made.append("|---" * (3 + len(budgets)) + "|")
+        order = sorted(means, key=lambda name: -mean(means[name]))
+        ours = next((name for name in order if name[0].startswith(OURS)), order[0])
         taken = set()
-        for name, values in sorted(means.items(), key=lambda one: -mean(one[1])):
-            if name[0] not in taken and budgets:
+        for name in order if budgets else ():
+            if name[0] not in taken:
                 taken.add(name[0])
-                shown = " | ".join(f"{value:.4f}" for value in (mean(values), *values))
-                made.append(f"| {name[0]}{f' ({name[1]})' if name[1] else ''} | {shown} |")
+                shown = " | ".join(f"{value:.4f}" for value in (mean(means[name]), *means[name]))
+                behind = _behind(runs[ours], runs[name], [key for key in common if key[2] in budgets])
+                made.append(f"| {name[0]}{f' ({name[1]})' if name[1] else ''} | {shown} | {behind} |")
     return made
+
+
+def _behind(ours: dict[Run, float], other: dict[Run, float], common: Sequence[Run]) -> str:
+    pairs: dict[tuple[str, str], list[float]] = {}
+    for key in common:
+        pairs.setdefault(key[:2], []).append(100 * (ours[key] - other[key]))
+    differences = [mean(values) for values in pairs.values()]
+    if ours is other or len(differences) < 2:
+        return "-"
+    return f"{mean(differences):+.2f} ± {stdev(differences) / len(differences) ** 0.5:.2f}"
 
 
 def _equal(found: Results) -> list[str]:
