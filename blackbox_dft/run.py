@@ -297,7 +297,7 @@ def _idle(job: Job, scorer: Scorer) -> str | None:
     estimator = job.estimator()
     requests = -(-estimator.ask().queries * job.config.repeats // scorer.batch) * job.config.in_flight
     times = scorer.dispatcher.window // requests
-    if not isinstance(job.target, Elastic) or not isinstance(estimator, Patient) or times < 2:
+    if not (job.cluster or isinstance(job.target, Elastic)) or not isinstance(estimator, Patient) or times < 2:
         return None
     return (
         f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.dispatcher.window} may "

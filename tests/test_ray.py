@@ -116,9 +116,11 @@ def same(here: Result, there: Result, tmp_path: Path) -> None:
 
 
 @needs_ray
-def test_a_run_on_a_cluster_ends_as_one_here(cluster: None, tiny: Path, tmp_path: Path) -> None:
-    here = run(tiny / "model.onnx", tiny, tmp_path / "here", "", space="affine+dct:4")
-    there = run(tiny / "model.onnx", tiny, tmp_path / "there", "local", space="affine+dct:4")
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_a_run_on_a_cluster_ends_as_one_here(cluster: None, in_flight: int, tiny: Path, tmp_path: Path) -> None:
+    settings = {"space": "affine+dct:4", "in_flight": in_flight}
+    here = run(tiny / "model.onnx", tiny, tmp_path / "here", "", **settings)
+    there = run(tiny / "model.onnx", tiny, tmp_path / "there", "local", **settings)
     same(here, there, tmp_path)
 
 
