@@ -24,7 +24,7 @@ from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, Patient
 from blackbox_dft.fused import FusedPath, fused_path
-from blackbox_dft.ledger import Ledger, digest
+from blackbox_dft.ledger import LEDGER, Ledger, digest
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.plan import Plan, make_plan
 from blackbox_dft.reading import Kind, Reading, class_count, infer_kind, members, parse_map
@@ -37,7 +37,7 @@ from blackbox_dft.targets.base import Arrangeable, Graphic, Target
 from blackbox_dft.tuning import Tuning
 
 LAG = 0.2
-"""Seconds between commits where answers cost nothing."""
+"""Seconds of answers that a kill may cost where nobody charges for them, as the model's graph lies here."""
 
 
 class Job:
@@ -107,11 +107,16 @@ class Job:
             InputError: no such space.
         """
         made = copy.copy(self)
-        for known in ("plan", "path"):
+        for known in ("plan", "path", "proposal"):
             vars(made).pop(known, None)
         made.config = replace(self.config, space=space, estimator=estimator, seed=seed, budget=budget)
         made._make_space()
         return made
+
+    @cached_property
+    def proposal(self) -> int:
+        """Queries of the estimator's first proposal, each counted once."""
+        return self.estimator().ask().queries
 
     @cached_property
     def plan(self) -> Plan:
@@ -121,7 +126,6 @@ class Job:
             BudgetError: it cannot cover the job.
         """
         splits = self.data.splits
-        first = self.estimator().ask().queries
         budget = self.config.budget
         reserve = self.config.reserve if self.counts_in_doubt else 0.0
         val, test = len(splits["val"]), len(splits["test"])
@@ -131,7 +135,7 @@ class Job:
             budget,
             val=val,
             test=test,
-            proposal=first,
+            proposal=self.proposal,
             sunk=self.sunk,
             reserve=reserve,
             watch=watch,
@@ -139,11 +143,6 @@ class Job:
             hedge=self.config.hedge,
             parts=len(self.space.parts) if self.config.space == "auto" and isinstance(self.space, Composed) else 0,
         )
-
-    @property
-    def lag(self) -> float:
-        """Seconds of answers that a kill may cost: nobody charges for a model whose graph lies here, and it is fast."""
-        return LAG if isinstance(self.target, Graphic) else 0.0
 
     @property
     def watched(self) -> bool:
@@ -284,14 +283,15 @@ class Job:
             count = max(count, len(self.data.classes))
         return Reading(kind, members(self.data.classes, classes, count, self.map))
 
-    def ledger(self, run: Path) -> Ledger:
-        """The ledger of a run folder."""
+    def ledger(self, path: Path, budget: int | None = None) -> Ledger:
+        """A ledger of answers of the target, by the run's own budget unless another is given."""
+        free = isinstance(self.target, Graphic) and not self.counts_in_doubt
         return Ledger(
-            run / "ledger.sqlite",
-            budget=self.config.budget,
+            path,
+            budget=self.config.budget if budget is None else budget,
             in_doubt="count" if self.counts_in_doubt else "free",
-            durable="://" in self.config.target,
-            lag=self.lag,
+            durable=self.watched,
+            lag=LAG if free else 0.0,
         )
 
     def inputs(self) -> dict[str, str]:
@@ -327,10 +327,10 @@ class Job:
 
     def _which(self, run: Path) -> str:
         """Files whose pixels differ from those the run was started with, in words."""
-        if not (run / "ledger.sqlite").exists():
+        if not (run / LEDGER).exists():
             # A comparison keeps its ledgers elsewhere.
             return ""
-        with self.ledger(run) as ledger:
+        with self.ledger(run / LEDGER) as ledger:
             before = json.loads(ledger.recall("files") or "{}")
         now = self.files()
         changed = [file for file in sorted(before | now) if before.get(file) != now.get(file)] if before else []

@@ -29,6 +29,8 @@ import numpy as np
 from blackbox_dft.arrays import Floats, Scores
 from blackbox_dft.errors import BudgetError, InputError
 
+LEDGER = "ledger.sqlite"
+"""The file of a run that holds it."""
 SCHEMA = 1
 KEY_BYTES = 16
 STEPS = 2**32

@@ -17,7 +17,7 @@ from blackbox_dft.config import Record, placed
 from blackbox_dft.errors import InputError
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
+from blackbox_dft.ledger import LEDGER, Ledger
 from blackbox_dft.progress import Progress, Silent
 from blackbox_dft.scoring import Scorer
 from blackbox_dft.spaces.base import Space
@@ -132,7 +132,7 @@ def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -
     watcher = progress or Silent()
     watcher.phase("evaluate", (2 + len(choices)) * job.config.repeats * len(indices))
     with _scorer(measurement, watcher) as scorer:
-        scorer.ledger.reuse(measurement.run / "ledger.sqlite")
+        scorer.ledger.reuse(measurement.run / LEDGER)
         every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
         before, *rest = _answers(measurement, scorer, every)
         paid = sum(scorer.paid.values())

@@ -22,7 +22,7 @@ from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.estimators.base import Patient
 from blackbox_dft.files import write_text
 from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger, ReplayError
+from blackbox_dft.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.probe import Probe
 from blackbox_dft.progress import Progress, Silent
@@ -88,7 +88,7 @@ def check_free(out: Path) -> None:
     Raises:
         InputError: it holds another run or other files.
     """
-    if (out / "config.json").exists() or (out / "ledger.sqlite").exists():
+    if (out / "config.json").exists() or (out / LEDGER).exists():
         raise InputError(f"{out} already holds a run: go on with 'bbdft resume {out}', or take another --out.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: take another --out.")
@@ -108,7 +108,7 @@ def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
     # The path is kept, as the other one's scores differ in the last bits.
     config = job.config = replace(job.config, path="fused" if job.fused else "array")
-    step = job.estimator().ask().queries * config.repeats
+    step = job.proposal * config.repeats
     way = arranging.usual(job.target)
     wanted = arranging.open_to(job.target)
     if wanted and (found := arranging.recall(job.target, step)):
@@ -188,7 +188,7 @@ def reopen(
 
 def _sunk(job: Job, out: Path, batch: int) -> int:
     """What was spent on choosing and evaluating, except on unchanged images, whose answers serve again."""
-    with job.ledger(out) as ledger:
+    with job.ledger(out / LEDGER) as ledger:
         scorer = job.scorer(ledger, batch=batch)
         held = np.concatenate([job.data.splits["val"], job.data.splits["test"]])
         spent = ledger.spent("select") + ledger.spent("evaluate")
@@ -203,7 +203,7 @@ def _go(
     reuse: Sequence[str | Path] = (),
     arrange: Callable[[Scorer, Ints], None] | None = None,
 ) -> Result:
-    with job.opened(), job.ledger(out) as ledger:
+    with job.opened(), job.ledger(out / LEDGER) as ledger:
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         _check_config(job, ledger, out)
@@ -294,10 +294,11 @@ def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progres
 
 def _idle(job: Job, scorer: Scorer) -> str | None:
     """What to say where a step of the search leaves most of the requests that may be under way unused."""
-    estimator = job.estimator()
-    requests = -(-estimator.ask().queries * job.config.repeats // scorer.batch) * job.config.in_flight
+    if not (job.cluster or isinstance(job.target, Elastic)) or not isinstance(job.estimator(), Patient):
+        return None
+    requests = -(-job.proposal * job.config.repeats // scorer.batch) * job.config.in_flight
     times = scorer.dispatcher.window // requests
-    if not (job.cluster or isinstance(job.target, Elastic)) or not isinstance(estimator, Patient) or times < 2:
+    if times < 2:
         return None
     return (
         f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.dispatcher.window} may "

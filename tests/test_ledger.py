@@ -1,5 +1,6 @@
 """The ledger: what is counted, what is kept, what a second look at the file finds."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from blackbox_dft.config import Config
 from blackbox_dft.errors import BudgetError, InputError
-from blackbox_dft.ledger import Keys, Ledger, ReplayError, digest
+from blackbox_dft.job import Job
+from blackbox_dft.ledger import LEDGER, Keys, Ledger, ReplayError, digest
 
 BUDGET = 40
 
@@ -177,3 +180,16 @@ def test_unchanged_images_share_their_key_between_spaces() -> None:
     assert dct.of(images, np.ones((1, 4)), [0, 0]) != Keys("other", "dct:8", np.zeros(4)).of(
         images, np.ones((1, 4)), [0, 0]
     )
+
+
+def test_where_images_in_doubt_count_no_kill_loses_them(tiny: Path, tmp_path: Path) -> None:
+    # A file's answers are free unless somebody says otherwise, and only then is committing put off.
+    job = Job(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
+    run, killed = tmp_path / "run", tmp_path / "killed"
+    run.mkdir()
+    with job.ledger(run / LEDGER) as ledger:
+        ledger.ask("tune", [bytes(16)])
+        # What is on the disk now is what a kill would leave.
+        shutil.copytree(run, killed)
+    with job.ledger(killed / LEDGER) as left:
+        assert left.in_doubt == 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from blackbox_dft.comparison.outcome import Outcome
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.evaluation import fit_threshold
 from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
 from blackbox_dft.objectives import decide, make_objective
 from blackbox_dft.sampling import Draw
 from blackbox_dft.tuner import Task, select, tune
@@ -44,7 +42,7 @@ def unchanged(job: Job, shared: Path, batch: int, passed: Passed) -> tuple[Array
     val, test = (job.data.splits[split] for split in ("val", "test"))
     held = job.config.repeats * (len(val) + len(test))
     budget = int(np.ceil(held / (1 - job.config.reserve))) if job.counts_in_doubt else held
-    with _ledger(job, shared, budget) as ledger:
+    with job.ledger(shared, budget) as ledger:
         scorer = job.scorer(ledger, batch=batch, passed=passed)
         try:
             identity = job.space.initial()
@@ -74,7 +72,7 @@ def read_off(
     val, test = data.splits["val"], data.splits["test"]
     repeats = job.config.repeats
     found: dict[int, tuple[int, int, Array, Floats, str]] = {}
-    with _ledger(job, out / "runs" / f"{run.folder}.sqlite", cost(job, cap, 1).each.total) as ledger:
+    with job.ledger(out / "runs" / f"{run.folder}.sqlite", cost(job, cap, 1).each.total) as ledger:
         ledger.reuse(out / "shared.sqlite")
         scorer = job.scorer(ledger, batch=batch, passed=passed)
         try:
@@ -109,8 +107,3 @@ def read_off(
 
 def _idle(spent: int) -> None:
     """Watches nothing."""
-
-
-def _ledger(job: Job, path: Path, budget: int) -> Ledger:
-    in_doubt: Literal["count", "free"] = "count" if job.counts_in_doubt else "free"
-    return Ledger(path, budget=budget, in_doubt=in_doubt, durable=job.watched, lag=job.lag)

@@ -53,7 +53,7 @@ class Comparison:
                 raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
         largest = max(self.grid.budgets)
         for way in self.grid.ways:
-            first = varied(self.job, Run(way, self.config.seed), largest).estimator().ask().queries
+            first = varied(self.job, Run(way, self.config.seed), largest).proposal
             least = LEAST_STEPS * first * self.config.repeats
             if largest < least:
                 raise BudgetError(
