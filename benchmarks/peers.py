@@ -181,7 +181,7 @@ PEERS = {
             "scipy Powell, order drawn",
             _scipy("Powell"),
             {"sigma": 0.5, "images": 64, "order": "drawn"},
-            (),
+            _all(sigma=(0.5, 1.0), images=(16, 64)),
             fixed=True,
             most=30,
         ),

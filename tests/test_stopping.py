@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blackbox_dft import Tuning
 from blackbox_dft.arrays import Floats
 from blackbox_dft.estimators import make_estimator
-from blackbox_dft.stopping import FIRST, Stillness
+from blackbox_dft.stopping import FIRST, GROWTH, Stillness
 from tests.conftest import Bbdft
 
 PAIRED = ["surface", "nes", "spsa", "finite-difference", "spsa:crossed=true"]
@@ -19,10 +19,12 @@ BOUND = 9.0
 DEMO = Path(__file__).parents[1] / "blackbox_dft" / "demo" / "assets"
 
 
-def stops(estimator: str, seed: int, slope: float, curvature: float, noise: float, limit: int) -> int:
-    """Queries after which a search of losses ``slope |z - a| + curvature |z - a|^2`` and noise stops; 0 for never."""
+def stops(
+    estimator: str, seed: int, slope: float, curvature: float, noise: float, limit: int, bound: float = BOUND
+) -> int:
+    """Queries after which a search of losses ``slope z_0 + curvature |z - a|^2`` and noise stops; 0 for never."""
     rng = np.random.default_rng(seed)
-    lower, upper = np.full(6, -BOUND), np.full(6, BOUND)
+    lower, upper = np.full(6, -bound), np.full(6, bound)
     lower[4:], upper[4:] = -np.inf, np.inf
     at = np.array([2.0, -1.0, 0.5, 0.0, 1.0, -1.0])
     made = make_estimator(estimator, 6, start=np.zeros(6), lower=lower, upper=upper, seed=seed)
@@ -49,8 +51,9 @@ def stops(estimator: str, seed: int, slope: float, curvature: float, noise: floa
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from(PAIRED), st.integers(0, 2**31))
 def test_never_where_losses_fall_all_the_way(estimator: str, seed: int) -> None:
-    # Steep enough that a stretch's way is worth far more than LITTLE, until a bound stands in the way.
-    assert stops(estimator, seed, slope=0.5, curvature=0, noise=0.02, limit=2 * FIRST) == 0
+    # So steep that a stretch's way is worth far more than LITTLE, and no bound stands in the way.
+    limit = int(FIRST * GROWTH**6)
+    assert stops(estimator, seed, slope=0.5, curvature=0, noise=0.02, limit=limit, bound=1e6) == 0
 
 
 @pytest.mark.parametrize("estimator", ["surface", "nes", "finite-difference"])
