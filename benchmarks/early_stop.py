@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -30,8 +29,7 @@ ESTIMATOR = "surface"
 def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, float, float]]:
     """Queries, test accuracy and test loss: unchanged, where it would stop, at the limit."""
     here = job(task, space)
-    early = here.varied(space=space, estimator="nes", seed=0, budget=3000)
-    early.config = replace(here.config, early_stop=True)
+    early = job(task, space, (("early_stop", True),))
     data, identity = here.data, here.space.initial()
     held, labels = data.splits["test"], data.labels[data.splits["test"]]
     found = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,15 +17,13 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.fused import FusedPath
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import Arrangeable, Graphic, Target
+from blackbox_dft.targets.base import Arrangeable, Ask, Graphic, Target
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.version import __version__
 
 if TYPE_CHECKING:
     from blackbox_dft.targets.cluster import Cluster
     from blackbox_dft.targets.ray import Crew
-
-Ask: TypeAlias = Callable[[Ints, Floats], Scores]
 
 
 def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:

@@ -17,13 +17,13 @@ from typing import Protocol
 import numpy as np
 
 from blackbox_dft.arrays import Floats, ImageBytes, Ints, Scores
-from blackbox_dft.asking import Ask, Asker
+from blackbox_dft.asking import Asker
 from blackbox_dft.cores import cores
 from blackbox_dft.dispatch import Dispatcher, Request, Send
 from blackbox_dft.encoding import Encoding
 from blackbox_dft.ledger import Keys, Ledger, digest
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.targets.base import Elastic, Target
+from blackbox_dft.targets.base import Ask, Elastic, Target
 
 
 @dataclass(frozen=True, eq=False)

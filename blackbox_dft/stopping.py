@@ -74,7 +74,7 @@ class Stillness:
             asked = squares > 0
             along = within[asked] @ way[mask]
             slope = np.count_nonzero(mask) * differences[asked] * along / squares[asked]
-            gains.append(-(weights[asked] if len(weights) == len(asked) else 1) * slope)
+            gains.append(-weights[asked] * slope)
 
     def _turn(self) -> None:
         """From one stretch to the next."""

@@ -32,11 +32,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
         f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
-        *(
-            ["  the search stopped early: going on promised less than 0.4 points"]
-            if summary.get("stopped_early")
-            else ()
-        ),
+        *_stopped(summary),
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
     ]
     if out is not None:
@@ -58,6 +54,7 @@ def _calibrated(summary: dict[str, Any]) -> list[str]:
 
 
 def _stopped(summary: dict[str, Any]) -> list[str]:
+    # Summaries of earlier versions have no such key.
     early = summary.get("stopped_early")
     return ["  the search stopped early: going on promised less than 0.4 points"] if early else []
 

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
-from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
+from blackbox_dft.arrays import Array, Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.targets.layout import InputForm
+
+Ask: TypeAlias = Callable[[Ints, Floats], Scores]
+"""Scores ``(N, K)`` of images ``indices (N,)`` of a pool under ``z (k,)`` or ``(N, k)``."""
 
 
 class Target(Protocol):

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
 from statistics import median
 from time import monotonic, perf_counter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 
 from blackbox_dft.arrays import Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import BlackboxError, InputError, TargetError
+from blackbox_dft.targets.base import Ask
 from blackbox_dft.targets.cluster import Cluster
-
-Ask: TypeAlias = Callable[[Ints, Floats], Scores]
 
 DEPTH = 2
 """Requests an actor has at once: while it answers one, the next is there already."""
