@@ -19,6 +19,7 @@ from pathlib import Path
 
 # As the command line does.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 import numpy as np
 

@@ -32,7 +32,7 @@ SHARES = 6
 GAIN = 1.05
 """What a way must gain over the usual one to be taken instead,"""
 FEWER = 1.25
-"""and what one of fewer calls at once must: a change ahead of the model takes one core a call, and is not tried."""
+"""and what one of fewer calls at once must: its threads burn the cores while they wait for each other."""
 BATCHES = (4, 8, 16, 32, 64)
 
 
@@ -60,46 +60,47 @@ def open_to(target: Target) -> bool:
     return isinstance(target, Arrangeable) and target.unsaid
 
 
-def recall(target: Target, step: int) -> Arrangement | None:
-    """What was found for this model on this machine and steps of so many queries."""
+def recall(target: Target, step: int, ahead: bool) -> Arrangement | None:
+    """What was found for this model on this machine, steps of so many queries, and a change that is or isn't ahead."""
     try:
-        found = json.loads(_file(target, step).read_text(encoding="utf-8"))
+        found = json.loads(_file(target, step, ahead).read_text(encoding="utf-8"))
         arrangement = Arrangement(**{name: int(found[name]) for name in ("workers", "threads", "batch")})
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
     return arrangement if min(asdict(arrangement).values()) >= 1 else None
 
 
-def remember(target: Target, step: int, arrangement: Arrangement) -> None:
+def remember(target: Target, step: int, ahead: bool, arrangement: Arrangement) -> None:
     """Keeps what was found, where that can be."""
     with suppress(OSError, InputError, RuntimeError):
-        file = _file(target, step)
+        file = _file(target, step, ahead)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(asdict(arrangement)) + "\n")
 
 
-def _file(target: Target, step: int) -> Path:
+def _file(target: Target, step: int, ahead: bool) -> Path:
     import onnxruntime as ort
 
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {os.cpu_count()} {ort.__version__}"
-    name = digest(target.fingerprint, machine, str(step), str(FEWER)).hex()
+    name = digest(target.fingerprint, machine, str(step), str(ahead)).hex()
     return cache_folder() / "arrangements" / f"{name}.json"
 
 
 def find(
-    scorer: Scorer, images: Ints, z: Floats, step: int, clock: Callable[[], float] = time.perf_counter
+    scorer: Scorer, images: Ints, z: Floats, step: int, ahead: bool, clock: Callable[[], float] = time.perf_counter
 ) -> Arrangement | None:
     """The fastest way for the scorer's target, tried on ``images`` under ``z (k,)``, whose scores are kept.
 
-    ``step`` is how many queries come at once: they have to go round. Nothing is found where the images do not suffice
-    to try the usual way and another. The target is left in the way it was tried last.
+    ``step`` is how many queries come at once: they have to go round. A change ``ahead`` of the model takes one core a
+    call, and unchanged images do not show what it costs: as many calls as usual are made then. Nothing is found where
+    the images do not suffice to try the usual way and another. The target is left in the way it was tried last.
     """
     target = scorer.target
     assert isinstance(target, Arrangeable)
     default, began = usual(target), clock()
     rates: dict[Arrangement, float] = {}
     done = 0
-    for way in _ways(default, step):
+    for way in _ways(default, step, ahead):
         least, wanted = 2 * way.workers * way.batch, int(TRIAL * max(rates.values(), default=0.0))
         # Some images are left for the ways to come.
         count = max(least, min(wanted, len(images) // SHARES))
@@ -126,10 +127,10 @@ def find(
     return max(rates, key=worth)
 
 
-def _ways(default: Arrangement, step: int) -> Iterator[Arrangement]:
+def _ways(default: Arrangement, step: int, ahead: bool) -> Iterator[Arrangement]:
     cores = default.workers
     yield default
-    for workers, threads in {(cores, 1): None, (1, cores): None}:
+    for workers, threads in [(cores, 1)] if ahead or cores == 1 else [(cores, 1), (1, cores)]:
         most = max(1, -(-step // workers))
         for batch in sorted({min(batch, most) for batch in BATCHES}, reverse=True):
             if (way := Arrangement(workers, threads, batch)) != default:

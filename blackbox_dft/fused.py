@@ -46,6 +46,11 @@ class FusedPath:
         self._open = partial(target.open, fusion.model, literal=fusion.literal, held=held)
         self._run = self._open()
 
+    @property
+    def ahead(self) -> bool:
+        """Whether a part of the change is made outside the graph, by whoever calls."""
+        return self._ahead is not None
+
     def reopen(self) -> None:
         """After the target was arranged otherwise."""
         self._run = self._open()

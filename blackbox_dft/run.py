@@ -109,18 +109,19 @@ def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse:
     # The path is kept, as the other one's scores differ in the last bits.
     config = job.config = replace(job.config, path="fused" if job.fused else "array")
     step = job.proposal * config.repeats
+    ahead = job.fused is None or job.fused.ahead
     way = arranging.usual(job.target)
     wanted = arranging.open_to(job.target)
-    if wanted and (found := arranging.recall(job.target, step)):
+    if wanted and (found := arranging.recall(job.target, step, ahead)):
         way, wanted = found, False
         job.arrange(way.workers, way.threads)
     record = Record(config, way.batch, job.inputs(), way.threads)
     record.write(out)
 
     def arrange(scorer: Scorer, images: Ints) -> None:
-        found = arranging.find(scorer, images, job.space.initial(), step)
+        found = arranging.find(scorer, images, job.space.initial(), step, ahead)
         if found:
-            arranging.remember(job.target, step, found)
+            arranging.remember(job.target, step, ahead, found)
         found = found or way
         job.arrange(found.workers, found.threads)
         # What is scored from here on is cut as a resumed run will cut it.

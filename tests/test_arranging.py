@@ -1,13 +1,17 @@
 """How a model is called is found out once, on images that are scored anyway, and kept."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from blackbox_dft import Config, TargetOptions, optimize, resume
+from blackbox_dft.cores import cores
 from blackbox_dft.progress import Silent
+from blackbox_dft.targets.onnx import OnnxTarget
 
 
 class Notes(Silent):
@@ -60,6 +64,27 @@ def test_it_is_found_kept_and_remembered(labels: Path, tmp_path: Path, monkeypat
     assert record(tmp_path / "second") == (5, 2)
     told = resume(tmp_path / "second")
     assert told.summary["queries"]["total"] <= 3000
+
+
+@pytest.mark.parametrize(("space", "path"), [("color", "auto"), ("dct:4", "array")])
+def test_calls_stay_side_by_side_where_they_change_images_too(
+    space: str, path: Literal["auto", "array"], labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
+    tried: list[tuple[int, int]] = []
+    arrange = OnnxTarget.arrange
+
+    def noted(target: OnnxTarget, workers: int, threads: int) -> None:
+        tried.append((workers, threads))
+        arrange(target, workers, threads)
+
+    monkeypatch.setattr(OnnxTarget, "arrange", noted)
+    optimize(replace(settings(labels), space=space, path=path, estimator="nes:pairs=4"), tmp_path / "run")
+    assert set(tried) == {(cores(), 1)}
+    # Where the graph does all, one call of many threads is tried too.
+    tried.clear()
+    optimize(replace(settings(labels), space="dct:4", estimator="nes:pairs=4"), tmp_path / "other")
+    assert (1, cores()) in tried
 
 
 def test_a_cache_that_cannot_be_used_does_no_harm(

@@ -45,8 +45,9 @@ for command in (demo, inspect, optimize, resume, evaluate, apply, export, compar
 
 def main() -> None:
     """Entry point of ``bbdft``: every expected failure is one sentence and an exit code."""
-    # Scoring runs in a thread a core already; numpy's own threads for small matrices only get in their way.
+    # Scoring runs in a thread a core already; numpy's and OpenCV's own for small things only get in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     try:
         code = bbdft(standalone_mode=False, windows_expand_args=False)
     except click.exceptions.NoArgsIsHelpError as error:
