@@ -22,10 +22,10 @@ from blackbox_dft.spaces.compose import Composed
 from blackbox_dft.stopping import FIRST, Stillness
 
 IDENTITY, LATE = "identity", "mean of the last quarter"
-LIKELY = 0.5
-"""Standard errors that a gain on the validation images must exceed for z to be kept."""
+LIKELY = 1.0
+"""Standard errors that the gains of loss and of accuracy on the validation images, added up, must exceed."""
 UNLIKELY = 1.0
-"""Standard errors by which accuracy there may fall all the same."""
+"""Standard errors by which one of the two may fall all the same."""
 SEGMENTS = 64
 """The course is remembered as the mean iterate of each of these equal parts of it."""
 MOST_TIMES = 16
@@ -164,9 +164,11 @@ class Choice:
 def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     """Keeps the mean of the course's last quarter, or the identity, by the paired differences on the ``val`` images.
 
-    The mean is kept where its gain of loss exceeds ``LIKELY`` standard errors and its accuracy is not below the
-    identity's by more than ``UNLIKELY``. That is lenient: whether the gain is real is for the test images to say, and a
-    few dozen validation images that are asked to prove it throw away half of what is worth keeping.
+    The mean is kept where loss and accuracy together speak for it: their gains, each in its own standard errors, add
+    up to more than ``LIKELY``, and neither is a loss of more than ``UNLIKELY``. They are not alike, as loss sees how
+    sure the model is, and tell more together than either. That is lenient: whether the gain is real is for the test
+    images to say, and a few dozen validation images that are asked to prove it throw away half of what is worth
+    keeping.
     """
     candidates = {
         IDENTITY: identity,
@@ -181,7 +183,8 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
         right[name] = (decide(answers) == labels).astype(np.float64)
     losses = {name: float(found.mean()) for name, found in each.items()}
     accuracies = {name: float(found.mean()) for name, found in right.items()}
-    kept = _error(each[IDENTITY] - each[LATE]) > LIKELY and _error(right[LATE] - right[IDENTITY]) >= -UNLIKELY
+    gains = _error(each[IDENTITY] - each[LATE]), _error(right[LATE] - right[IDENTITY])
+    kept = sum(gains) > LIKELY and min(gains) >= -UNLIKELY
     best = LATE if kept else IDENTITY
     return Choice(best, candidates[best], losses, accuracies)
 
