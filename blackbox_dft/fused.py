@@ -10,8 +10,9 @@ from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Z, fuse_scorer
+from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Fusion, Z, fuse_scorer
 from blackbox_dft.spaces.joining import load
+from blackbox_dft.targets import providers
 from blackbox_dft.targets.base import Graphic, Target
 
 CLOSE = 1e-2
@@ -22,29 +23,44 @@ class FusedPath:
     """Scores of a pool's images by one graph of the change and the model.
 
     Called from as many threads at once as the target takes. The pool is handed over once and stays where the model is;
-    only indices and z go there, and scores come back.
+    only indices and z go there, and scores come back. Where all of it has no room there, its first images stay and the
+    others are sent with each call; calls at once then copy and compute at the same time.
 
     Args:
         pool: images ``(N, H, W, 3)``.
         target: what the graph ends in.
+        room: bytes that images may take on a GPU; what ``providers.room`` finds unless given.
 
     Raises:
         InputError: the change cannot be written in front of the model.
     """
 
-    def __init__(self, pool: ImageBytes, space: Space, target: Graphic, encoding: Encoding) -> None:
+    def __init__(
+        self, pool: ImageBytes, space: Space, target: Graphic, encoding: Encoding, room: int | None = None
+    ) -> None:
         self._pool = pool
         self._form = target.form
         height, width, depth = pool.shape[1:]
         cpu = target.provider == "cpu"
-        shape = (int(height), int(width), int(depth))
-        proto = load(target.path)
-        fusion = fuse_scorer(space, shape, proto, target.path, target.form, levels=encoding.levels, cpu=cpu)
+        if room is None and not cpu:
+            room = providers.room()
+        self.resident = len(pool) if room is None else min(len(pool), room // pool[0].nbytes)
+        """How many images are handed over once, the first ones."""
+
+        def fuse(pooled: bool) -> Fusion:
+            shape = (int(height), int(width), int(depth))
+            proto, levels = load(target.path), encoding.levels
+            return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=pooled)
+
+        fusion = fuse(pooled=self.resident > 0)
         self._ahead, self._inside, self._rounds = fusion.ahead, fusion.inside, fusion.rounds
         self._outside = space.size - fusion.inside
-        held = {POOL: np.ascontiguousarray(pool)} if fusion.ahead is None else {}
-        self._open = partial(target.open, fusion.model, literal=fusion.literal, held=held)
-        self._run = self._open()
+        held = {POOL: np.ascontiguousarray(pool[: self.resident])} if fusion.ahead is None and self.resident else {}
+        self._open = {True: partial(target.open, fusion.model, literal=fusion.literal, held=held)}
+        if self._ahead is None and self.resident < len(pool):
+            sent = fusion if not self.resident else fuse(pooled=False)
+            self._open[False] = partial(target.open, sent.model, literal=sent.literal, held={})
+        self.reopen()
 
     @property
     def ahead(self) -> bool:
@@ -53,31 +69,47 @@ class FusedPath:
 
     def reopen(self) -> None:
         """After the target was arranged otherwise."""
-        self._run = self._open()
+        self._runs = {stays: made() for stays, made in self._open.items()}
 
     def __call__(self, indices: Ints, z: Floats) -> Scores:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
+        stays = indices < self.resident
+        if self._ahead is not None or stays.all():
+            return self._whole(indices, z, stays=True)
+        if not stays.any():
+            return self._whole(indices, z, stays=False)
+        parts = [
+            self._whole(indices[mine], z[mine] if len(z) > 1 else z, stays=here)
+            for here, mine in ((True, stays), (False, ~stays))
+        ]
+        order = np.concatenate([np.flatnonzero(stays), np.flatnonzero(~stays)])
+        return np.concatenate(parts)[np.argsort(order)]
+
+    def _whole(self, indices: Ints, z: Floats, *, stays: bool) -> Scores:
+        """Scores of images that all stay where the model is, or all do not."""
         fixed = self._form.batch
         if fixed is None:
-            return self._scores(indices, z)
+            return self._scores(indices, z, stays)
         out = []
         for start in range(0, len(indices), fixed):
             # A model of fixed batch is fed copies of the last image, whose scores are dropped.
             taken = np.minimum(np.arange(start, start + fixed), len(indices) - 1)
             own = z[taken] if len(z) > 1 else z
-            out.append(self._scores(indices[taken], own)[: len(indices) - start])
+            out.append(self._scores(indices[taken], own, stays)[: len(indices) - start])
         return np.concatenate(out)
 
-    def _scores(self, indices: Ints, z: Floats) -> Scores:
-        fed: dict[str, Array] = {INDICES: indices}
+    def _scores(self, indices: Ints, z: Floats, stays: bool) -> Scores:
+        fed: dict[str, Array]
         if self._ahead is not None:
             changed = self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])
             fed = {IMAGES: to_bytes(changed) if self._rounds else changed}
+        else:
+            fed = {INDICES: indices} if stays else {IMAGES: self._pool[indices]}
         if self._inside:
             fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
-        return self._run(fed, len(indices))
+        return self._runs[stays](fed, len(indices))
 
 
 def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:

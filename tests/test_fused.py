@@ -21,6 +21,7 @@ from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.fused import INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.onnx import OnnxTarget
 from tests.conftest import Bbdft
 from tests.test_spaces import form, photos, small_model
 
@@ -192,6 +193,25 @@ def test_geometry_and_tone_are_fed_to_the_bit(told: dict, spec: str, mirror_file
     z = np.random.default_rng(0).normal(size=(6, space.size))
     wanted = target.scores(code.encode(space.apply(to_floats(pool), z)))
     np.testing.assert_array_equal(path(np.arange(6), z), wanted)
+
+
+@pytest.mark.parametrize("spec", ["dct:4", "pixel", "dct:4+grid:2+affine"])
+@pytest.mark.parametrize("batch", ["n", 4])
+@pytest.mark.parametrize("stay", [0, 1, 13, 30])
+def test_images_that_have_no_room_are_sent_and_score_the_same(
+    spec: str, batch: str | int, stay: int, tmp_path: Path
+) -> None:
+    onnx.save(small_model(form(), batch=batch), tmp_path / "m.onnx")
+    target = make_target(str(tmp_path / "m.onnx"))
+    assert isinstance(target, OnnxTarget)
+    pool, space = photos(30), make_space(spec, SHAPE)
+    whole = FusedPath(pool, space, target, Encoding())
+    path = FusedPath(pool, space, target, Encoding(), room=stay * pool[0].nbytes + 7)
+    assert (whole.resident, path.resident) == (30, stay)
+    rng = np.random.default_rng(0)
+    for indices in (np.arange(30), rng.integers(0, 30, 17), np.array([29]), np.array([0])):
+        for z in (rng.normal(size=(len(indices), space.size)), rng.normal(size=space.size)):
+            np.testing.assert_allclose(path(indices, z), whole(indices, z), rtol=0, atol=1e-6)
 
 
 def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from blackbox_dft import TargetOptions, make_target
 from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.targets import providers
 from blackbox_dft.targets.inspect import inspect_target, rounding_step, smooth
 from blackbox_dft.targets.onnx import OnnxTarget
 
@@ -310,3 +311,17 @@ def test_real_models(shared: Path) -> None:
     assert target.output.name == "gender"
     scores = target.scores(np.zeros((3, 112, 112, 3), np.uint8))
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [("echo 4000", 4000 * 2**19), ("echo no devices; exit 6", None), ("echo '[N/A]'", None), (None, None)],
+)
+def test_room_for_images_is_half_of_what_a_gpu_has_free(
+    script: str | None, found: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin" if script else str(tmp_path))
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    assert providers.room() == found

@@ -221,7 +221,10 @@ def _path(job: Job) -> str:
     # A run's own, or the user's, is not tried before it is needed.
     if job.config.path != "auto":
         return job.config.path
-    return f"array, as {job.path}" if isinstance(job.path, str) else "fused"
+    if isinstance(job.path, str):
+        return f"array, as {job.path}"
+    count, stay = len(job.data.images), job.path.resident
+    return "fused" if stay >= count else f"fused; {stay:,} of {count:,} images stay on the device, as more have no room"
 
 
 def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: float | None = None) -> Any:

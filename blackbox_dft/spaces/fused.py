@@ -1,10 +1,11 @@
 """The change in front of a model as one graph for scoring: 8-bit images and z in, the model's own outputs out.
 
 Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device, which of them are
-meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. On a CPU leading geometry
+meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. For images that have no
+room there, the same graph takes them as they come, ``bbdft_images``, uint8 ``(N, H, W, 3)``. On a CPU leading geometry
 and tone stay outside, where OpenCV and numpy are up to six times faster than ONNX Runtime's GridSample, Log and
-MatMul; the changed images come in then, ``bbdft_images``, ``(N, H, W, 3)``, float32 in [0, 1], or as the very bytes of
-the array path where nothing is left to change, and z without the coordinates of those parts.
+MatMul; the changed images come in then, ``bbdft_images``, float32 in [0, 1], or as the very bytes of the array path
+where nothing is left to change, and z without the coordinates of those parts.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def fuse_scorer(
     *,
     levels: bool,
     cpu: bool,
+    pooled: bool = True,
 ) -> Fusion:
     """One graph of the change by z and the model ``proto``, which came from ``path`` and is used up.
 
@@ -68,6 +70,7 @@ def fuse_scorer(
         space: for images of ``shape`` (H, W, 3).
         levels: round to 8 bits, as the target would be sent them.
         cpu: write it for the CPU provider.
+        pooled: where nothing is done ahead, images are taken from the pool, and not as they come.
 
     Raises:
         InputError: the model cannot be joined with the change.
@@ -83,7 +86,8 @@ def fuse_scorer(
     rest = parts[len(ahead) :]
     graph = Graph("bbdft_query")
     rounds = levels and bool(ahead) and not rest
-    images = IMAGES if ahead else graph.op("Gather", POOL, INDICES, axis=0)
+    pooled = pooled and not ahead
+    images = graph.op("Gather", POOL, INDICES, axis=0) if pooled else IMAGES
     planes = _planes(graph, images, rest, floats=bool(ahead) and not rounds, levels=levels, quantizes=quantizes)
     # The array path's bytes become the array path's floats: searches that amplify the last bit end the same then.
     image = divided(graph, planes, form) if rounds and quantizes else None
@@ -94,11 +98,11 @@ def fuse_scorer(
     inputs: list[ValueInfoProto] = [
         helper.make_tensor_value_info(name, kind, sides)
         for name, kind, sides in (
-            (IMAGES, TensorProto.UINT8 if rounds else TensorProto.FLOAT, [None, *shape]),
+            (IMAGES, TensorProto.FLOAT if ahead and not rounds else TensorProto.UINT8, [None, *shape]),
             (POOL, TensorProto.UINT8, [None, *shape]),
             (INDICES, TensorProto.INT64, [None]),
         )
-        if (name == IMAGES) == bool(ahead)
+        if (name == IMAGES) != pooled
     ]
     if rest:
         inputs.append(helper.make_tensor_value_info(Z, TensorProto.FLOAT, [None, inside]))

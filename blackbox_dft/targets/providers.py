@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -13,6 +15,11 @@ from blackbox_dft.errors import InputError
 
 NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
+
+SHARE = 0.5
+"""Of a GPU's free memory, what a run's images may take; the rest is for the model's own work."""
+PATIENCE = 10
+"""Seconds that ``nvidia-smi`` may take to answer."""
 
 
 def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any, str, str | None]:
@@ -66,6 +73,17 @@ def missing(provider: str) -> str | None:
         # Symbols of its host library are unknown outside of it; what it links to was found then.
         return None if "undefined symbol" in text else text.split(": cannot open")[0] + " is missing"
     return None
+
+
+def room() -> int | None:
+    """Bytes that images may take on the GPU in use, ``SHARE`` of what is free there; nothing where nobody knows."""
+    device = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    command = ["nvidia-smi", f"--id={device}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        return int(SHARE * int(told) * 2**20)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 @contextmanager

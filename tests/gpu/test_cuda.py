@@ -10,6 +10,7 @@ from blackbox_dft.encoding import Encoding, to_floats
 from blackbox_dft.fused import FusedPath, fused_path
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.onnx import OnnxTarget
 from blackbox_dft.targets.providers import missing
 from tests.test_spaces import SHAPE, form, photos, small_model
 
@@ -31,3 +32,15 @@ def test_a_gpu_answers_as_the_cpu_does(spec: str, tmp_path: Path) -> None:
         wanted = cpu.scores(code.encode(space.apply(to_floats(pool[indices]), z)))
         # Some pixels fall to the next level, and TF32 rounds products.
         np.testing.assert_allclose(path(indices, z), wanted, atol=5e-3)
+
+
+def test_images_without_room_are_sent_and_score_the_same(tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    gpu = make_target(str(tmp_path / "m.onnx"), TargetOptions(provider="cuda"))
+    assert isinstance(gpu, OnnxTarget)
+    pool, space = photos(40), make_space("affine+color+dct:4", SHAPE)
+    whole = FusedPath(pool, space, gpu, Encoding())
+    some = FusedPath(pool, space, gpu, Encoding(), room=13 * pool[0].nbytes)
+    assert (whole.resident, some.resident) == (40, 13)
+    z = np.random.default_rng(0).normal(size=(40, space.size))
+    np.testing.assert_allclose(some(np.arange(40), z), whole(np.arange(40), z), atol=5e-3)
