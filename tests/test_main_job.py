@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -189,11 +188,17 @@ def test_more_budget_goes_on_with_the_same_course(bbdft: Bbdft, tiny: Path, tmp_
     assert "a budget only grows" in bbdft("resume", tmp_path / "grown", "--budget", 900, code=2).stderr
 
 
-SLOW = """
-import time
+HELD = """
+import os, time
+from pathlib import Path
 import numpy as np
+asked = 0
 def score(images):
-    time.sleep(0.02)
+    global asked
+    asked += len(images)
+    # Amid the search, until it has been told to stop.
+    while asked > 400 and "HELD_UNTIL" in os.environ and not Path(os.environ["HELD_UNTIL"]).exists():
+        time.sleep(0.01)
     p = 1 / (1 + np.exp(-80 * (images.mean((1, 2, 3)) / 255 - 0.5)))
     return np.stack([1 - p, p], 1)
 score.classes = ["dark", "bright"]
@@ -202,18 +207,19 @@ score.batch = 16
 
 
 def test_ctrl_c_and_resume_give_the_undisturbed_result(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    (tmp_path / "slow_model.py").write_text(SLOW)
+    (tmp_path / "held_model.py").write_text(HELD)
     settings = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1500]
-    bbdft("optimize", "slow_model:score", *settings, "--out", "whole", cwd=tmp_path, code=0)
-    command = [sys.executable, "-m", "blackbox_dft", "optimize", "slow_model:score", *settings, "--out", "cut"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    bbdft("optimize", "held_model:score", *settings, "--out", "whole", cwd=tmp_path, code=0)
+    command = [sys.executable, "-m", "blackbox_dft", "optimize", "held_model:score", *settings, "--out", "cut"]
+    stopped = tmp_path / "stopped"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HELD_UNTIL": str(stopped)}
     process = subprocess.Popen([*map(str, command)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     for line in process.stderr:
         if line.startswith("tuning: "):
             break
-    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
+    stopped.touch()
     said = process.stderr.read()
     assert process.wait(60) == 130
     assert "bbdft resume cut" in said
