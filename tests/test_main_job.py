@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -213,7 +214,15 @@ def test_ctrl_c_and_resume_give_the_undisturbed_result(bbdft: Bbdft, tiny: Path,
     command = [sys.executable, "-m", "blackbox_dft", "optimize", "held_model:score", *settings, "--out", "cut"]
     stopped = tmp_path / "stopped"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HELD_UNTIL": str(stopped)}
-    process = subprocess.Popen([*map(str, command)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*map(str, command)],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in a shell's background is told to ignore it, and hands that down.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr
     for line in process.stderr:
         if line.startswith("tuning: "):
