@@ -45,21 +45,24 @@ class FusedPath:
         if room is None and not cpu:
             room = providers.room()
         self.resident = len(pool) if room is None else min(len(pool), room // pool[0].nbytes)
-        """How many images are handed over once, the first ones."""
+        """How many images have room where the model is, the first ones."""
 
-        def fuse(pooled: bool) -> Fusion:
+        def joint(stay: bool) -> Fusion:
             shape = (int(height), int(width), int(depth))
             proto, levels = load(target.path), encoding.levels
-            return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=pooled)
+            return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=stay)
 
-        fusion = fuse(pooled=self.resident > 0)
+        # For images that stay, and for those that are sent; mostly there are none of the others.
+        counts = {True: self.resident, False: len(pool) - self.resident}
+        fusions = {stay: joint(stay) for stay, count in counts.items() if count}
+        fusion = next(iter(fusions.values()))
         self._ahead, self._inside, self._rounds = fusion.ahead, fusion.inside, fusion.rounds
         self._outside = space.size - fusion.inside
-        held = {POOL: np.ascontiguousarray(pool[: self.resident])} if fusion.ahead is None and self.resident else {}
-        self._open = {True: partial(target.open, fusion.model, literal=fusion.literal, held=held)}
-        if self._ahead is None and self.resident < len(pool):
-            sent = fusion if not self.resident else fuse(pooled=False)
-            self._open[False] = partial(target.open, sent.model, literal=sent.literal, held={})
+        pooled = {} if fusion.ahead is not None else {POOL: np.ascontiguousarray(pool[: self.resident])}
+        self._open = {
+            stay: partial(target.open, made.model, literal=made.literal, held=pooled if stay else {})
+            for stay, made in fusions.items()
+        }
         self.reopen()
 
     @property
@@ -69,47 +72,44 @@ class FusedPath:
 
     def reopen(self) -> None:
         """After the target was arranged otherwise."""
-        self._runs = {stays: made() for stays, made in self._open.items()}
+        self._runs = {stay: make() for stay, make in self._open.items()}
 
     def __call__(self, indices: Ints, z: Floats) -> Scores:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
-        stays = indices < self.resident
-        if self._ahead is not None or stays.all():
-            return self._whole(indices, z, stays=True)
-        if not stays.any():
-            return self._whole(indices, z, stays=False)
+        if False not in self._runs:
+            return self._whole(indices, z, stay=True)
+        here = indices < self.resident
+        places = {stay: np.flatnonzero(here == stay) for stay in self._runs}
         parts = [
-            self._whole(indices[mine], z[mine] if len(z) > 1 else z, stays=here)
-            for here, mine in ((True, stays), (False, ~stays))
+            self._whole(indices[at], z[at] if len(z) > 1 else z, stay=stay) for stay, at in places.items() if len(at)
         ]
-        order = np.concatenate([np.flatnonzero(stays), np.flatnonzero(~stays)])
-        return np.concatenate(parts)[np.argsort(order)]
+        return np.concatenate(parts)[np.argsort(np.concatenate(list(places.values())))]
 
-    def _whole(self, indices: Ints, z: Floats, *, stays: bool) -> Scores:
+    def _whole(self, indices: Ints, z: Floats, *, stay: bool) -> Scores:
         """Scores of images that all stay where the model is, or all do not."""
         fixed = self._form.batch
         if fixed is None:
-            return self._scores(indices, z, stays)
+            return self._scores(indices, z, stay)
         out = []
         for start in range(0, len(indices), fixed):
             # A model of fixed batch is fed copies of the last image, whose scores are dropped.
             taken = np.minimum(np.arange(start, start + fixed), len(indices) - 1)
             own = z[taken] if len(z) > 1 else z
-            out.append(self._scores(indices[taken], own, stays)[: len(indices) - start])
+            out.append(self._scores(indices[taken], own, stay)[: len(indices) - start])
         return np.concatenate(out)
 
-    def _scores(self, indices: Ints, z: Floats, stays: bool) -> Scores:
+    def _scores(self, indices: Ints, z: Floats, stay: bool) -> Scores:
         fed: dict[str, Array]
         if self._ahead is not None:
             changed = self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])
             fed = {IMAGES: to_bytes(changed) if self._rounds else changed}
         else:
-            fed = {INDICES: indices} if stays else {IMAGES: self._pool[indices]}
+            fed = {INDICES: indices} if stay else {IMAGES: self._pool[indices]}
         if self._inside:
             fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
-        return self._runs[stays](fed, len(indices))
+        return self._runs[stay](fed, len(indices))
 
 
 def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:
