@@ -254,17 +254,21 @@ def whole_runs(
         assert isinstance(target, OnnxTarget)
         prepared = target.form.prepare(job.data.images[:POOL])
         raw = Raw(target, prepared)
-        shares = []
+        shares, costs = [], []
         for _ in range(rounds):
             base = raw(budget)
-            began = now()
+            began, own = now(), time.thread_time()
             with tempfile.TemporaryDirectory() as out:
                 total = start(Job(settings), Path(out) / "run").summary["queries"]["total"]
                 took = now() - began
+            costs.append([*took, time.thread_time() - own] / np.array(total / 1e6))
             shares.append((base + raw(budget)) / 2 * total / budget / took)
         found = {"clock": spread(shares, 0), "cpu": spread(shares, 1)}
-        rows.append({"model": name, "space": spec, "raw": round(raw.best.rate, 1), "whole run": found})
+        cost = dict(zip(("clock", "cpu", "own thread"), np.median(costs, axis=0).round().tolist(), strict=True))
+        row = {"model": name, "space": spec, "raw": round(raw.best.rate, 1), "whole run": found, "us a query": cost}
+        rows.append(row)
         print(f"{name:<18}{spec:<20}{said(shares)} of raw {raw.best.rate:,.0f}/s, {total:,} images", flush=True)
+        print(" " * 38 + ", ".join(f"{what} {us:.0f}" for what, us in cost.items()) + " µs a query", flush=True)
     return rows
 
 
@@ -290,7 +294,7 @@ def main() -> None:
             else:
                 rows += compare(name, Path(folder), specs, options.rounds, options.seconds)
     if options.out:
-        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+        options.out.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
 
 
 if __name__ == "__main__":

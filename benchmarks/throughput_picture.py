@@ -1,17 +1,18 @@
 """A picture of what ``throughput.py --out FILE`` wrote: each way's share of raw ONNX Runtime.
 
     pip install '.[report]'
-    python benchmarks/throughput.py --out benchmarks/results/throughput.json
-    python benchmarks/throughput_picture.py benchmarks/results/throughput.json docs/images/throughput.png
+    python benchmarks/throughput.py --out calls.json
+    python benchmarks/throughput.py --runs --out runs.json
+    python benchmarks/throughput_picture.py calls.json runs.json docs/images/throughput.png
 
-Bars are medians over rounds, lines the lowest and the highest round. Several files may be given; whole runs in them
-(``--runs``) have a bar of their own.
+Bars are medians over rounds, lines the lowest and the highest round; whole runs have a bar of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +21,17 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-WAYS = {"fused": "#0072b2", "array": "#56b4e9", "peers": "#e69f00", "whole run": "#009e73"}
-"""The ways in the order of their bars, in colours that colour-blind readers tell apart (Okabe and Ito)."""
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from blackbox_dft.report.canvas import INK, SERIES, Color
+
+
+def _hex(color: Color) -> str:
+    return f"#{bytes(color).hex()}"
+
+
+WAYS = {"fused": _hex(SERIES[0]), "array": _hex(SERIES[5]), "peers": _hex(SERIES[4]), "whole run": _hex(SERIES[2])}
+"""The ways in the order of their bars, and their colours."""
+LINE = _hex(INK)
 THICK, GAP = 0.85, 0.9
 ACROSS = 2
 """Panels side by side."""
@@ -47,11 +57,11 @@ def picture(rows: Sequence[dict], measure: str) -> pyplot.Figure:
             for way in (way for way in WAYS if way in row):
                 middle, low, high = row[way][measure]
                 shown[way] = panel.barh(at, middle, THICK, color=WAYS[way])
-                panel.plot([low, high], [at, at], color="#1f2328", linewidth=1)
+                panel.plot([low, high], [at, at], color=LINE, linewidth=1)
                 at += 1
             ticks.append(((first + at - 1) / 2, " ".join(filter(None, (row["space"], row.get("pairing"))))))
             at += GAP
-        panel.axvline(1, color="#1f2328", linewidth=1, linestyle=(0, (4, 3)))
+        panel.axvline(1, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
         panel.set_yticks([place for place, _ in ticks], [text for _, text in ticks])
         panel.set_ylim(at - GAP, -1)
         panel.set_title(f"{model}: raw {groups[model][0]['raw']:,.0f} images/s", loc="left", fontsize=10)
