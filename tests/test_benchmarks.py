@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import moved
 from benchmarks.efficiency_table import Results, lines
 from benchmarks.peer_adapters import Crossed
 from benchmarks.peers import PEERS, Factory, Peer, text
@@ -126,3 +127,14 @@ def test_values_are_means_over_the_images_of_a_candidate() -> None:
     made.tell(proposal, np.array([1.0, 3.0, 5.0, 5.0]))
     np.testing.assert_array_equal(inner.told[0], [[0.0], [1.0]])
     np.testing.assert_array_equal(inner.told[1], [2.0, 5.0])
+
+
+def test_moved_images_are_what_their_names_say() -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[5:8, 4:8] = 200
+    right = moved.moved(image, right=0.25)
+    np.testing.assert_array_equal(right[5:8, 9:13], image[5:8, 4:8])
+    assert right.sum() == image.sum()
+    # Counter-clockwise: what was at the top left is at the bottom left now.
+    assert moved.moved(image, turn=90)[12:16, 5:8].min() == 200
+    assert (moved.dark(image, 2, 0.5) == np.where(image > 0, round(255 * (0.25 + (200 / 255) ** 2 / 2)), 64)).all()
