@@ -194,6 +194,25 @@ def test_surface_learns_declared_ranges_first_and_the_rest_beside_them() -> None
     assert 0.2 < moved[5:].count("ranged") / 35 < 0.4
 
 
+def test_surface_gets_away_from_where_the_model_guesses() -> None:
+    """A bounded loss is flat far from its minimum; nothing there speaks of a bottom near by."""
+
+    def left(seed: int) -> float:
+        surface = make("surface", 10, seed, reach=9.0)
+        rng = np.random.default_rng([seed, 1])
+        goal = rng.normal(size=10)
+        goal *= 8 / np.linalg.norm(goal)
+        for _ in range(200):
+            proposal = surface.ask()
+            hollow = 0.5 - 0.5 * np.exp(-((proposal.candidates - goal) ** 2).sum(axis=1) / (2 * 3.5**2))
+            images = 0.2 * rng.normal(size=proposal.images)
+            surface.tell(proposal, hollow + images[proposal.slots] + 0.25 * rng.normal(size=proposal.queries))
+        return float(np.linalg.norm(surface.best - goal) / 8)
+
+    # .44 where the same curvature is assumed everywhere.
+    assert np.median([left(seed) for seed in range(8)]) < 0.25
+
+
 def test_surface_weighs_images_by_what_they_stand_for() -> None:
     def reached(weighted: bool) -> float:
         surface = make("surface", 1)

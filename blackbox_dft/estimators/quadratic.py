@@ -13,6 +13,11 @@ SLOPE = 0.05
 """Prior standard deviation of a slope, a unit of z."""
 CURVATURE = 0.03
 """Prior mean of the curvature in each coordinate, a unit of z squared: how far to trust a slope at first."""
+RIGHT, LOST = 0.3, 0.5
+"""Mean loss of the pairs nearby up to which that holds, and from which on only LEAST of it is assumed."""
+LEAST = 0.25
+DOUBT = 16
+"""Pairs of a mean loss of RIGHT that are taken to have been told before the first."""
 OWN, MIXED = 0.005, 0.001
 """Prior standard deviations of the curvature in each coordinate and between two of them."""
 REACH = 2.0
@@ -32,6 +37,9 @@ class QuadraticModel:
     whose noise holds the spread between images. With normal priors the posterior mean is the ridge solution (Bishop
     2006, *Pattern Recognition and Machine Learning*, eq. 3.53 with a prior mean), and the estimate moves to its minimum
     within a trust region (Conn, Gould and Toint 2000, chapter 7).
+
+    A bounded loss bends upwards where the model is mostly right and hardly where it guesses, far from the minimum, so
+    that less curvature is assumed where losses are high.
     """
 
     def __init__(self, start: Floats) -> None:
@@ -77,7 +85,7 @@ class QuadraticModel:
         told = np.concatenate([differences[kept], means[kept]])
         precision = np.concatenate([near / within, near / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        curvature = CURVATURE * self._stretch.factor * scale
+        curvature = CURVATURE * self._stretch.factor * bent(near, means[kept]) * scale
         mean = np.concatenate([[level], np.zeros(size), np.where(self._own, curvature, 0)])
         spreads = np.concatenate([np.full(size, SLOPE), np.where(self._own, OWN, MIXED)]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
@@ -90,6 +98,12 @@ class QuadraticModel:
     def _features(self, u: Floats) -> Floats:
         squares = u[:, self._upper[0]] * u[:, self._upper[1]] * np.where(self._own, 0.5, 1)
         return np.concatenate([np.ones((len(u), 1)), u, squares], axis=1)
+
+
+def bent(near: Floats, means: Floats) -> float:
+    """The share of CURVATURE that pairs ``(P,)`` of such mean losses, which count by ``near``, leave to assume."""
+    level = (float(near @ means) + DOUBT * RIGHT) / (float(near.sum()) + DOUBT)
+    return min(1.0, max(LEAST, (LOST - level) / (LOST - RIGHT)))
 
 
 def trust_region(slope: Floats, curvature: Floats, radius: float) -> Floats:
