@@ -74,15 +74,20 @@ def test_proposals_are_asked_side_by_side(tiny: Path) -> None:
 
 def test_what_is_on_its_way_when_a_search_stops_is_kept(tiny: Path, tmp_path: Path) -> None:
     job = Job(replace(config(tiny), in_doubt="count"))
-    with Ledger(tmp_path / "l.sqlite", budget=100, in_doubt="count") as ledger:
-        scorer = job.scorer(ledger)
-        first, second = (scorer.begin("tune", np.arange(at, at + 8), np.full(job.space.size, 0.5)) for at in (0, 8))
-        scorer.answers(first)
-        scorer.close()
-        assert ledger.in_doubt == 0
-        # There was room for it beside the first.
-        assert all(key in ledger for key in second.keys)
-        assert ledger.total == 16
+    # The first is not answered before the second has reached the target: else nobody would have to pay for that.
+    meeting = threading.Barrier(2, timeout=60)
+    ANSWERS["first"] = lambda mean: meeting.wait()
+    try:
+        with Ledger(tmp_path / "l.sqlite", budget=100, in_doubt="count") as ledger:
+            scorer = job.scorer(ledger)
+            first, second = (scorer.begin("tune", np.arange(at, at + 8), np.full(job.space.size, 0.5)) for at in (0, 8))
+            scorer.answers(first)
+            scorer.close()
+            assert ledger.in_doubt == 0
+            assert all(key in ledger for key in second.keys)
+            assert ledger.total == 16
+    finally:
+        ANSWERS.clear()
 
 
 @pytest.mark.parametrize("estimator", ["cma-es", "random", "cma-es:images=8"])
