@@ -79,10 +79,16 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
     budgets = sorted(map(int, options.budgets.split(",")))
     phases = [tuple(b for b in budgets if b <= LATER), tuple(b for b in budgets if b > LATER)]
     for limits, space in product(filter(None, phases), options.spaces.split(",")):
-        for seed, task in product(range(options.seeds), options.tasks.split(",")):
+        for seed, task in product(seeds(options), options.tasks.split(",")):
             for method, setting, search in contenders(options.ours.split(), space, options.quick):
-                if options.only in method:
+                if any(part in f"{method} {setting}" for part in options.only.split(";")):
                     yield Job(task, space, method, setting, seed, limits, search)
+
+
+def seeds(options: argparse.Namespace) -> range:
+    """Of ``--seeds``: so many from 0 on, or ``first-last``."""
+    first, _, last = options.seeds.rpartition("-")
+    return range(int(first), int(last) + 1) if first else range(int(last))
 
 
 def run(job: Job, out: Path, done: set[tuple[str, ...]]) -> None:
@@ -98,7 +104,7 @@ def run(job: Job, out: Path, done: set[tuple[str, ...]]) -> None:
 
 def local_models(options: argparse.Namespace, out: Path, done: set[tuple[str, ...]]) -> None:
     """The rival that does without the black box, alone and on top of scores already paid for."""
-    for task, seed in product(options.tasks.split(","), range(options.seeds)):
+    for task, seed in product(options.tasks.split(","), seeds(options)):
         wanted = [int(budget) for budget in options.budgets.split(",")]
         for method in (rivals.ALONE, rivals.STACKED):
             missing = [b for b in wanted if (task, "-", method, "", str(seed), str(b)) not in done]
@@ -118,19 +124,21 @@ def forget(path: Path, methods: Sequence[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", default="5", help="so many from 0 on, or first-last")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--spaces", default=",".join(SPACES))
     parser.add_argument("--ours", default=" ".join(OURS), help="separated by blanks, as options have commas")
-    parser.add_argument("--only", default="", help="methods whose name contains this")
+    parser.add_argument(
+        "--only", default="", help="methods whose name and setting contain one of these, separated by ;"
+    )
     parser.add_argument("--forget", default="", help="methods whose rows are measured again, separated by blanks")
     parser.add_argument("--quick", action="store_true", help="one seed, 500 and 1,000 queries, affine+color")
     parser.add_argument("--table", action="store_true", help="print the tables and run nothing")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.quick:
-        options.seeds, options.budgets, options.spaces = 1, "500,1000", "affine+color"
+        options.seeds, options.budgets, options.spaces = "1", "500,1000", "affine+color"
     out = options.out or RESULTS / ("quick.csv" if options.quick else "query_efficiency.csv")
     if options.forget:
         forget(out, options.forget.split())

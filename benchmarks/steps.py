@@ -69,7 +69,9 @@ def main() -> None:
         write = lambda graph, space=space: space.graph(graph, "x", "z")  # noqa: E731
         steps[f"{spec}, inside"] = inside(write, {"x": planes, "z": single[spec]})
     exponent, one = np.float32(1.13), np.float32(1)
-    steps["gamma, outside"] = lambda: np.exp2(np.log2(np.maximum(floats, 1e-9)) * exponent)
+    flat = floats.reshape(-1, 3)
+    steps["gamma, outside, OpenCV"] = lambda: cv2.exp(cv2.log(flat) * exponent)
+    steps["gamma, outside, numpy"] = lambda: np.exp2(np.log2(np.maximum(floats, 1e-9)) * exponent)
     steps["gamma, inside, Pow"] = inside(lambda g: g.op("Pow", "x", g.constant(exponent)), {"x": planes})
     log = inside(lambda g: g.op("Exp", g.op("Mul", g.op("Log", "x"), g.constant(exponent))), {"x": planes})
     steps["gamma, inside, Log and Exp"] = log

@@ -59,16 +59,16 @@ class Color:
         """Tone first, then colour."""
         z = np.atleast_2d(np.clip(z, self.lower, self.upper))
         u = (z * [UNIT[name] for name in self.names]).astype(np.float32)[:, :, None, None, None]
-        out = images * (1 + u[:, 0])
+        out = np.multiply(images, 1 + u[:, 0], order="C")
         out += u[:, 1]
         np.clip(out, 0, 1, out=out)
         exponent = np.exp(u[:, 2])
-        if (exponent == 1).any():
+        if (exponent != 1).all():
+            _power(out, exponent)
+        elif len(exponent) > 1:
             # A power of one computed through logarithms is not the number itself.
-            rows = np.flatnonzero(np.broadcast_to(exponent[:, 0, 0, 0] != 1, len(out)))
-            out[rows] = _power(out[rows], exponent if len(exponent) == 1 else exponent[rows])
-        else:
-            out = _power(out, exponent)
+            rows = np.flatnonzero(exponent != 1)
+            out[rows] = _power(out[rows], exponent[rows])
         if self.size > 3:
             _mix(out, _mixing(u))
         return np.clip(out, 0, 1, out=out)
@@ -109,11 +109,17 @@ def color(argument: str, shape: tuple[int, int, int], **_: object) -> Color:
 
 
 def _power(values: Images, exponent: Array) -> Images:
-    # Twice as fast as numpy's power; zero stays zero, as 2^-inf.
-    with np.errstate(divide="ignore"):
-        out = np.log2(values)
-    out *= exponent
-    return np.asarray(np.exp2(out, out=out))
+    """Powers ``(N, H, W, C)``, in place; zero stays zero, as exp(-inf).
+
+    numpy's logarithm and exponential are fast only with AVX-512: six times slower than OpenCV's without it.
+    """
+    import cv2
+
+    flat = values.reshape(-1, values.shape[-1])
+    cv2.log(flat, dst=flat)
+    values *= exponent
+    cv2.exp(flat, dst=flat)
+    return values
 
 
 def _mix(images: Images, mixing: Array) -> None:
