@@ -129,9 +129,7 @@ def main() -> None:
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--spaces", default=",".join(SPACES))
     parser.add_argument("--ours", default=" ".join(OURS), help="separated by blanks, as options have commas")
-    parser.add_argument(
-        "--only", default="", help="methods whose name and setting contain one of these, separated by ;"
-    )
+    parser.add_argument("--only", default="", help="those whose name and setting contain one of these; a ; between")
     parser.add_argument("--forget", default="", help="methods whose rows are measured again, separated by blanks")
     parser.add_argument("--quick", action="store_true", help="one seed, 500 and 1,000 queries, affine+color")
     parser.add_argument("--table", action="store_true", help="print the tables and run nothing")

@@ -11,7 +11,6 @@ from blackbox_dft.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.fused import IMAGES, INDICES, POOL, Fusion, Z, fuse_scorer
-from blackbox_dft.spaces.joining import load
 from blackbox_dft.targets import providers
 from blackbox_dft.targets.base import Graphic, Target
 
@@ -49,7 +48,7 @@ class FusedPath:
 
         def joint(stay: bool) -> Fusion:
             shape = (int(height), int(width), int(depth))
-            proto, levels = load(target.path), encoding.levels
+            proto, levels = target.graph(), encoding.levels
             return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=stay)
 
         # For images that stay, and for those that are sent; mostly there are none of the others.

@@ -214,6 +214,18 @@ def test_images_that_have_no_room_are_sent_and_score_the_same(
             np.testing.assert_allclose(path(indices, z), whole(indices, z), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("spec", ["dct:4", "affine+color"])
+def test_half_precision_takes_the_fused_path(spec: str, tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    own, half = (make_target(str(tmp_path / "m.onnx"), TargetOptions(float16=float16)) for float16 in (False, True))
+    pool, space, code = photos(12), make_space(spec, SHAPE), Encoding()
+    paths = [fused_path(pool, space, target, code) for target in (own, half)]
+    z = np.random.default_rng(0).normal(size=(12, space.size))
+    exact, coarse = (path(np.arange(12), z) for path in paths if isinstance(path, FusedPath))
+    np.testing.assert_allclose(coarse, half.scores(code.encode(space.apply(to_floats(pool), z))), atol=2e-3)
+    assert 0 < np.abs(coarse - exact).max() < 2e-3
+
+
 def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = photos(3)
 

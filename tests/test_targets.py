@@ -14,6 +14,7 @@ from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets import providers
 from blackbox_dft.targets.inspect import inspect_target, rounding_step, smooth
 from blackbox_dft.targets.onnx import OnnxTarget
+from tests.test_spaces import form, photos, small_model
 
 SIDE = 8
 TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
@@ -224,6 +225,31 @@ def test_fingerprints_tell_models_and_options_apart(tmp_path: Path) -> None:
     }
     assert len(prints) == 4
     assert make_target(str(one), TargetOptions(batch=3)).fingerprint in prints
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_half_precision_is_near_and_said(dtype: str, tmp_path: Path) -> None:
+    onnx.save(small_model(form(dtype=dtype)), tmp_path / "m.onnx")
+    own, half = (OnnxTarget(tmp_path / "m.onnx", TargetOptions(float16=float16)) for float16 in (False, True))
+    images = photos(16)
+    apart = float(np.abs(half.scores(images) - own.scores(images)).max())
+    # Half precision keeps eleven bits of a weight.
+    assert 0 < apart < np.abs(own.scores(images)).max() / 2**8
+    assert half.fingerprint != own.fingerprint
+    assert own.coarsened(images) is None
+    assert half.coarsened(images) == apart
+    found = inspect_target(half, images)[0]
+    assert (found["precision"], found["float16_effect"]) == ("float16", apart)
+    assert "float16_effect" not in inspect_target(own, images)[0]
+
+
+def test_half_precision_is_for_files(tmp_path: Path) -> None:
+    for name in ("https://example.com/v2/models/m", "json:loads"):
+        with pytest.raises(InputError, match="--float16 is for ONNX files"):
+            make_target(name, TargetOptions(float16=True))
+    (tmp_path / "m.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="is not an ONNX file"):
+        make_target(str(tmp_path / "m.onnx"), TargetOptions(float16=True))
 
 
 def test_inspection_measures(tmp_path: Path) -> None:

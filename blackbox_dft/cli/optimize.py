@@ -22,6 +22,9 @@ from blackbox_dft.cli.options import (
 if TYPE_CHECKING:
     from blackbox_dft.job import Job
 
+COMPARED = 64
+"""Validation images that half precision is compared with the file on; they cost nothing."""
+
 
 @click.command(short_help="Learn the change that makes TARGET classify DATA better.")
 @click.argument("target")
@@ -200,6 +203,7 @@ def opening(job: Job, price: float | None = None) -> list[str]:
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
         f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
+        *_precision(job),
         f"path: {_path(job)}",
         "plan:",
         *job.plan.lines(price),
@@ -207,6 +211,16 @@ def opening(job: Job, price: float | None = None) -> list[str]:
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
     return lines
+
+
+def _precision(job: Job) -> list[str]:
+    """What half precision does to the scores, where it was asked for."""
+    from blackbox_dft.targets.base import Graphic
+
+    images = job.data.images[job.data.splits["val"][:COMPARED]]
+    if not isinstance(job.target, Graphic) or (apart := job.target.coarsened(images)) is None:
+        return []
+    return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
 
 
 def where(job: Job) -> str:

@@ -101,6 +101,7 @@ def target_options(command: Command) -> Command:
                 show_default=True,
                 help="What the model runs on.",
             ),
+            click.option("--float16", is_flag=True, help="Run an ONNX model in half precision: for GPUs."),
             click.option("--batch", type=click.IntRange(1), help="Images in a request."),
             click.option(
                 "--concurrency", "--workers", type=click.IntRange(1, 1024), help="Requests, or actors, side by side."
@@ -144,6 +145,7 @@ def make_options(values: dict[str, Any]) -> TargetOptions:
         std=values.pop("std"),
         size=values.pop("size"),
         provider=values.pop("provider"),
+        float16=values.pop("float16"),
         batch=values.pop("batch"),
         workers=values.pop("concurrency"),
         cluster=_here(values.pop("cluster", None)),

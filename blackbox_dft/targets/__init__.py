@@ -33,6 +33,8 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
         if path.suffix.lower() in CONVERT:
             raise InputError(f"{name} is not an ONNX file: convert the model to ONNX first, or give module:function.")
         return OnnxTarget(path, options)
+    if options.float16:
+        raise InputError(f"--float16 is for ONNX files, and {name} is none: leave it out.")
     scheme, colon, _ = name.partition(":")
     if colon and scheme in registry.names(TARGETS, "targets"):
         made: Target = registry.find(scheme, TARGETS, "targets")(name, options)

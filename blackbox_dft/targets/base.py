@@ -1,13 +1,18 @@
 """The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from blackbox_dft.arrays import Array, Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.targets.layout import InputForm
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Ask: TypeAlias = Callable[[Ints, Floats], Scores]
 """Scores ``(N, K)`` of images ``indices (N,)`` of a pool under ``z (k,)`` or ``(N, k)``."""
@@ -102,6 +107,14 @@ class Graphic(Protocol):
     """``cpu``, ``cuda`` or ``tensorrt``."""
     files: tuple[Path, ...]
     """All it is read from, ``path`` first."""
+
+    def graph(self) -> ModelProto:
+        """The model that answers, made anew each time; in half precision where that was asked for."""
+        ...
+
+    def coarsened(self, images: ImageBytes) -> float | None:
+        """The most that scores of ``images (N, H, W, 3)`` are from the file's own; nothing where that is what runs."""
+        ...
 
     def open(
         self, model: bytes, *, literal: bool, held: Mapping[str, Array]

@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Images, Scores
 from blackbox_dft.encoding import Encoding
-from blackbox_dft.targets.base import Elastic, Target
+from blackbox_dft.targets.base import Elastic, Graphic, Target
 
 BATCHES = (1, 4, 16, 64)
 """Tried where images cost nothing."""
@@ -143,6 +143,8 @@ def inspect_target(
     found["encoding_effect"] = {
         name: _most(scores, ask(Encoding.parse(name).encode_bytes(sample), plan.batch)) for name in ENCODINGS
     }
+    if isinstance(target, Graphic) and (coarsened := target.coarsened(sample)) is not None:
+        found["float16_effect"] = coarsened
     found["latency_ms"] = round(1000 * float(np.median(ask.seconds[1])), 3)
     found |= _throughput(ask, images, plan)
     found["workers"] = target.workers

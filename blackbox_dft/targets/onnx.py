@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,7 @@ from blackbox_dft.arrays import Array, ImageBytes, Images, Scores
 from blackbox_dft.cores import cores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.binding import Bound
+from blackbox_dft.targets.half import halved
 from blackbox_dft.targets.layout import infer_form
 from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.targets.providers import open_session
@@ -52,7 +54,8 @@ class OnnxTarget:
         try:
             # What answers is on a cluster; here, the model's form is read.
             provider = "cpu" if options.cluster else options.provider
-            self.session, self.provider, self.provider_note = open_session(self.path, provider, _settings(1))
+            self._model: Path | bytes = self.graph().SerializeToString() if options.float16 else self.path
+            self.session, self.provider, self.provider_note = open_session(self._model, provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
@@ -73,7 +76,8 @@ class OnnxTarget:
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         self.files = _files(self.path, proto)
-        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.form}")
+        precision = " float16" if options.float16 else ""
+        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.form}{precision}")
 
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
@@ -149,7 +153,21 @@ class OnnxTarget:
         self.workers = workers
         if threads != self._threads:
             self._threads = threads
-            self.session = open_session(self.path, self.provider, _settings(threads))[0]
+            self.session = open_session(self._model, self.provider, _settings(threads))[0]
+
+    def graph(self) -> ModelProto:
+        """The model that answers, made anew each time; in half precision where that was asked for."""
+        import onnx
+
+        proto = onnx.load(str(self.path))
+        return halved(proto, self.path) if self._options.float16 else proto
+
+    def coarsened(self, images: ImageBytes) -> float | None:
+        """The most that scores of ``images (N, H, W, 3)`` are from the file's own; nothing where that is what runs."""
+        if not self._options.float16:
+            return None
+        own = OnnxTarget(self.path, replace(self._options, float16=False))
+        return float(np.abs(self.scores(images) - own.scores(images)).max())
 
     def open(
         self, model: bytes, *, literal: bool, held: Mapping[str, Array]
@@ -188,6 +206,7 @@ class OnnxTarget:
             "target": self.name,
             "provider": self.provider,
             "provider_note": self.provider_note,
+            "precision": "float16" if self._options.float16 else "as in the file",
             "inputs": [f"{i.name} {i.type} {i.shape}" for i in self.session.get_inputs()],
             "outputs": [f"{o.name} {o.type} {o.shape}" for o in self.session.get_outputs()],
             "output": self.output.name,

@@ -31,6 +31,8 @@ class TargetOptions:
     """Height and width, for a model that takes any."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``tensorrt``."""
+    float16: bool = False
+    """Whether an ONNX model is brought to half precision."""
     batch: int | None = None
     """Images a call carries."""
     workers: int | None = None
