@@ -24,6 +24,10 @@ from blackbox_dft.stopping import FIRST, Stillness
 IDENTITY, LATE = "identity", "mean of the last quarter"
 LIKELY = 1.0
 """Standard errors that the gains of loss and of accuracy on the validation images, added up, must exceed."""
+PROVEN = 3.0
+"""The same where the model under z tells the labels apart no better than chance."""
+CHANCE = 2.0
+"""Standard errors above chance from which on it tells them apart."""
 UNLIKELY = 1.0
 """Standard errors by which one of the two may fall all the same."""
 SEGMENTS = 64
@@ -168,7 +172,8 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     up to more than ``LIKELY``, and neither is a loss of more than ``UNLIKELY``. They are not alike, as loss sees how
     sure the model is, and tell more together than either. That is lenient: whether the gain is real is for the test
     images to say, and a few dozen validation images that are asked to prove it throw away half of what is worth
-    keeping.
+    keeping. Where the answers under z have nothing to do with the labels, the gain is most likely noise, and has to be
+    ``PROVEN``.
     """
     candidates = {
         IDENTITY: identity,
@@ -177,14 +182,17 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     labels = task.labels[val]
     each: dict[str, Floats] = {}
     right: dict[str, Floats] = {}
+    own: dict[str, Floats] = {}
     for name, z in candidates.items():
         answers = task.probabilities("select", val, z)
         each[name] = task.objective(answers, labels) + task.penalty(z[None])
         right[name] = (decide(answers) == labels).astype(np.float64)
+        own[name] = answers[np.arange(len(labels)), labels]
     losses = {name: float(found.mean()) for name, found in each.items()}
     accuracies = {name: float(found.mean()) for name, found in right.items()}
     gains = _error(each[IDENTITY] - each[LATE]), _error(right[LATE] - right[IDENTITY])
-    kept = sum(gains) > LIKELY and min(gains) >= -UNLIKELY
+    needed = LIKELY if _tells(own[LATE], labels) else PROVEN
+    kept = sum(gains) > needed and min(gains) >= -UNLIKELY
     best = LATE if kept else IDENTITY
     return Choice(best, candidates[best], losses, accuracies)
 
@@ -210,6 +218,17 @@ def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part
         Part(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
         for out, part in enumerate(space.parts)
     ]
+
+
+def _tells(own: Floats, labels: Ints) -> bool:
+    """Whether labels are told apart better than by chance, given the probability ``own (N,)`` of each image's label.
+
+    The means of the images of each label add up to 1 where probabilities have nothing to do with labels (Youden 1950,
+    of probabilities instead of decisions), whatever the model prefers and however many images a label has.
+    """
+    groups = [own[labels == label] for label in np.unique(labels)]
+    above = sum(float(group.mean()) for group in groups) - 1
+    return above > CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
 
 
 def _error(gains: Floats) -> float:
