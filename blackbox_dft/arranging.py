@@ -8,7 +8,6 @@ is found out again.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from blackbox_dft.arrays import Floats, Ints
+from blackbox_dft.cores import cores
 from blackbox_dft.errors import InputError
 from blackbox_dft.files import cache_folder, write_text
 from blackbox_dft.ledger import digest
@@ -81,7 +81,7 @@ def remember(target: Target, step: int, ahead: bool, arrangement: Arrangement) -
 def _file(target: Target, step: int, ahead: bool) -> Path:
     import onnxruntime as ort
 
-    machine = f"{platform.node()} {platform.machine()} {platform.processor()} {os.cpu_count()} {ort.__version__}"
+    machine = f"{platform.node()} {platform.machine()} {platform.processor()} {cores()} {ort.__version__}"
     name = digest(target.fingerprint, machine, str(step), str(ahead)).hex()
     return cache_folder() / "arrangements" / f"{name}.json"
 
@@ -128,9 +128,9 @@ def find(
 
 
 def _ways(default: Arrangement, step: int, ahead: bool) -> Iterator[Arrangement]:
-    cores = default.workers
+    calls = default.workers
     yield default
-    for workers, threads in [(cores, 1)] if ahead or cores == 1 else [(cores, 1), (1, cores)]:
+    for workers, threads in [(calls, 1)] if ahead or calls == 1 else [(calls, 1), (1, calls)]:
         most = max(1, -(-step // workers))
         for batch in sorted({min(batch, most) for batch in BATCHES}, reverse=True):
             if (way := Arrangement(workers, threads, batch)) != default:

@@ -1,6 +1,7 @@
 """How a model is called is found out once, on images that are scored anyway, and kept."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -64,6 +65,22 @@ def test_it_is_found_kept_and_remembered(labels: Path, tmp_path: Path, monkeypat
     assert record(tmp_path / "second") == (5, 2)
     told = resume(tmp_path / "second")
     assert told.summary["queries"]["total"] <= 3000
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or cores() < 2, reason="this process has one core")
+def test_other_cores_are_another_machine(labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
+    whole = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(whole)})
+    try:
+        optimize(settings(labels), tmp_path / "bound")
+    finally:
+        os.sched_setaffinity(0, whole)
+    notes = Notes()
+    optimize(settings(labels), tmp_path / "free", notes)
+    # Found out anew, and not one call at a time as on one core.
+    assert [line for line in notes.lines if line.startswith("model: ")]
+    assert len(list((tmp_path / "cache" / "arrangements").iterdir())) == 2
 
 
 @pytest.mark.parametrize(("space", "path"), [("color", "auto"), ("dct:4", "array")])
