@@ -180,18 +180,13 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
         LATE: course.average(1 / 4),
     }
     labels = task.labels[val]
-    each: dict[str, Floats] = {}
-    right: dict[str, Floats] = {}
-    own: dict[str, Floats] = {}
-    for name, z in candidates.items():
-        answers = task.probabilities("select", val, z)
-        each[name] = task.objective(answers, labels) + task.penalty(z[None])
-        right[name] = (decide(answers) == labels).astype(np.float64)
-        own[name] = answers[np.arange(len(labels)), labels]
+    answers = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
+    each = {name: task.objective(answers[name], labels) + task.penalty(z[None]) for name, z in candidates.items()}
+    right = {name: (decide(found) == labels).astype(np.float64) for name, found in answers.items()}
     losses = {name: float(found.mean()) for name, found in each.items()}
     accuracies = {name: float(found.mean()) for name, found in right.items()}
     gains = _error(each[IDENTITY] - each[LATE]), _error(right[LATE] - right[IDENTITY])
-    needed = LIKELY if _tells(own[LATE], labels) else PROVEN
+    needed = LIKELY if _tells(answers[LATE], labels) else PROVEN
     kept = sum(gains) > needed and min(gains) >= -UNLIKELY
     best = LATE if kept else IDENTITY
     return Choice(best, candidates[best], losses, accuracies)
@@ -220,13 +215,13 @@ def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part
     ]
 
 
-def _tells(own: Floats, labels: Ints) -> bool:
-    """Whether labels are told apart better than by chance, given the probability ``own (N,)`` of each image's label.
+def _tells(probabilities: Floats, labels: Ints) -> bool:
+    """Whether ``probabilities (N, L)`` tell the labels apart better than by chance.
 
-    The means of the images of each label add up to 1 where probabilities have nothing to do with labels (Youden 1950,
-    of probabilities instead of decisions), whatever the model prefers and however many images a label has.
+    The mean probabilities of each label on its own images add up to 1 where they have nothing to do with labels (Youden
+    1950, of probabilities instead of decisions), whatever the model prefers and however many images a label has.
     """
-    groups = [own[labels == label] for label in np.unique(labels)]
+    groups = [probabilities[labels == label, label] for label in np.unique(labels)]
     above = sum(float(group.mean()) for group in groups) - 1
     return above > CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
 

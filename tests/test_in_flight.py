@@ -1,7 +1,8 @@
 """Several proposals asked at once: more requests side by side, the same course each time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ def brightness(images: ImageBytes) -> Floats:
     return np.stack([1 - bright, bright], 1)
 
 
+@contextmanager
+def answered_together(requests: int) -> Iterator[None]:
+    """No request to ``brightness`` is answered before so many are under way."""
+    meeting = threading.Barrier(requests, timeout=60)
+    ANSWERS["first"] = lambda mean: meeting.wait()
+    try:
+        yield
+    finally:
+        ANSWERS.clear()
+
+
 def config(tiny: Path, **settings: Any) -> Config:
     """A run of ``brightness``."""
     options = TargetOptions(classes=("dark", "bright"), size=(16, 16), batch=8, workers=settings.pop("workers", 4))
@@ -55,39 +67,26 @@ def test_the_course_depends_on_the_number_and_not_on_time(estimator: str, tiny: 
 
 def test_proposals_are_asked_side_by_side(tiny: Path) -> None:
     job = Job(config(tiny))
-    meeting = threading.Barrier(4, timeout=60)
-    ANSWERS["first"] = lambda mean: meeting.wait()
-    try:
-        with Ledger(tiny / "side.sqlite", budget=100) as ledger:
-            scorer = job.scorer(ledger)
-            scorer.allow(4)
-            # No request is answered before four are under way.
-            asked = [
-                scorer.begin("tune", np.arange(first, first + 16), np.full(job.space.size, 0.5)) for first in (0, 16)
-            ]
-            scores = [scorer.answers(one) for one in asked]
-            scorer.close()
-    finally:
-        ANSWERS.clear()
+    with answered_together(4), Ledger(tiny / "side.sqlite", budget=100) as ledger:
+        scorer = job.scorer(ledger)
+        scorer.allow(4)
+        asked = [scorer.begin("tune", np.arange(first, first + 16), np.full(job.space.size, 0.5)) for first in (0, 16)]
+        scores = [scorer.answers(one) for one in asked]
+        scorer.close()
     assert [len(one) for one in scores] == [16, 16]
 
 
 def test_what_is_on_its_way_when_a_search_stops_is_kept(tiny: Path, tmp_path: Path) -> None:
     job = Job(replace(config(tiny), in_doubt="count"))
-    # The first is not answered before the second has reached the target: else nobody would have to pay for that.
-    meeting = threading.Barrier(2, timeout=60)
-    ANSWERS["first"] = lambda mean: meeting.wait()
-    try:
-        with Ledger(tmp_path / "l.sqlite", budget=100, in_doubt="count") as ledger:
-            scorer = job.scorer(ledger)
-            first, second = (scorer.begin("tune", np.arange(at, at + 8), np.full(job.space.size, 0.5)) for at in (0, 8))
-            scorer.answers(first)
-            scorer.close()
-            assert ledger.in_doubt == 0
-            assert all(key in ledger for key in second.keys)
-            assert ledger.total == 16
-    finally:
-        ANSWERS.clear()
+    # Nobody would have to pay for the second, had it not reached the target before the first is answered.
+    with answered_together(2), Ledger(tmp_path / "l.sqlite", budget=100, in_doubt="count") as ledger:
+        scorer = job.scorer(ledger)
+        first, second = (scorer.begin("tune", np.arange(at, at + 8), np.full(job.space.size, 0.5)) for at in (0, 8))
+        scorer.answers(first)
+        scorer.close()
+        assert ledger.in_doubt == 0
+        assert all(key in ledger for key in second.keys)
+        assert ledger.total == 16
 
 
 @pytest.mark.parametrize("estimator", ["cma-es", "random", "cma-es:images=8"])

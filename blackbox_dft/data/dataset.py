@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft.arrays import ImageBytes, Ints
+from blackbox_dft.cores import cores
 from blackbox_dft.data import kept
 from blackbox_dft.data.kept import Decoded
 from blackbox_dft.data.listing import Listing, Row, list_source
@@ -129,7 +129,7 @@ def _decoded(
     if entry and (found := kept.recall(entry)):
         return found
     paths = [listing.place(row) for row in listing.rows]
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
+    with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
         shape = (len(paths), *(size or common_size(paths, threads)), 3)
 
         def decode(pixels: ImageBytes) -> Decoded:

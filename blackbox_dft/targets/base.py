@@ -109,7 +109,7 @@ class Graphic(Protocol):
     """All it is read from, ``path`` first."""
 
     def graph(self) -> ModelProto:
-        """The model that answers, made anew each time; in half precision where that was asked for."""
+        """The model that answers, read anew each time; in half precision where that was asked for."""
         ...
 
     def coarsened(self, images: ImageBytes) -> float | None:

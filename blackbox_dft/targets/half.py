@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def halved(proto: ModelProto, path: Path) -> ModelProto:
-    """``proto``, which came from ``path`` and is used up, with weights and products in float16.
+def halved(proto: ModelProto, path: Path) -> bytes:
+    """A file of ``proto``, which came from ``path`` and is used up, with weights and products in float16.
 
     Images go in and scores come out as before; operators that ONNX Runtime's converter holds to be too coarse in
     float16 stay as they are.
@@ -23,8 +23,7 @@ def halved(proto: ModelProto, path: Path) -> ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     try:
-        made: ModelProto = convert_float_to_float16(proto, keep_io_types=True)
-        made.SerializeToString()
+        made: bytes = convert_float_to_float16(proto, keep_io_types=True).SerializeToString()
     except Exception as error:
         reason = str(error).strip().partition("\n")[0][:200].rstrip(".") or type(error).__name__
         raise InputError(f"{path} cannot be brought to half precision ({reason}): leave out --float16.") from error

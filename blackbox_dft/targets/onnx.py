@@ -54,7 +54,7 @@ class OnnxTarget:
         try:
             # What answers is on a cluster; here, the model's form is read.
             provider = "cpu" if options.cluster else options.provider
-            self._model: Path | bytes = self.graph().SerializeToString() if options.float16 else self.path
+            self._model = halved(_read(self.path, weights=True), self.path) if options.float16 else self.path
             self.session, self.provider, self.provider_note = open_session(self._model, provider, _settings(1))
         except InputError:
             raise
@@ -156,11 +156,11 @@ class OnnxTarget:
             self.session = open_session(self._model, self.provider, _settings(threads))[0]
 
     def graph(self) -> ModelProto:
-        """The model that answers, made anew each time; in half precision where that was asked for."""
+        """The model that answers, read anew each time; in half precision where that was asked for."""
         import onnx
 
-        proto = onnx.load(str(self.path))
-        return halved(proto, self.path) if self._options.float16 else proto
+        model = self._model
+        return onnx.load_from_string(model) if isinstance(model, bytes) else _read(model, weights=True)
 
     def coarsened(self, images: ImageBytes) -> float | None:
         """The most that scores of ``images (N, H, W, 3)`` are from the file's own; nothing where that is what runs."""
@@ -240,14 +240,15 @@ def _settings(threads: int) -> Any:
     return settings
 
 
-def _read(path: Path) -> ModelProto:
+def _read(path: Path, *, weights: bool = False) -> ModelProto:
+    """The model in a file, with ``weights`` also those that it keeps beside itself."""
     import onnx
     from google.protobuf.message import DecodeError
 
     if not path.exists():
         raise InputError(f"{path} does not exist: TARGET is an ONNX file or module:function.")
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        proto = onnx.load(str(path), load_external_data=weights)
     except (DecodeError, ValueError, OSError) as error:
         raise InputError(f"{path} is not an ONNX file, or is cut off: export or copy it again.") from error
     if not proto.graph.node:
