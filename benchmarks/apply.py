@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.spaces import make_space
-from blackbox_dft.tuning import Tuning
 
 SPACES = ("color", "affine", "affine+color", "dct:8", "tanh", "affine+color+dct:8")
 

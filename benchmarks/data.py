@@ -29,7 +29,7 @@ def write(folder: Path, count: int, side: int) -> Path:
     import cv2
 
     from benchmarks.models import small_cnn
-    from blackbox_dft.targets.inspect import smooth
+    from blackbox_dft.targets.inspection import smooth
 
     table = folder / "labels.csv"
     if table.exists():

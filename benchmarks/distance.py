@@ -19,11 +19,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import TASKS, config
-from blackbox_dft.evaluation import psnr, ssim
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.tuner import Task, tune
+from blackbox_dft.images.similarity import psnr, ssim
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.loop import Task, tune
 
 
 def main() -> None:

@@ -19,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks.tasks import TASKS, job, search, unchanged
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.tuner import Task
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.loop import Task
 
 ESTIMATOR = "surface"
 

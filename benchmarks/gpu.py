@@ -22,9 +22,9 @@ from benchmarks.models import OUTPUTS, SYNTHETIC, build
 from benchmarks.tasks import SHARED
 from benchmarks.throughput import POOL, SPACES, timed, ways
 from blackbox_dft.targets import TargetOptions
-from blackbox_dft.targets.inspect import smooth
-from blackbox_dft.targets.onnx import OnnxTarget
-from blackbox_dft.targets.providers import missing
+from blackbox_dft.targets.inspection import smooth
+from blackbox_dft.targets.onnx.providers import missing
+from blackbox_dft.targets.onnx.target import OnnxTarget
 
 
 def main() -> None:

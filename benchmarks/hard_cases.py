@@ -27,12 +27,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import config
-from blackbox_dft.arrays import Floats, ImageBytes, Scores
-from blackbox_dft.config import Config
+from blackbox_dft._utils.types import Floats, ImageBytes, Scores
 from blackbox_dft.data import load
-from blackbox_dft.job import Job
-from blackbox_dft.objectives import decide
-from blackbox_dft.run import optimize
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import optimize
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.options import TargetOptions

@@ -31,10 +31,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from blackbox_dft.config import Config
 from blackbox_dft.demo import assets
-from blackbox_dft.job import Job
-from blackbox_dft.run import start
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import start
 from blackbox_dft.targets.http.messages import Sent
 from blackbox_dft.targets.http.target import HttpTarget
 from blackbox_dft.targets.options import TargetOptions

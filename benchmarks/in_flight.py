@@ -20,12 +20,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import TASKS, measure, opened
-from blackbox_dft.arrays import Floats, ImageBytes
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
+from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.objectives import make_objective
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.loop import Task, tune
 from blackbox_dft.targets.options import TargetOptions
-from blackbox_dft.tuner import Task, tune
 
 SPACE, ESTIMATOR = "affine+color", "surface"
 WAIT, AT_ONCE, BATCH, QUERIES = 0.05, 16, 8, 1_000

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from blackbox_dft.ledger import Keys, Ledger, digest
+from blackbox_dft._utils.hashing import digest
+from blackbox_dft.scoring.keys import Keys
+from blackbox_dft.scoring.ledger import Ledger
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import tasks
 from benchmarks.peers import PEERS, Factory, append, read, tuned
-from blackbox_dft.arrays import ImageBytes
+from blackbox_dft._utils.types import ImageBytes
 
 SPACE, LIMITS = "affine+color", (500, 1000, 2000)
 METHODS = "surface;nes;scipy Powell;cmaes CMA lr-adapt;BlackVIP SPSA;pycma CMA-ES;nevergrad TBPSA"

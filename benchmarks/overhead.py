@@ -25,10 +25,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import TASKS, config
-from blackbox_dft.arrays import Array
-from blackbox_dft.job import Job
-from blackbox_dft.run import start
-from blackbox_dft.targets.onnx import OnnxTarget
+from blackbox_dft._utils.types import Array
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import start
+from blackbox_dft.targets.onnx.target import OnnxTarget
 
 BATCHES = (8, 16, 32, 64, 128)
 

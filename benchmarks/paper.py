@@ -27,21 +27,21 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.rivals import grey, models
 from benchmarks.tasks import SHARED
-from blackbox_dft import evaluation
-from blackbox_dft.arrays import Floats, ImageBytes
-from blackbox_dft.config import Config
+from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
-from blackbox_dft.encoding import through_jpeg
+from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.plan import CANDIDATES, SELECT_SHARE
+from blackbox_dft.images.encoding import through_jpeg
+from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.report.tables import Table, tables_page
-from blackbox_dft.run import optimize, resume
-from blackbox_dft.scoring import Pool, Scorer
-from blackbox_dft.summary import compared
-from blackbox_dft.tuning import Tuning
+from blackbox_dft.run.budget import CANDIDATES, SELECT_SHARE
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import optimize, resume
+from blackbox_dft.run.summary import compared
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.scoring.scorer import Pool, Scorer
 
 ROOT = Path(__file__).parents[1]
 FACE, MINI, GENDER = (
@@ -223,7 +223,7 @@ def applied_to(run: Path, config: Config, change: Callable[[ImageBytes], ImageBy
 
 def likeness(job: Job, z: Floats, images: ImageBytes) -> tuple[float | None, float]:
     changed = job.tuning(z)(images)
-    return evaluation.psnr(images, changed), evaluation.ssim(images, changed)
+    return psnr(images, changed), ssim(images, changed)
 
 
 def tables(table: pd.DataFrame) -> list[Table]:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
 
 

@@ -35,7 +35,7 @@ from benchmarks.peer_adapters import (
     Search,
 )
 from benchmarks.tasks import measure
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Estimator
 
 TUNED = Path(__file__).parent / "results" / "peer_tuning.csv"

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from benchmarks.tasks import Outcome, opened, unchanged
-from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints
-from blackbox_dft.evaluation import fit_threshold
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import decide
-from blackbox_dft.sampling import Draw
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints
+from blackbox_dft.evaluation.threshold import fit_threshold
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.minibatches import Draw
 
 ALONE = "local model, no black box"
 STACKED = "local model + paid scores"

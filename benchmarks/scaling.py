@@ -35,17 +35,18 @@ import numpy as np
 from benchmarks.models import OUTPUTS, SYNTHETIC, build
 from benchmarks.tasks import SHARED
 from benchmarks.throughput import write_images
-from blackbox_dft.arrays import Array, Floats, Ints
-from blackbox_dft.asking import Asker, crew_of
-from blackbox_dft.config import Config
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.run import start
-from blackbox_dft.scoring import Pool, Scorer
+from blackbox_dft._utils.types import Array, Floats, Ints
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import start
+from blackbox_dft.scoring.backends.array import Asker
+from blackbox_dft.scoring.backends.ray import Crew
+from blackbox_dft.scoring.backends.ray_cluster import Cluster
+from blackbox_dft.scoring.backends.ray_recipe import crew_of
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.targets.base import Ask
-from blackbox_dft.targets.cluster import Cluster
 from blackbox_dft.targets.options import TargetOptions
-from blackbox_dft.targets.ray import Crew
 
 SLEEPING = """
 import time

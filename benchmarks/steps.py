@@ -20,11 +20,11 @@ import onnxruntime as ort
 from onnx import helper
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from blackbox_dft.arrays import Array
-from blackbox_dft.encoding import to_bytes, to_floats
+from blackbox_dft._utils.types import Array
+from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
-from blackbox_dft.spaces.graph import Graph
-from blackbox_dft.targets.inspect import smooth
+from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.targets.inspection import smooth
 
 
 def inside(write: Callable[[Graph], str], feeds: dict[str, Array]) -> Callable[[], object]:

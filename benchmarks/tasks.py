@@ -14,18 +14,20 @@ from typing import Protocol
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
-from blackbox_dft.config import Config
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.base import Estimator
-from blackbox_dft.evaluation import fit_threshold
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.plan import CANDIDATES, LEAST_SELECT, SELECT_SHARE
-from blackbox_dft.sampling import Draw
-from blackbox_dft.stopping import Stillness
-from blackbox_dft.tuner import Course, Task, select, tune
+from blackbox_dft.evaluation.threshold import fit_threshold
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.run.budget import CANDIDATES, LEAST_SELECT, SELECT_SHARE
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.early_stopping import Stillness
+from blackbox_dft.search.loop import Course, Task, tune
+from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.selection import select
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 SMILE = ("smile=happy", "nonsmile=*")

@@ -34,17 +34,17 @@ import onnxruntime as ort
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.models import OUTPUTS, REAL, SYNTHETIC, build
 from benchmarks.tasks import SHARED, config
-from blackbox_dft.arrays import Array, Floats, ImageBytes, Ints
-from blackbox_dft.asking import sent_images
-from blackbox_dft.config import Config
-from blackbox_dft.encoding import Encoding, to_floats
-from blackbox_dft.fused import FusedPath, fused_path
-from blackbox_dft.job import Job
-from blackbox_dft.run import start
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints
+from blackbox_dft.fusion.fused_path import FusedPath, fused_path
+from blackbox_dft.images.encoding import Encoding, to_floats
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.runner import start
+from blackbox_dft.scoring.backends.array import sent_images
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions
-from blackbox_dft.targets.inspect import smooth
-from blackbox_dft.targets.onnx import OnnxTarget
+from blackbox_dft.targets.inspection import smooth
+from blackbox_dft.targets.onnx.target import OnnxTarget
 
 SPACES = ("dct:8", "affine+color", "affine+color+dct:8", "pixel")
 BATCHES = (4, 8, 16, 32, 64)

@@ -22,7 +22,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from blackbox_dft.report.canvas import INK, SERIES, Color
+from blackbox_dft.report.figures.canvas import INK, SERIES, Color
 
 
 def _hex(color: Color) -> str:

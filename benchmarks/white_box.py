@@ -24,13 +24,15 @@ from torch import Tensor
 from benchmarks.peers import append, read
 from benchmarks.tasks import TASKS, job, unchanged
 from benchmarks.torch_model import TorchModel
-from blackbox_dft.arrays import Array, Floats
-from blackbox_dft.job import Job
-from blackbox_dft.ledger import Ledger
-from blackbox_dft.objectives import decide, make_objective
-from blackbox_dft.sampling import Draw
+from blackbox_dft._utils.types import Array, Floats
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.loop import Course, Task
+from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.selection import select
 from blackbox_dft.spaces.additive import Separable
-from blackbox_dft.tuner import Course, Task, select
 
 RESULT = Path(__file__).parent / "results" / "white_box.csv"
 COLUMNS = (

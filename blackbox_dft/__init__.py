@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 from blackbox_dft.version import __version__
 
 if TYPE_CHECKING:
-    from blackbox_dft.apply import apply_images
-    from blackbox_dft.config import Config
     from blackbox_dft.data import load
+    from blackbox_dft.deploy.apply import apply_images
+    from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import BlackboxError, BudgetError, InputError, TargetError
     from blackbox_dft.estimators import make_estimator
-    from blackbox_dft.measure import evaluate, open_measurement
     from blackbox_dft.objectives import make_objective
-    from blackbox_dft.run import Result, optimize, resume
+    from blackbox_dft.run.config import Config
+    from blackbox_dft.run.evaluate import evaluate, open_measurement
+    from blackbox_dft.run.runner import Result, optimize, resume
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import TargetOptions, make_target
-    from blackbox_dft.tuning import Tuning
 
 _HOME = {
-    "Config": "config",
+    "Config": "run.config",
     "TargetOptions": "targets",
-    "optimize": "run",
-    "resume": "run",
-    "Result": "run",
-    "Tuning": "tuning",
-    "apply_images": "apply",
-    "open_measurement": "measure",
-    "evaluate": "measure",
+    "optimize": "run.runner",
+    "resume": "run.runner",
+    "Result": "run.runner",
+    "Tuning": "deploy.tuning",
+    "apply_images": "deploy.apply",
+    "open_measurement": "run.evaluate",
+    "evaluate": "run.evaluate",
     "load": "data",
     "make_target": "targets",
     "make_space": "spaces",

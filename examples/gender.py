@@ -9,11 +9,11 @@ import argparse
 from pathlib import Path
 
 from blackbox_dft import Config, optimize
-from blackbox_dft.data import write_image
-from blackbox_dft.report.pictures import write_pictures
-from blackbox_dft.report.text import verdict_lines
-from blackbox_dft.spaces.export import fuse_onnx
-from blackbox_dft.targets.onnx import OnnxTarget
+from blackbox_dft.fusion.export import fuse_onnx
+from blackbox_dft.images.files import write_image
+from blackbox_dft.report.figures.pictures import write_pictures
+from blackbox_dft.report.terminal import verdict_lines
+from blackbox_dft.targets.onnx.target import OnnxTarget
 
 
 def main() -> None:

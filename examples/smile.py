@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from blackbox_dft import Config, optimize
-from blackbox_dft.report.text import verdict_lines
+from blackbox_dft.report.terminal import verdict_lines
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from blackbox_dft.arrays import Array
+from blackbox_dft._utils.types import Array
 
 SEED = 0
 SIDE = 32

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blackbox_dft.targets.v2 import decode_request, encode_response
+from blackbox_dft.targets.http.v2_tensors import decode_request, encode_response
 
 KINDS = ("500", "502", "503", "429", "reset-before", "reset-after", "half", "garbage", "rows", "nan", "silence")
 KINDS += ("400", "redirect", "loop", "large", "deep", "slow", "late", "gzip", "bomb", "packed", "permuted")

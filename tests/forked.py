@@ -27,13 +27,22 @@ FORKS.set_forkserver_preload(
         *("anyio._backends._asyncio", "cma", "cv2", "h2.connection", "httpcore", "jinja2", "jmespath"),
         *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure"),
         *("onnx", "onnxruntime", "scipy.optimize"),
-        *("blackbox_dft.apply", "blackbox_dft.cli.screen", "blackbox_dft.comparison.run", "blackbox_dft.measure"),
-        *("blackbox_dft.report.comparison", "blackbox_dft.report.pictures", "blackbox_dft.report.run_page"),
+        *(
+            "blackbox_dft.deploy.apply",
+            "blackbox_dft.cli.progress_bar",
+            "blackbox_dft.compare.runner",
+            "blackbox_dft.run.evaluate",
+        ),
+        *(
+            "blackbox_dft.report.compare_report",
+            "blackbox_dft.report.figures.pictures",
+            "blackbox_dft.report.run_report",
+        ),
         *(
             "blackbox_dft.targets.http.target",
-            "blackbox_dft.targets.http.v2",
-            "blackbox_dft.targets.inspect",
-            "blackbox_dft.targets.onnx",
+            "blackbox_dft.targets.http.v2_protocol",
+            "blackbox_dft.targets.inspection",
+            "blackbox_dft.targets.onnx.target",
         ),
     ]
 )

@@ -25,7 +25,7 @@ def apply(
     Names and folders are kept. PNG keeps every pixel; JPEG does not, and it is said by how much. "-" is one image on
     standard input, or on standard output: bbdft apply RUN - - <photo.jpg >changed.png
     """
-    from blackbox_dft.apply import apply_bytes, apply_images
+    from blackbox_dft.deploy.apply import apply_bytes, apply_images
 
     if "-" not in (*sources, out):
         done = apply_images(tuning, sources, out, encoding=encoding, overwrite=overwrite, skip_bad=skip_bad)
@@ -38,7 +38,7 @@ def apply(
         raise InputError(f"{out} exists: take another name, or give --overwrite.")
     changed = apply_bytes(tuning, _read(sources[0]), encoding=encoding)
     if out != "-":
-        from blackbox_dft.files import write_atomically
+        from blackbox_dft._utils.files import write_atomically
 
         write_atomically(out, lambda file: file.write(changed))
     elif sys.stdout.isatty():

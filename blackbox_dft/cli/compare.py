@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.optimize import optimize, where
-from blackbox_dft.cli.options import cluster_option, config_option, make_options, output_options, target_options
+from blackbox_dft.cli.common_options import cluster_option, config_option, make_options, output_options, target_options
+from blackbox_dft.cli.optimize import optimize
+from blackbox_dft.cli.run_command import where
 from blackbox_dft.errors import TargetError
 
 if TYPE_CHECKING:
-    from blackbox_dft.comparison.run import Comparison
+    from blackbox_dft.compare.runner import Comparison
 
 SAME = (
     "epsilon", "channels", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad", "accept_drift",
@@ -54,10 +55,10 @@ def compare(**values: Any) -> None:
     one. What it costs is said before the first query. The same command again goes on where it stopped. The results are
     DIR/compare.csv, compare.json, compare.png and compare.html.
     """
-    from blackbox_dft.comparison.grid import Grid, parse_budgets
-    from blackbox_dft.comparison.run import Comparison
-    from blackbox_dft.config import Config
-    from blackbox_dft.report.comparison import text_lines, write_report
+    from blackbox_dft.compare.grid import Grid, parse_budgets
+    from blackbox_dft.compare.runner import Comparison
+    from blackbox_dft.report.compare_report import text_lines, write_report
+    from blackbox_dft.run.config import Config
 
     out, price, processes = values.pop("out"), values.pop("price"), values.pop("processes")
     yes, above, dry = values.pop("yes"), values.pop("confirm_above"), values.pop("dry_run")
@@ -77,7 +78,7 @@ def compare(**values: Any) -> None:
     quiet = quiet or as_json
     if not quiet:
         click.echo("\n".join(_opening(comparison, price)), err=True)
-    from blackbox_dft.cli.screen import watching
+    from blackbox_dft.cli.progress_bar import watching
 
     with _kept(), watching(total, quiet) as progress:
         found = comparison.execute(progress, processes=processes, price=price)

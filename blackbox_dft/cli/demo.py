@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from blackbox_dft.cli.options import output_options
+from blackbox_dft.cli.common_options import output_options
 
 
 @click.command(short_help="Run the main job on an embedded model and images; no network.")
@@ -21,10 +21,10 @@ def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
     A small classifier of handwritten digits meets pages from a worse scanner: shifted, turned, faded, shaded. Eleven
     numbers, learned from its scores alone, mend all pages at once.
     """
-    from blackbox_dft.cli.optimize import execute
+    from blackbox_dft.cli.run_command import execute
     from blackbox_dft.demo import demo_config
-    from blackbox_dft.job import Job
-    from blackbox_dft.run import check_free, start
+    from blackbox_dft.run.experiment import Job
+    from blackbox_dft.run.runner import check_free, start
 
     folder = out or next(path for path in _names() if not path.exists())
     check_free(folder)

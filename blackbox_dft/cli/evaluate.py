@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft.cli.options import output_options, placing_options
+from blackbox_dft.cli.common_options import output_options, placing_options
 from blackbox_dft.errors import InputError
 
 if TYPE_CHECKING:
-    from blackbox_dft.measure import Measurement
+    from blackbox_dft.run.evaluate import Measurement
 
 
 @click.command(short_help="Measure the tuning of RUN on other images.")
@@ -43,9 +43,9 @@ def evaluate(
     Every image is scored twice, before and after; answers already paid for are free, and new ones are kept in
     RUN/evaluations.sqlite.
     """
-    from blackbox_dft.cli.screen import watching
-    from blackbox_dft.measure import evaluate as measure
-    from blackbox_dft.measure import open_measurement
+    from blackbox_dft.cli.progress_bar import watching
+    from blackbox_dft.run.evaluate import evaluate as measure
+    from blackbox_dft.run.evaluate import open_measurement
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
@@ -71,8 +71,8 @@ def evaluate(
 
 
 def _parts(measurement: Measurement, *, quiet: bool, as_json: bool) -> None:
-    from blackbox_dft.cli.screen import watching
-    from blackbox_dft.measure import evaluate_parts, part_choices
+    from blackbox_dft.cli.progress_bar import watching
+    from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 
     choices = part_choices(measurement.job.space)
     most = len(choices) * measurement.job.config.repeats * len(measurement.indices)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.options import make_options, target_options
+from blackbox_dft.cli.common_options import make_options, target_options
 
 
 @click.command(short_help="Write the change as an ONNX graph, alone or in front of a model.")
@@ -22,12 +22,12 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
     With --fuse, one file that takes unchanged images and answers as MODEL does on changed ones; what has to be said of
     MODEL is taken from RUN unless given.
     """
-    from blackbox_dft.config import Record
-    from blackbox_dft.encoding import Encoding
+    from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import InputError
-    from blackbox_dft.spaces.export import export_onnx, fuse_onnx
+    from blackbox_dft.fusion.export import export_onnx, fuse_onnx
+    from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.run.record import Record
     from blackbox_dft.targets import make_target
-    from blackbox_dft.tuning import Tuning
 
     learned = Tuning.load(tuning)
     if out.suffix != ".onnx":

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.options import label_option, make_options, target_options
+from blackbox_dft.cli.common_options import label_option, make_options, target_options
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
@@ -27,12 +27,12 @@ def inspect(
     How many images are scored is said first: at most 100 where TARGET is a URL or a price is given, else a few
     thousand.
     """
-    from blackbox_dft.encoding import Encoding
-    from blackbox_dft.fused import fused_path
-    from blackbox_dft.reading import MEANING, infer_kind
+    from blackbox_dft.fusion.fused_path import fused_path
+    from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
-    from blackbox_dft.targets.inspect import ANY_SIZE, inspect_target, plan_inspection, smooth
+    from blackbox_dft.targets.inspection import ANY_SIZE, inspect_target, plan_inspection, smooth
 
     with make_target(target, make_options(values)) as opened:
         images = None

@@ -6,11 +6,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from blackbox_dft.cli.options import (
+from blackbox_dft.cli.common_options import (
     cluster_option,
     config_option,
     label_option,
@@ -18,12 +18,7 @@ from blackbox_dft.cli.options import (
     output_options,
     target_options,
 )
-
-if TYPE_CHECKING:
-    from blackbox_dft.job import Job
-
-COMPARED = 64
-"""Validation images that half precision is compared with the file on; they cost nothing."""
+from blackbox_dft.cli.run_command import execute, opening
 
 
 @click.command(short_help="Learn the change that makes TARGET classify DATA better.")
@@ -166,9 +161,9 @@ def optimize(**values: Any) -> None:
     The plan of how the budget is spent is printed before the first query. The result is RUN/tuning.npz and
     RUN/summary.json; a run that was stopped goes on with 'bbdft resume RUN'.
     """
-    from blackbox_dft.config import Config
-    from blackbox_dft.job import Job
-    from blackbox_dft.run import check_free, start
+    from blackbox_dft.run.config import Config
+    from blackbox_dft.run.experiment import Job
+    from blackbox_dft.run.runner import check_free, start
 
     out, price = values.pop("out"), values.pop("price")
     reuse, yes, above = values.pop("reuse"), values.pop("yes"), values.pop("confirm_above")
@@ -190,73 +185,3 @@ def optimize(**values: Any) -> None:
     execute(
         job, out, lambda progress: start(job, out, progress, reuse=reuse), quiet=quiet, as_json=as_json, price=price
     )
-
-
-def opening(job: Job, price: float | None = None) -> list[str]:
-    """What is said before the first query: what was found, what is assumed, what it will cost."""
-    about = job.target.describe()
-    data = job.data
-    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in data.splits.items())
-    shape = "x".join(map(str, job.shape[:2]))
-    lines = [
-        f"target: {job.target.name} on {where(job)}",
-        f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
-        f"space: {job.space.spec}, {job.space.size} numbers; estimator: {job.estimator_note}",
-        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
-        *_precision(job),
-        f"path: {_path(job)}",
-        "plan:",
-        *job.plan.lines(price),
-    ]
-    if about.get("provider_note"):
-        lines.insert(1, f"note: {about['provider_note']}")
-    return lines
-
-
-def _precision(job: Job) -> list[str]:
-    """What half precision does to the scores, where it was asked for."""
-    from blackbox_dft.targets.base import Graphic
-
-    images = job.data.images[job.data.splits["val"][:COMPARED]]
-    if not isinstance(job.target, Graphic) or (apart := job.target.coarsened(images)) is None:
-        return []
-    return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
-
-
-def where(job: Job) -> str:
-    """What the target runs on, in words."""
-    if job.cluster:
-        place = "a Ray cluster begun here" if job.cluster.address == "local" else f"Ray at {job.cluster.address}"
-        return f"{job.cluster.workers} actors of {place}"
-    return str(job.target.describe().get("provider", "this machine"))
-
-
-def _path(job: Job) -> str:
-    # A run's own, or the user's, is not tried before it is needed.
-    if job.config.path != "auto":
-        return job.config.path
-    if isinstance(job.path, str):
-        return f"array, as {job.path}"
-    count, stay = len(job.data.images), job.path.resident
-    return "fused" if stay >= count else f"fused; {stay:,} of {count:,} images stay on the device, as more have no room"
-
-
-def execute(job: Job, out: Path, go: Any, *, quiet: bool, as_json: bool, price: float | None = None) -> Any:
-    """Runs ``go`` under watch, writes the pictures and prints the verdict."""
-    from blackbox_dft.cli.screen import kept, watching
-    from blackbox_dft.report.pictures import write_pictures
-    from blackbox_dft.report.run_page import write_run_report
-    from blackbox_dft.report.text import verdict_lines
-
-    quiet = quiet or as_json
-    if not quiet:
-        click.echo("\n".join(opening(job, price)), err=True)
-    with kept(out), watching(job.plan.total, quiet) as progress:
-        result = go(progress)
-    write_pictures(result, out)
-    write_run_report(out, result.data, price=price)
-    if as_json:
-        click.echo(json.dumps(result.summary, indent=2))
-    else:
-        click.echo("\n".join(verdict_lines(result.summary, out, price)))
-    return result

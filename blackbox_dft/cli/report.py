@@ -34,7 +34,7 @@ def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[st
     another test accuracy to hold the run against: --mark "local model=0.93".
     """
     if (folder / "compare.json").exists():
-        from blackbox_dft.report.comparison import read_results, write_report
+        from blackbox_dft.report.compare_report import read_results, write_report
 
         click.echo("\n".join(write_report(read_results(folder), folder)))
         return
@@ -42,8 +42,8 @@ def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[st
         raise InputError(
             f"{folder} holds neither a run nor a finished comparison: give the --out of bbdft optimize or compare."
         )
-    from blackbox_dft.report.page import can_render
-    from blackbox_dft.report.run_page import write_run_report
+    from blackbox_dft.report.html import can_render
+    from blackbox_dft.report.run_report import write_run_report
 
     written = write_run_report(folder, by=by, price=price, marks=mark)
     click.echo(f"written: {folder}/{', '.join(written)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from blackbox_dft.cli.options import output_options, placing_options
+from blackbox_dft.cli.common_options import output_options, placing_options
 
 
 @click.command(short_help="Go on with a run that was stopped, or give it more budget.")
@@ -28,8 +28,8 @@ def resume(
 
     Answers already paid for are read from RUN/ledger.sqlite and never asked for again.
     """
-    from blackbox_dft.cli.optimize import execute
-    from blackbox_dft.run import reopen
+    from blackbox_dft.cli.run_command import execute
+    from blackbox_dft.run.runner import reopen
 
     job, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers)
     execute(job, run, go, quiet=quiet, as_json=as_json)

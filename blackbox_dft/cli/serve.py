@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.options import make_options, target_options
+from blackbox_dft.cli.common_options import make_options, target_options
 
 
 @click.command(short_help="Serve MODEL.onnx by the Open Inference Protocol V2, to try the HTTP path.")
@@ -29,12 +29,12 @@ def serve(
     import socket
 
     from blackbox_dft.errors import InputError
-    from blackbox_dft.targets.onnx import OnnxTarget
+    from blackbox_dft.targets.onnx.target import OnnxTarget
 
     try:
         import uvicorn
 
-        from blackbox_dft.serve.app import make_app
+        from blackbox_dft.deploy.serve.app import make_app
     except ImportError as error:
         raise InputError(f"serving needs {error.name}: pip install 'blackbox-dft[serve]'.") from error
 

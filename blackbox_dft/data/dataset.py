@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from blackbox_dft.arrays import ImageBytes, Ints
-from blackbox_dft.cores import cores
-from blackbox_dft.data import kept
-from blackbox_dft.data.kept import Decoded
-from blackbox_dft.data.listing import Listing, Row, list_source
-from blackbox_dft.data.pixels import common_size, fill, room
+from blackbox_dft._utils.cpu import cores
+from blackbox_dft._utils.types import ImageBytes, Ints
+from blackbox_dft.data import cache as pixel_cache
+from blackbox_dft.data.cache import Decoded
+from blackbox_dft.data.decoding import common_size, fill, room
+from blackbox_dft.data.records import Listing, Row
+from blackbox_dft.data.sources import list_source
 from blackbox_dft.data.splits import read_splits
 from blackbox_dft.errors import InputError
 
@@ -125,8 +126,8 @@ def _decoded(
 ) -> Decoded:
     """The images of files: as they were kept, or decoded, and kept then where that is possible."""
     files = [row.file for row in listing.rows]
-    entry = kept.entry_of(listing.folder, files, size, skip_bad) if cache is None and not listing.held else None
-    if entry and (found := kept.recall(entry)):
+    entry = pixel_cache.entry_of(listing.folder, files, size, skip_bad) if cache is None and not listing.held else None
+    if entry and (found := pixel_cache.recall(entry)):
         return found
     paths = [listing.place(row) for row in listing.rows]
     with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
@@ -136,7 +137,7 @@ def _decoded(
             read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
             return Decoded(pixels[: len(read)], read, digests, resized)
 
-        if entry and (found := kept.keep(entry, shape, decode)):
+        if entry and (found := pixel_cache.keep(entry, shape, decode)):
             return found
         return decode(room(shape, memory, cache))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from blackbox_dft.arrays import Ints
+from blackbox_dft._utils.types import Ints
 
 SHARES = {"train": 0.4, "val": 0.2, "test": 0.4}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blackbox_dft.config import Config
+    from blackbox_dft.run.config import Config
 
 
 def assets() -> Path:
@@ -16,7 +16,7 @@ def assets() -> Path:
 
 def demo_config(seed: int = 0) -> Config:
     """The demo as a run like any other."""
-    from blackbox_dft.config import Config
+    from blackbox_dft.run.config import Config
 
     folder = assets()
     return Config(

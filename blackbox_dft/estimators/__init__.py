@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
-from blackbox_dft import registry
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils import plugins
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators.base import Estimator
 
@@ -37,7 +37,7 @@ def make_estimator(spec: str, size: int, *, start: Floats, lower: Floats, upper:
         InputError: unknown name or option, or a value that does not fit.
     """
     name, _, text = spec.partition(":")
-    kind = registry.find(name, ESTIMATORS, "estimators")
+    kind = plugins.find(name, ESTIMATORS, "estimators")
     options = _options(name, kind, text) if text else {}
     made: Estimator = kind(size, start=start, lower=lower, upper=upper, seed=seed, **options)
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.estimators.nes import Nes
 from blackbox_dft.estimators.surface import FEW, Surface, ranged

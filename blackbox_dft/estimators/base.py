@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats, Ints
+from blackbox_dft._utils.types import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.checks import counts, positive
+from blackbox_dft.estimators.validation import counts, positive
 
 FULL = 200
 """Up to this many numbers the whole covariance is learned; above, its diagonal (Ros and Hansen 2008)."""

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.checks import counts, positive
 from blackbox_dft.estimators.pairs import around, slopes
-from blackbox_dft.estimators.steps import NormalisedStep
+from blackbox_dft.estimators.step_size import NormalisedStep
+from blackbox_dft.estimators.validation import counts, positive
 
 
 class Nes:

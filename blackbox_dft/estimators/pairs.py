@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.checks import counts, positive
+from blackbox_dft.estimators.validation import counts, positive
 
 
 class RandomSearch:

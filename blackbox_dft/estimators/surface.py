@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from blackbox_dft.arrays import Array, Floats
+from blackbox_dft._utils.types import Array, Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.checks import counts, positive
-from blackbox_dft.estimators.linear import LinearModel
+from blackbox_dft.estimators.linear_model import LinearModel
 from blackbox_dft.estimators.nes import directions
 from blackbox_dft.estimators.pairs import around
-from blackbox_dft.estimators.quadratic import QuadraticModel
+from blackbox_dft.estimators.quadratic_model import QuadraticModel
+from blackbox_dft.estimators.validation import counts, positive
 
 FEW = 24
 """Up to this many coordinates their interactions are learned too."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_dft.answers import Answers
-from blackbox_dft.arrays import Floats, Ints
-from blackbox_dft.evaluation import bootstrap
-from blackbox_dft.objectives import decide
+from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.evaluation.paired import bootstrap
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.run.predictions import Answers
 
 FEWEST = 10
 """Images below which no interval is given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blackbox_dft.report.page import render
+from blackbox_dft.report.html import render
 from blackbox_dft.version import __version__
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from blackbox_dft import registry
-from blackbox_dft.arrays import Floats
+from blackbox_dft._utils import plugins
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Additive, Space
 
@@ -46,7 +46,7 @@ def make_space(
     Raises:
         InputError: unknown, empty or repeated part, missing or useless number, or an epsilon outside its range.
     """
-    from blackbox_dft.spaces.compose import Composed
+    from blackbox_dft.spaces.composed import Composed
 
     bound = EPSILON if epsilon is None else epsilon
     if not 0 < bound <= 1:
@@ -63,14 +63,14 @@ def make_space(
         if name in names:
             raise InputError(f"space {spec!r} names {name} twice: once is enough.")
         names.append(name)
-        make = registry.find(name, SPACES, "spaces")
+        make = plugins.find(name, SPACES, "spaces")
         parts.append(make(argument, shape, epsilon=bound, channels=channels, levels=levels))
     return parts[0] if len(parts) == 1 else Composed(tuple(parts))
 
 
 def distance_of(space: Space) -> Callable[[Floats], Floats] | None:
     """The mean squared perturbation, ``(M, k)`` to ``(M,)``, of all additive parts; None where there are none."""
-    from blackbox_dft.spaces.compose import Composed
+    from blackbox_dft.spaces.composed import Composed
 
     if isinstance(space, Additive):
         return space.distance

@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from blackbox_dft.arrays import Array, Floats, Images, Ints
+from blackbox_dft._utils.types import Array, Floats, Images, Ints
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.graph import Graph
+from blackbox_dft.spaces.onnx_builder import Graph
 
 Channels = Literal["rgb", "luma"]
 

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from blackbox_dft.arrays import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.graph import Graph
+from blackbox_dft.spaces.onnx_builder import Graph
 
 UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 REACH = np.array([7.0, 6.0, 6.0, 9.0])

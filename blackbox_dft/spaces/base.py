@@ -2,8 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
-from blackbox_dft.arrays import Floats, Images
-from blackbox_dft.spaces.graph import Graph
+from blackbox_dft._utils.types import Floats, Images
+from blackbox_dft.spaces.onnx_builder import Graph
 
 
 class Space(Protocol):

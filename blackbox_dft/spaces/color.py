@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_dft.arrays import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.graph import Graph
+from blackbox_dft.spaces.onnx_builder import Graph
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}

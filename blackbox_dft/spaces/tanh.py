@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_dft.arrays import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.additive import Channels, PerPixel, whole_levels
-from blackbox_dft.spaces.graph import Graph
+from blackbox_dft.spaces.onnx_builder import Graph
 
 UNIT = 2 * 8 / 255
 """n at z of 1: moves a pixel of middle grey by 8 levels."""

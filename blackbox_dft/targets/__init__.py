@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blackbox_dft import registry
+from blackbox_dft._utils import plugins
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.options import TargetOptions
@@ -28,7 +28,7 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
     options = options or TargetOptions()
     path = Path(name)
     if path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name):
-        from blackbox_dft.targets.onnx import OnnxTarget
+        from blackbox_dft.targets.onnx.target import OnnxTarget
 
         if path.suffix.lower() in CONVERT:
             raise InputError(f"{name} is not an ONNX file: convert the model to ONNX first, or give module:function.")
@@ -36,13 +36,13 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
     if options.float16:
         raise InputError(f"--float16 is for ONNX files, and {name} is none: leave it out.")
     scheme, colon, _ = name.partition(":")
-    if colon and scheme in registry.names(TARGETS, "targets"):
-        made: Target = registry.find(scheme, TARGETS, "targets")(name, options)
+    if colon and scheme in plugins.names(TARGETS, "targets"):
+        made: Target = plugins.find(scheme, TARGETS, "targets")(name, options)
         return made
     if "://" in name:
         raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file, a URL or module:function.")
     if colon and name.count(":") == 1 and path.suffix != ".onnx":
-        from blackbox_dft.targets.python import CallableTarget
+        from blackbox_dft.targets.callable import CallableTarget
 
         return CallableTarget(name, options)
     raise InputError(f"{name} does not exist: TARGET is an ONNX file, a URL or module:function.")

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
-from blackbox_dft.arrays import Array, Floats, ImageBytes, Images, Ints, Scores
-from blackbox_dft.targets.layout import InputForm
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft.targets.input_format import InputForm
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,7 +22,7 @@ class Target(Protocol):
     """A black box that scores images.
 
     ``scores`` may be called from ``workers`` threads at once. What it answers is raw: probabilities, logits, one
-    sigmoid, a one-hot or a class index; ``blackbox_dft.objectives`` reads them.
+    sigmoid, a one-hot or a class index; ``blackbox_dft.objectives.outputs`` reads them.
     """
 
     name: str

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import pytest
 
-from blackbox_dft.encoding import Encoding, to_floats
-from blackbox_dft.fused import FusedPath, fused_path
+from blackbox_dft.fusion.fused_path import FusedPath, fused_path
+from blackbox_dft.images.encoding import Encoding, to_floats
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
-from blackbox_dft.targets.onnx import OnnxTarget
-from blackbox_dft.targets.providers import missing
-from tests.test_spaces import SHAPE, form, photos, small_model
+from blackbox_dft.targets.onnx.providers import missing
+from blackbox_dft.targets.onnx.target import OnnxTarget
+from tests.spaces.test_spaces import SHAPE, form, photos, small_model
 
 REASON = missing("cuda")
 pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no CUDA here: {REASON}")

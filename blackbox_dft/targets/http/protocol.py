@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from blackbox_dft.arrays import ImageBytes, Images, Scores
+from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import LostAnswer
 from blackbox_dft.targets.http.messages import Answer, Sent
 from blackbox_dft.targets.http.transport import Transport

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from blackbox_dft.arrays import ImageBytes, Images, Scores
+from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.http.messages import Answer
-from blackbox_dft.targets.http.profile import Declared
-from blackbox_dft.targets.http.profile_file import read_profile
+from blackbox_dft.targets.http.profile_protocol import Declared
+from blackbox_dft.targets.http.profile_schema import read_profile
 from blackbox_dft.targets.http.protocol import Speaks
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
 from blackbox_dft.targets.http.transport import Transport
@@ -150,7 +150,7 @@ def _speaks(url: str, options: TargetOptions) -> tuple[Speaks, list[str]]:
     if secrets and parts.scheme == "http" and host not in LOCAL and not options.insecure:
         raise InputError(f"{url} would carry a secret unencrypted: use https, or give --insecure if that is meant.")
     if table is None:
-        from blackbox_dft.targets.http.v2 import V2
+        from blackbox_dft.targets.http.v2_protocol import V2
 
         return V2(url, options, headers), secrets
     sign = None

@@ -24,7 +24,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from blackbox_dft.errors import LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import Answer, Rate, Sent, clip, load_certificate, retry_after, unpacked
+from blackbox_dft.targets.http.messages import Answer, Sent, clip, load_certificate, retry_after, unpacked
+from blackbox_dft.targets.http.rate_limit import Rate
 
 # httpcore looks for sniffio at every lock it takes. Where there is none, knowing that from the first time on saves the
 # search of all of sys.path, which is a third of what a small request costs.

@@ -1,0 +1,246 @@
+"""From the runs read off to what they say: ``compare.csv``, the contents of ``compare.json``, the recommendation."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blackbox_dft._utils.files import write_text
+from blackbox_dft._utils.types import Array, Floats, Ints
+from blackbox_dft.compare.cost import val_images, whole_budget
+from blackbox_dft.compare.grid import Grid, Run, Way
+from blackbox_dft.compare.run_result import Outcome
+from blackbox_dft.evaluation.seeds import Difference, crossed, holm
+from blackbox_dft.run.budget import CANDIDATES
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.version import __version__
+
+COLUMNS = (
+    "target", "space", "estimator", "seed", "queries", "accuracy", "before", "threshold", "n",
+    "budget", "val_images", "chosen",
+)  # fmt: skip
+ALPHA = 0.05
+ENOUGH = 0.9
+"""Share of the greatest gain at which a smaller budget is recommended."""
+SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
+"""Of the greatest median gain: the accuracies whose price in queries is given."""
+
+
+def write_table(
+    job: Job, grid: Grid, outcomes: Mapping[Run, Outcome], before: Array, shifted: Array, path: Path
+) -> None:
+    """Writes ``compare.csv``: one row a run and budget, columns ``COLUMNS``."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(COLUMNS)
+    free = (_plain(before.mean()), _plain(shifted.mean()), len(before))
+    for way in grid.ways:
+        for seed in grid.seeds:
+            found = outcomes[Run(way, seed)]
+            for at, budget in enumerate(grid.budgets):
+                name = (job.config.target, way.space, way.estimator, seed, int(found.spent[at]))
+                rest = (budget, int(found.val_images[at]), found.chosen[at])
+                out.writerow((*name, _plain(found.right[at].mean()), *free, *rest))
+    write_text(path, text.getvalue())
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What was right: ways W, seeds S, budgets L, test images N."""
+
+    ways: Sequence[Way]
+    right: Array
+    """``(W, S, L, N)`` bool."""
+    free: Array
+    """``(N,)`` bool: the better of the unchanged model and the free threshold."""
+    groups: Ints | None
+
+    def difference(self, way: int, other: int | None, budget: int) -> Difference:
+        """Of a way and another, or of a way and what is free."""
+        mine = self.right[way, :, budget].astype(np.int8)
+        theirs = self.free[None] if other is None else self.right[other, :, budget]
+        return crossed(mine - theirs.astype(np.int8), self.groups)
+
+
+def assemble(
+    job: Job,
+    grid: Grid,
+    outcomes: Mapping[Run, Outcome],
+    before: Array,
+    shifted: Array,
+    *,
+    paid: int,
+    price: float | None = None,
+) -> dict[str, Any]:
+    """All that ``compare.json`` holds but times: enough to write the page again.
+
+    Args:
+        before: which test images the unchanged model has right ``(N,)``.
+        shifted: the same with the free threshold.
+        paid: images scored for all of it.
+        price: of one image scored.
+    """
+    data, test = job.data, job.data.splits["test"]
+    ways = grid.ways
+    right = np.array([[outcomes[Run(way, seed)].right for seed in grid.seeds] for way in ways])
+    accuracy = right.mean(axis=3)
+    free, free_name = (shifted, "threshold") if shifted.mean() > before.mean() else (before, "before")
+    table = _Table(ways, right, free, data.groups_of(test))
+    found: dict[str, Any] = {
+        "target": job.config.target,
+        "data": job.config.data,
+        "classes": list(data.classes),
+        "images": {split: len(indices) for split, indices in data.splits.items()},
+        "n": len(test),
+        "grouped": data.groups is not None,
+        "epsilon": job.config.epsilon,
+        "channels": job.config.channels,
+        "objective": job.config.objective,
+        "encoding": str(job.encoding),
+        "spaces": list(grid.spaces),
+        "estimators": list(grid.estimators),
+        "budgets": list(grid.budgets),
+        "seeds": list(grid.seeds),
+        "before": _plain(before.mean()),
+        "threshold": _plain(shifted.mean()),
+        "free": free_name,
+        "queries": paid,
+        "price": price,
+        "ways": [_of_way(way, accuracy[number], outcomes, grid) for number, way in enumerate(ways)],
+        "at": [_at_budget(table, accuracy[:, :, at], at, budget) for at, budget in enumerate(grid.budgets)],
+        "version": __version__,
+    }
+    found["reach"] = _reach(found, accuracy)
+    found["recommendation"] = _recommend(job, found)
+    return found
+
+
+def _of_way(way: Way, accuracy: Floats, outcomes: Mapping[Run, Outcome], grid: Grid) -> dict[str, Any]:
+    runs = [outcomes[Run(way, seed)] for seed in grid.seeds]
+    courses = []
+    for at, budget in enumerate(grid.budgets):
+        values = accuracy[:, at]
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+        courses.append(
+            {
+                "budget": budget,
+                "queries": int(np.median([run.spent[at] for run in runs])),
+                "median": _plain(middle),
+                "q1": _plain(low),
+                "q3": _plain(high),
+                "mean": _plain(values.mean()),
+                "least": _plain(values.min()),
+                "each": [_plain(value) for value in values],
+                "chosen": [run.chosen[at] for run in runs],
+            }
+        )
+    return {"space": way.space, "estimator": way.estimator, "numbers": int(runs[0].z.shape[1]), "course": courses}
+
+
+def _at_budget(table: _Table, accuracy: Floats, at: int, budget: int) -> dict[str, Any]:
+    """The best way by mean, every pair's difference and every way's against what is free; Holm over each family."""
+    means = accuracy.mean(axis=1)
+    best = int(means.argmax())
+    pairs = list(combinations(range(len(means)), 2))
+    tested = [table.difference(first, second, at) for first, second in pairs]
+    against = [table.difference(way, None, at) for way in range(len(means))]
+    return {
+        "budget": budget,
+        "best": best,
+        "pairs": [
+            {"first": first, "second": second, **judged}
+            for (first, second), judged in zip(pairs, _judged(tested), strict=True)
+        ],
+        "against_free": _judged(against),
+    }
+
+
+def _judged(tested: Sequence[Difference]) -> list[dict[str, Any]]:
+    return [
+        {"difference": _plain(one.mean), "ci95": [_plain(x) for x in one.ci95], "p": one.p, "p_holm": adjusted}
+        for one, adjusted in zip(tested, holm([one.p for one in tested]), strict=True)
+    ]
+
+
+def _reach(found: Mapping[str, Any], accuracy: Floats) -> list[dict[str, Any]]:
+    """For some accuracies, the least budget at which each way's median has them."""
+    medians = np.median(accuracy, axis=1)
+    before, top = found["before"], float(medians.max())
+    levels = sorted({floor(1000 * (before + share * (top - before))) / 1000 for share in SHARES})
+    if found["threshold"] > before:
+        levels = sorted({*levels, found["threshold"]})
+    return [
+        {"accuracy": level, "budgets": [_first(row >= level - 1e-9, found["budgets"]) for row in medians]}
+        for level in levels
+        if level > before
+    ]
+
+
+def _first(reached: Array, budgets: Sequence[int]) -> int | None:
+    return budgets[int(reached.argmax())] if reached.any() else None
+
+
+def _recommend(job: Job, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The least budget whose best way has most of the greatest gain and surely beats what is free, if there is one."""
+    ways, before, free = found["ways"], found["before"], found["free"]
+    free_value = found[free]
+    free_text = "the free threshold" if free == "threshold" else "the unchanged model"
+    means = [ways[at["best"]]["course"][number]["mean"] for number, at in enumerate(found["at"])]
+    sure = [
+        number
+        for number, at in enumerate(found["at"])
+        if (one := at["against_free"][at["best"]])["difference"] > 0 and one["p_holm"] < ALPHA
+    ]
+    if not sure:
+        number = int(np.argmax(means))
+        best = ways[found["at"][number]["best"]]
+        sentence = (
+            f"Take none of them: within {found['budgets'][-1]:,} queries no way surely beats {free_text} "
+            f"({free_value:.3f}); the best, {best['estimator']} on {best['space']}, has {means[number]:.3f}."
+        )
+        return {"take": None, "budget": None, "sentence": sentence}
+    top = max(means[number] for number in sure)
+    number = next(n for n in sure if means[n] - before >= ENOUGH * (top - before))
+    at, budget = found["at"][number], found["budgets"][number]
+    take = at["best"]
+    name = f"{ways[take]['estimator']} on {ways[take]['space']}"
+    if before < free_value:
+        beside = f"{before:.3f} before and {free_value:.3f} with {free_text}"
+    else:
+        beside = f"{before:.3f} before"
+    alike = [
+        ways[pair["second"] if pair["first"] == take else pair["first"]]
+        for pair in at["pairs"]
+        if take in (pair["first"], pair["second"]) and pair["p_holm"] >= ALPHA
+    ]
+    parts = [f"For {budget:,} queries take {name}: test accuracy {means[number]:.3f} on average, against {beside}"]
+    if found["price"] is not None:
+        val = len(job.data.splits["val"])
+        chosen = CANDIDATES * job.config.repeats * val_images(budget, val, job.config.repeats)
+        price = found["price"]
+        parts.append(
+            f"at {price:g} a query that is {budget * price:,.2f}, and {chosen * price:,.2f} more for the choice of z"
+        )
+    if len(alike) == len(ways) - 1 and alike:
+        parts.append("no other way is surely worse at that budget")
+    elif alike:
+        names = ", ".join(f"{way['estimator']} on {way['space']}" for way in alike[:3])
+        parts.append(f"not surely worse: {names}{f' and {len(alike) - 3} more' if len(alike) > 3 else ''}")
+    return {
+        "take": take,
+        "budget": budget,
+        "whole_budget": whole_budget(job, budget),
+        "sentence": "; ".join(parts) + ".",
+    }
+
+
+def _plain(value: Any) -> float:
+    return round(float(value), 6)

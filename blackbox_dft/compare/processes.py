@@ -1,0 +1,155 @@
+"""Runs side by side in processes of their own, for a target on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from blackbox_dft.compare.grid import Run
+from blackbox_dft.compare.learning_curve import read_off
+from blackbox_dft.errors import TargetError
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+
+EVERY = 0.2
+"""Seconds between two reports of a worker."""
+
+
+def side_by_side(
+    config: Config,
+    runs: Sequence[Run],
+    budgets: Sequence[int],
+    cap: Sequence[int],
+    out: Path,
+    batch: int,
+    *,
+    processes: int,
+    passed: Callable[[int, int], None],
+    done: Callable[[Run], None],
+) -> None:
+    """``read_off`` of all ``runs`` in so many processes; ``done`` hears of each that is finished.
+
+    Raises:
+        BlackboxError: of the first run that failed; the others are stopped, and go on from there when asked again.
+    """
+    # A fresh interpreter a worker: threads of a model's runtime do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    waiting = list(reversed(runs))
+    workers: dict[Connection, SpawnProcess] = {}
+    at: dict[Connection, Run] = {}
+    try:
+        for _ in range(min(processes, len(runs))):
+            ours, theirs = context.Pipe()
+            worker = context.Process(target=_work, args=(theirs, config, tuple(budgets), tuple(cap), out, batch))
+            worker.start()
+            theirs.close()
+            workers[ours] = worker
+        while workers:
+            for connection in wait(list(workers)):
+                assert isinstance(connection, Connection)
+                try:
+                    word, value = connection.recv()
+                except EOFError:
+                    worker = workers[connection]
+                    worker.join()
+                    where = at.get(connection, "its start")
+                    raise TargetError(
+                        f"a process died at {where} (exit code {worker.exitcode}; out of memory?): "
+                        "give the same command with fewer --processes"
+                    ) from None
+                if word == "failed":
+                    raise value
+                if word == "passed":
+                    passed(*value)
+                    continue
+                if connection in at:
+                    done(at.pop(connection))
+                if waiting:
+                    at[connection] = waiting.pop()
+                    connection.send(at[connection])
+                else:
+                    connection.send(None)
+                    workers.pop(connection).join()
+                    connection.close()
+    finally:
+        # What they asked a model here costs nobody anything, and their ledgers stand any death.
+        for worker in workers.values():
+            worker.terminate()
+        for worker in workers.values():
+            worker.join()
+
+
+def _work(
+    connection: Connection, config: Config, budgets: Sequence[int], cap: Sequence[int], out: Path, batch: int
+) -> None:
+    # Ctrl-C reaches all processes of a terminal; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, daemon=True).start()
+    try:
+        import cv2
+
+        cv2.setNumThreads(1)
+        options = config.target_options
+        # The processes share the cores between them.
+        job = Job(replace(config, target_options=replace(options, workers=options.workers or 1)))
+        with job.opened():
+            connection.send(("ready", None))
+            while (run := connection.recv()) is not None:
+                report = _Report(connection)
+                read_off(job, run, budgets, cap, out, batch, report)
+                report.flush()
+                connection.send(("ready", None))
+    except (EOFError, BrokenPipeError):
+        return
+    except BaseException as error:
+        _tell(connection, error)
+
+
+def _follow() -> None:
+    """Ends this process with its parent, however that ends."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+class _Report:
+    """Adds up what passed, so that the parent is not woken for every batch."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._images = self._paid = 0
+        self._last = time.monotonic()
+
+    def __call__(self, images: int, paid: int) -> None:
+        self._images += images
+        self._paid += paid
+        if time.monotonic() - self._last > EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        self._connection.send(("passed", (self._images, self._paid)))
+        self._images = self._paid = 0
+        self._last = time.monotonic()
+
+
+def _tell(connection: Connection, error: BaseException) -> None:
+    failure: Any = error
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        # An error of somebody's own class need not stand the way between processes.
+        failure = TargetError(f"{type(error).__name__}: {error}")
+    with suppress(OSError):
+        connection.send(("failed", failure))

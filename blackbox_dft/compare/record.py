@@ -1,0 +1,76 @@
+"""What determines a comparison, and the file that keeps it: ``DIR/comparison.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from blackbox_dft._utils.files import write_text
+from blackbox_dft.errors import InputError
+from blackbox_dft.run.config import Config
+from blackbox_dft.version import __version__
+
+VARIES = ("space", "estimator", "budget", "reserve", "in_doubt", "accept_drift", "target", "data")
+"""Settings that differ between the runs of one comparison, or that change no answer; digests stand for the last two."""
+TARGET_VARIES = ("workers", "cluster", "rate", "timeout", "patience", "headers", "insecure", "batch")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Settings, batch and inputs of a comparison, and the budgets it was ever read off at."""
+
+    settings: Mapping[str, Any]
+    batch: int
+    """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
+    inputs: Mapping[str, str]
+    budgets: tuple[int, ...]
+
+    def write(self, out: Path) -> None:
+        """Into the comparison's folder."""
+        write_text(out / "comparison.json", json.dumps({**asdict(self), "version": __version__}, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, out: Path) -> Record | None:
+        """From the comparison's folder; nothing where none was begun.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        path = out / "comparison.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                dict(found["settings"]),
+                int(found["batch"]),
+                dict(found["inputs"]),
+                tuple(int(budget) for budget in found["budgets"]),
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}): restore it, or take another --out.") from error
+
+    def check(self, settings: Mapping[str, Any], out: Path) -> None:
+        """Whether ``settings`` are those it was begun with.
+
+        Raises:
+            InputError: names the first that is not.
+        """
+        for name in sorted({*self.settings, *settings}):
+            was, now = self.settings.get(name), settings.get(name)
+            if was != now:
+                what = f"{name.replace('_', ' ')} {was}, not {now}"
+                raise InputError(f"{out} was begun with {what}: give the same, or take another --out.")
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """All of ``config`` that must be the same in all runs of a comparison, JSON-ready."""
+    values = {name: value for name, value in asdict(config).items() if name not in VARIES}
+    target = values.pop("target_options")
+    values |= {f"target {name}": value for name, value in target.items() if name not in TARGET_VARIES}
+    # As they come back from the file.
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain

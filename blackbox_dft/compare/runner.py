@@ -1,0 +1,164 @@
+"""A comparison from the grid to its results; begun, or gone on with where it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from blackbox_dft._utils.cpu import cores
+from blackbox_dft.compare.analysis import assemble, write_table
+from blackbox_dft.compare.cost import Cost, cost
+from blackbox_dft.compare.grid import Grid, Run
+from blackbox_dft.compare.learning_curve import read_off, unchanged, varied
+from blackbox_dft.compare.processes import side_by_side
+from blackbox_dft.compare.record import Record, settings_of
+from blackbox_dft.compare.run_result import Outcome
+from blackbox_dft.errors import BudgetError, InputError
+from blackbox_dft.run.budget import LEAST_STEPS
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.search.progress import Progress, Silent
+
+
+@dataclass(eq=False)
+class Comparison:
+    """A grid of runs on one target and one data set, opened and checked; nothing asked, nothing written.
+
+    ``config`` holds what all runs have in common; its seed decides the splits, its space and estimator are not used.
+
+    Raises:
+        InputError: a file, an option or a value is not what it must be.
+        BudgetError: the largest budget cannot begin a search.
+    """
+
+    config: Config
+    grid: Grid
+    out: Path
+
+    def __post_init__(self) -> None:
+        self.out = Path(self.out)
+        self.config = replace(self.config, space=self.grid.spaces[0], estimator=self.grid.estimators[0])
+        self.record = Record.read(self.out)
+        if self.record:
+            self.record.check(settings_of(self.config), self.out)
+        elif self.out.exists() and not _free(self.out):
+            raise InputError(f"{self.out} exists and holds no comparison: take another --out.")
+        self.job = Job(self.config)
+        if self.record:
+            self.job.check_inputs(dict(self.record.inputs), self.out)
+        for split in ("val", "test"):
+            if len(self.job.data.splits[split]) < 2:
+                raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
+        largest = max(self.grid.budgets)
+        for way in self.grid.ways:
+            first = varied(self.job, Run(way, self.config.seed), largest).proposal
+            least = LEAST_STEPS * first * self.config.repeats
+            if largest < least:
+                raise BudgetError(
+                    f"{largest} tuning queries do not begin {way}, which asks {first} at once: "
+                    f"let --budgets go up to {least} or more, or leave it out."
+                )
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What it costs at most, from nothing."""
+        return cost(self.job, self.grid.budgets, len(self.grid.runs))
+
+    @property
+    def processes(self) -> int:
+        """Processes that suit the target: one where answers cost money, or a GPU or a cluster serves them all."""
+        if (
+            self.job.watched
+            or self.job.cluster
+            or self.job.target.describe().get("provider", "cpu") not in ("cpu", "python")
+        ):
+            return 1
+        return min(cores(), len(self.grid.runs))
+
+    def missing(self) -> list[Run]:
+        """Runs that are not finished."""
+        return [run for run in self.grid.runs if self._outcome(run) is None]
+
+    def execute(
+        self, progress: Progress | None = None, *, processes: int | None = None, price: float | None = None
+    ) -> dict[str, Any]:
+        """Does what is missing and writes ``compare.csv``; returns what ``compare.json`` holds.
+
+        Processes are started afresh, so that a script calls this under ``if __name__ == "__main__":``.
+
+        Raises:
+            BudgetError: more answers got lost than the reserve covers.
+            TargetError: the target failed for good; the same call goes on from there.
+        """
+        if self.job.cluster and self.job.cluster.address == "local" and (processes or 1) > 1:
+            raise InputError("--processes would begin a local cluster each: leave it out, or --cluster.")
+        progress = progress or Silent()
+        batch = self._begin()
+        progress.phase("tune", self.cost.total)
+        with self.job.opened():
+            before, shifted, paid = unchanged(self.job, self.out / "shared.sqlite", batch, progress.passed)
+            missing = self.missing()
+            finished = len(self.grid.runs) - len(missing)
+
+            def done(run: Run) -> None:
+                nonlocal finished
+                finished += 1
+                outcome = self._outcome(run)
+                assert outcome
+                course = ", ".join(
+                    f"{right.mean():.3f} at {budget:,}"
+                    for budget, right in zip(outcome.budgets, outcome.right, strict=True)
+                )
+                progress.note(f"{finished} of {len(self.grid.runs)}: {run}: {course}")
+
+            budgets, record = self.grid.budgets, self.record
+            assert record
+            count = min(processes or self.processes, len(missing))
+            if count > 1:
+                side_by_side(
+                    self.config,
+                    missing,
+                    budgets,
+                    record.budgets,
+                    self.out,
+                    batch,
+                    processes=count,
+                    passed=progress.passed,
+                    done=done,
+                )
+            else:
+                for run in missing:
+                    read_off(self.job, run, budgets, record.budgets, self.out, batch, progress.passed)
+                    done(run)
+        progress.phase("done", 0)
+        outcomes = {run: outcome for run in self.grid.runs if (outcome := self._outcome(run))}
+        paid += sum(outcome.paid for outcome in outcomes.values())
+        write_table(self.job, self.grid, outcomes, before, shifted, self.out / "compare.csv")
+        return assemble(self.job, self.grid, outcomes, before, shifted, paid=paid, price=price)
+
+    def _begin(self) -> int:
+        """Makes the folder, or notes further budgets; the batch all requests keep to."""
+        record = self.record or Record(
+            settings_of(self.config), self.job.target.batch, self.job.inputs(), self.grid.budgets
+        )
+        budgets = tuple(sorted({*record.budgets, *self.grid.budgets}))
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if self.record is None or budgets != record.budgets:
+                record = replace(record, budgets=budgets)
+                record.write(self.out)
+            (self.out / "runs").mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {self.out} ({error.strerror}): take another --out.") from error
+        self.record = record
+        return record.batch
+
+    def _outcome(self, run: Run) -> Outcome | None:
+        return Outcome.load(self.out / "runs" / f"{run.folder}.npz", self.grid.budgets)
+
+
+def _free(out: Path) -> bool:
+    """Whether a folder holds nothing but what a process killed while it wrote its first file leaves behind."""
+    return out.is_dir() and all(path.name.startswith(".comparison.json.") for path in out.iterdir())

@@ -1,0 +1,1 @@
+"""The result put to work: the tuning, changed images, a server."""

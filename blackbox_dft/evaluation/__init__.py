@@ -1,0 +1,1 @@
+"""What a tuning is worth: statistics of answers already paid for."""

@@ -1,0 +1,1 @@
+"""A change and a model as one ONNX graph, for scoring and for export."""

@@ -1,0 +1,108 @@
+"""The change itself: in numbers where it has few, as a picture where it adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from blackbox_dft._utils.types import Floats, ImageBytes
+from blackbox_dft.deploy.tuning import Tuning
+from blackbox_dft.images.encoding import to_bytes
+from blackbox_dft.images.similarity import psnr
+from blackbox_dft.spaces import affine, color
+from blackbox_dft.spaces.base import Additive, Space
+from blackbox_dft.spaces.composed import Composed
+
+FEW = 24
+"""A part of at most so many numbers is shown as numbers."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part of the space, and where z puts it."""
+
+    spec: str
+    numbers: int
+    psnr_db: float | None
+    """Of the images under this part alone; None where they stay as they are."""
+    values: tuple[tuple[str, str, str], ...]
+    """Name, z and what that means, where there are few."""
+    additive: bool
+
+
+def parts(space: Space) -> Sequence[Space]:
+    """What a composition is made of; the space itself where it is none."""
+    return space.parts if isinstance(space, Composed) else (space,)
+
+
+def pieces(tuning: Tuning, images: ImageBytes) -> list[Piece]:
+    """All parts of a tuning, each measured alone on ``images (N, H, W, C)``."""
+    space = tuning.make_space()
+    split = space.split(tuning.z) if isinstance(space, Composed) else [tuning.z]
+    found = []
+    for number, (part, z) in enumerate(zip(parts(space), split, strict=True)):
+        alone = Tuning(
+            tuning.space,
+            _only(space, tuning.z, [number]),
+            tuning.shape,
+            tuning.epsilon,
+            tuning.channels,
+            tuning.encoding,
+        )
+        values: tuple[tuple[str, str, str], ...] = ()
+        if part.size <= FEW:
+            values = tuple((n, f"{v:+.2f}", in_words(n, v)) for n, v in zip(part.names, z.tolist(), strict=True))
+        found.append(Piece(part.spec, part.size, psnr(images, alone(images)), values, isinstance(part, Additive)))
+    return found
+
+
+def in_words(name: str, z: float) -> str:
+    """What z means for one number of ``affine`` or ``color``; empty for others."""
+    if name in ("zoom", "right", "down", "turn"):
+        u = z * float(affine.UNIT[("zoom", "right", "down", "turn").index(name)])
+        if name == "zoom":
+            return f"content {abs(np.exp(u) - 1):.0%} {'larger' if u > 0 else 'smaller'}"
+        if name == "turn":
+            return f"{abs(np.rad2deg(u)):.1f}° {'counter-clockwise' if u > 0 else 'clockwise'}"
+        opposite = {"right": "left", "down": "up"}[name]
+        return f"{abs(u):.1%} of the image {name if u > 0 else opposite}"
+    if name not in color.UNIT:
+        return ""
+    u = z * color.UNIT[name]
+    return {
+        "gain": f"contrast × {1 + u:.2f}",
+        "bias": f"{255 * u:+.0f} levels",
+        "gamma": f"exponent {np.exp(u):.2f}: middle grey {'darker' if u > 0 else 'lighter'}",
+        "saturation": f"colours × {1 + u:.2f}",
+        "temperature": f"{'warmer' if u > 0 else 'cooler'}: red × {np.exp(u):.2f}, blue × {np.exp(-u):.2f}",
+        "tint": f"{'magenta' if u > 0 else 'green'}: green × {np.exp(-u):.2f}",
+    }[name]
+
+
+def field(tuning: Tuning) -> ImageBytes | None:
+    """Middle grey ``(H, W, C)`` under the additive parts, before it is magnified; None where there are none."""
+    space = tuning.make_space()
+    adding = [number for number, part in enumerate(parts(space)) if isinstance(part, Additive)]
+    if not adding:
+        return None
+    grey = np.full((1, *tuning.shape), 128 / 255, np.float32)
+    return np.asarray(to_bytes(space.apply(grey, _only(space, tuning.z, adding)))[0])
+
+
+def card(shape: tuple[int, int, int]) -> ImageBytes:
+    """A test card ``(H, W, C)``: grey steps, colours and a raster, on which geometry and tone are seen."""
+    height, width, depth = shape
+    y, x = np.mgrid[0:height, 0:width]
+    u, v = x / max(1, width - 1), y / max(1, height - 1)
+    steps = np.floor(u * 8).clip(0, 7) / 7
+    colours = np.stack([np.clip(2 - np.abs(6 * u - at) % 6, 0, 1) for at in (0, 2, 4)], -1)
+    image = np.where((v < 0.34)[..., None], steps[..., None], np.where((v > 0.66)[..., None], colours, u[..., None]))
+    raster = (x % max(2, width // 8) == 0) | (y % max(2, height // 8) == 0)
+    image[raster] = 1 - np.round(image[raster].mean(axis=-1, keepdims=True))
+    return np.asarray(np.rint(255 * (image if depth == 3 else image.mean(axis=-1, keepdims=True))), np.uint8)
+
+
+def _only(space: Space, z: Floats, but: Sequence[int]) -> Floats:
+    return space.rest(z, but) if isinstance(space, Composed) else z

@@ -1,0 +1,102 @@
+"""The pictures of a run's page: images before and after, and the change itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from blackbox_dft._utils.types import ImageBytes
+from blackbox_dft.data import Dataset, load
+from blackbox_dft.deploy.tuning import Tuning
+from blackbox_dft.errors import InputError
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.report import breakdown, change
+from blackbox_dft.report.figures.thumbnails import difference, thumbnail
+from blackbox_dft.report.provenance import public
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.predictions import Answers
+
+SHOWN, TYPICAL = 6, 4
+"""Images shown of those mended and of those broken, and typical ones."""
+
+
+def images(config: Config, tuning: Tuning, answers: Answers, data: Dataset | None) -> tuple[ImageBytes | None, str]:
+    """The test images ``(N, H, W, C)``, or what to say of their lack."""
+    try:
+        found = data or load(
+            config.data, label=config.label, size=tuning.shape[:2], skip_bad=config.skip_bad, seed=config.seed
+        )
+    except InputError as error:
+        return None, str(error)
+    where = {name: number for number, name in enumerate(found.files)}
+    if any(name not in where for name in answers.files):
+        return None, f"{public(config.data)} does not hold all images any more."
+    return found.images[[where[name] for name in answers.files]], ""
+
+
+def galleries(answers: Answers, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
+    """Mended, broken and typical test images ``(N, H, W, C)``, with what was said of them."""
+    chosen = breakdown.chosen_images(answers, SHOWN, TYPICAL)
+    every = np.concatenate(list(chosen.values()))
+    if not len(every):
+        return []
+    changed = tuning(images[every])
+    magnified, factor = difference(images[every], changed)
+    said = [(decide(p), p) for p in (answers.before, answers.after)]
+    titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
+    galleries = []
+    start = 0
+    right = [decide(p) == answers.labels for p in (answers.before, answers.after)]
+    total = {"mended": int((~right[0] & right[1]).sum()), "broken": int((right[0] & ~right[1]).sum()), "typical": 0}
+    for kind, indices in chosen.items():
+        cells = []
+        for place, number in enumerate(indices.tolist(), start):
+            captions = [
+                (
+                    answers.classes[decided[number]],
+                    f"{p[number].max():.2f}",
+                    decided[number] == answers.labels[number],
+                )
+                for decided, p in said
+            ]
+            cells.append(
+                {
+                    "file": answers.files[number],
+                    "truth": answers.classes[answers.labels[number]],
+                    "before": thumbnail(images[every[place]]),
+                    "after": thumbnail(changed[place]),
+                    "difference": thumbnail(magnified[place]),
+                    "said": captions,
+                }
+            )
+        start += len(indices)
+        galleries.append({"title": titles[kind], "kind": kind, "total": total[kind], "cells": cells, "factor": factor})
+    return galleries
+
+
+def pictures(tuning: Tuning) -> list[dict[str, Any]]:
+    """The perturbation on grey, and the whole change on a test card."""
+    shown = []
+    grey = change.field(tuning)
+    if grey is not None:
+        flat = np.full_like(grey, 128)
+        magnified, factor = difference(flat[None], grey[None])
+        most = int(np.abs(grey.astype(int) - 128).max())
+        shown.append(
+            {
+                "title": f"What is added, × {factor}",
+                "note": f"Grey is no change. The largest is {most} of 255 levels.",
+                "images": [("the perturbation", thumbnail(magnified[0]))],
+            }
+        )
+    card = change.card(tuning.shape)
+    changed = tuning(card[None])[0]
+    shown.append(
+        {
+            "title": "The whole change on a test card",
+            "note": "Grey steps, a ramp, colours and a raster, as any image is changed.",
+            "images": [("before", thumbnail(card)), ("after", thumbnail(changed))],
+        }
+    )
+    return shown

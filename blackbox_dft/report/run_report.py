@@ -1,0 +1,274 @@
+"""What a run says, for people: a page and plain lines, made from the files in its folder; nothing is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blackbox_dft._utils.files import write_text
+from blackbox_dft._utils.types import ImageBytes, Ints
+from blackbox_dft.data import Dataset
+from blackbox_dft.deploy.tuning import Tuning
+from blackbox_dft.errors import InputError
+from blackbox_dft.report import breakdown, change
+from blackbox_dft.report.figures import run_pictures
+from blackbox_dft.report.figures.charts import MARKS, Axes, Series, bar_chart, line_chart, spread
+from blackbox_dft.report.figures.curve import smooth
+from blackbox_dft.report.html import can_render, drawn, render
+from blackbox_dft.report.provenance import command, provenance, public
+from blackbox_dft.report.terminal import verdict_lines
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.predictions import Answers
+from blackbox_dft.run.record import Record
+from blackbox_dft.version import __version__
+
+POINTS = 48
+"""The curve of the search is drawn by so many points at most."""
+LARGEST_MATRIX = 12
+"""Labels up to which confusions are shown as a matrix."""
+CHARTS = 6
+"""Labels whose histograms are drawn: those whose accuracy changed most."""
+SAMPLE = 64
+"""Images that parts of a composition are measured on."""
+
+
+def write_run_report(
+    run: Path,
+    data: Dataset | None = None,
+    *,
+    by: Sequence[str] = (),
+    price: float | None = None,
+    marks: Mapping[str, float] | None = None,
+) -> list[str]:
+    """Writes ``report.txt`` and, with the extra ``report``, ``report.html`` of a finished run; names of what it wrote.
+
+    Args:
+        run: its folder.
+        data: its images, where they are at hand; else they are read again, and left out where they are gone.
+        by: traits (columns of the CSV, or what a data set says of its images) to break the result down by; without, all
+            of a few values.
+        price: of one image scored.
+        marks: more test accuracies to draw as lines, by name, such as that of a local model.
+
+    Raises:
+        InputError: not finished, a damaged file, or no such trait.
+    """
+    summary, config, answers, tuning = read_run(run)
+    if unknown := [name for name in by if name.lower() not in {trait.lower() for trait in answers.traits}]:
+        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has nothing but files and labels"
+        raise InputError(f"{public(config.data)} says nothing of {unknown[0]!r}: {known}.")
+    wanted = {name.lower() for name in by}
+    traits = [name for name in answers.traits if name.lower() in wanted] or breakdown.usual_traits(answers)
+    write_text(run / "report.txt", "\n".join(text_lines(run, summary, answers, traits, price)) + "\n")
+    if not can_render():
+        return ["report.txt"]
+    images, lack = run_pictures.images(config, tuning, answers, data)
+    page = _page(run, summary, config, answers, tuning, images, lack, traits, price, marks or {})
+    write_text(run / "report.html", page)
+    return ["report.html", "report.txt"]
+
+
+def read_run(run: Path) -> tuple[dict[str, Any], Config, Answers, Tuning]:
+    """Summary, configuration, answers and tuning of a finished run.
+
+    Raises:
+        InputError: no run there, not finished, or a damaged file.
+    """
+    config = Record.read(run).config
+    path = run / "summary.json"
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = summary["accuracy"]["test"]["ci95"], summary["threshold"]["test"], summary["queries"]["total"]
+    except FileNotFoundError as error:
+        raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it anew.") from error
+    return summary, config, Answers.read(run), Tuning.load(run)
+
+
+def sentence(summary: Mapping[str, Any]) -> str:
+    """The verdict in words, with its interval."""
+    test, threshold = summary["accuracy"]["test"], summary["threshold"]
+    low, high = (100 * end for end in test["ci95"])
+    change = 100 * (test["after"] - test["before"])
+    begin = {
+        "improved": "Improved",
+        "worse": "Worse",
+    }.get(summary["verdict"], "No significant change")
+    against = 100 * (test["after"] - threshold["test"])
+    if summary["beats_threshold"]:
+        free = f"It beats the free threshold ({threshold['test']:.1%}) by {against:.1f} points"
+    else:
+        free = f"The free threshold ({threshold['test']:.1%}) does as well within the error ({against:+.1f} points)"
+    return (
+        f"{begin}: {test['after']:.1%} of the {test['n']:,} test images are classified rightly, "
+        f"{test['before']:.1%} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}). {free}."
+    )
+
+
+def text_lines(
+    run: Path, summary: dict[str, Any], answers: Answers, traits: Sequence[str], price: float | None
+) -> list[str]:
+    """The result in plain lines."""
+    lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
+    tables = [("class", breakdown.per_class(answers))]
+    tables += [(name, breakdown.per_trait(answers, name)) for name in traits]
+    for name, rows in tables:
+        wide = max(len(name), *(len(_one_line(row.name)) for row in rows))
+        lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]
+        for row in rows:
+            interval = f"{_interval(row.ci95)} {row.word}" if row.ci95 else row.word
+            numbers = f"{row.n:>6,}   {row.before:.3f}   {row.after:.3f}  {100 * row.change:+6.1f}  {interval}"
+            lines.append(f"{_one_line(row.name):<{wide}}  {numbers}".rstrip())
+    config = Record.read(run).config
+    return [*lines, "", f"again: {command(config)}"]
+
+
+def _page(
+    run: Path,
+    summary: dict[str, Any],
+    config: Config,
+    answers: Answers,
+    tuning: Tuning,
+    images: ImageBytes | None,
+    lack: str,
+    traits: Sequence[str],
+    price: float | None,
+    marks: Mapping[str, float],
+) -> str:
+    versions, digests = provenance(run)
+    classes = breakdown.per_class(answers)
+    tables = [("class", classes), *((name, breakdown.per_trait(answers, name)) for name in traits)]
+    harmed = [(name, row.name) for name, rows in tables for row in rows if row.word == "worse"]
+    return render(
+        "run.html",
+        version=__version__,
+        run=str(run),
+        target=public(config.target),
+        data=public(config.data),
+        summary=summary,
+        sentence=sentence(summary),
+        facts=_facts(summary, price),
+        curve=_curve(summary, answers, marks),
+        galleries=[] if images is None else run_pictures.galleries(answers, tuning, images),
+        lack=lack,
+        tables=tables,
+        harmed=harmed,
+        matrices=_matrices(answers),
+        histograms=_histograms(answers, classes),
+        pieces=_pieces(run, tuning, images),
+        pictures=run_pictures.pictures(tuning),
+        cost=_cost(summary, price),
+        command=command(config),
+        dashes=MARKS,
+        versions=versions,
+        digests=digests,
+    )
+
+
+def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str]]:
+    test, queries = summary["accuracy"]["test"], summary["queries"]
+    facts = [
+        ("before", f"{test['before']:.3f}"),
+        ("after", f"{test['after']:.3f}"),
+        ("free threshold", f"{summary['threshold']['test']:.3f}"),
+        ("McNemar's p", f"{summary['mcnemar_p']:.2g}"),
+        ("queries", f"{queries['total']:,}"),
+        ("PSNR", "unchanged" if summary["psnr_db"] is None else f"{summary['psnr_db']:.1f} dB"),
+        ("SSIM", f"{summary['ssim']:.3f}"),
+    ]
+    if calibrated := summary.get("calibrated"):
+        facts.insert(3, ("threshold fitted again", f"{calibrated['test']:.3f}"))
+    if price is not None:
+        facts.append(("paid", f"{price * queries['total']:,.2f}"))
+    return facts
+
+
+def _curve(summary: Mapping[str, Any], answers: Answers, more: Mapping[str, float]) -> dict[str, Any] | None:
+    if not len(answers.points):
+        return None
+    queries, accuracy = answers.points[:, 0], answers.points[:, 2]
+    window = max(1, len(accuracy) // 12) | 1
+    level = smooth(accuracy, window)
+    shown = np.unique(np.linspace(0, len(level) - 1, POINTS).round().astype(int))
+    test = summary["accuracy"]["test"]
+    marks = {"before": test["before"], "free threshold": summary["threshold"]["test"], "after": test["after"], **more}
+    axes = Axes("tuning queries", "accuracy", y_range=spread([*level[shown].tolist(), *marks.values()]))
+    name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
+    series = Series(queries[shown], level[shown])
+    return {"svg": drawn(line_chart([series], marks, axes, name)), "marks": marks, "window": window}
+
+
+def _matrices(answers: Answers) -> dict[str, Any]:
+    before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
+    if len(answers.classes) <= LARGEST_MATRIX:
+        pairs = (("before", before), ("after", after))
+        shares = [(name, counts, counts / np.maximum(1, counts.sum(axis=1, keepdims=True))) for name, counts in pairs]
+        return {
+            "classes": answers.classes,
+            "pairs": [(name, counts.tolist(), share.tolist()) for name, counts, share in shares],
+            "moves": [],
+        }
+    moved: Ints = after - before
+    np.fill_diagonal(moved, 0)
+    order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:LARGEST_MATRIX]
+    found = [(int(at) // len(moved), int(at) % len(moved)) for at in order]
+    names = answers.classes
+    moves = [
+        (names[true], names[taken], int(before[true, taken]), int(after[true, taken]))
+        for true, taken in found
+        if moved[true, taken]
+    ]
+    return {"classes": answers.classes, "pairs": [], "moves": moves}
+
+
+def _histograms(answers: Answers, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
+    order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:CHARTS]
+    axes = Axes("probability of the true class", "share of its images")
+    charts = []
+    for label in sorted(order.tolist()):
+        before, after = breakdown.histogram(answers, label)
+        name = f"Histogram of the probability of {answers.classes[label]} on its own images, before and after."
+        charts.append({"name": answers.classes[label], "svg": drawn(bar_chart(before, after, axes, name))})
+    return charts
+
+
+def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
+    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:SAMPLE]
+    gains = None
+    path = run / "parts.json"
+    if path.exists():
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            gains = [
+                {"name": str(row["name"]), "test": float(row["accuracy"]), "ci95": [float(x) for x in row["ci95"]]}
+                for row in document["rows"]
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} cannot be read: give 'bbdft evaluate {run} --parts' again.") from error
+    return {"list": change.pieces(tuning, sample), "gains": gains}
+
+
+def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
+    queries = summary["queries"]
+    names = {
+        "tune": "search",
+        "select": "choice on validation images",
+        "evaluate": "measuring on test images, before and after",
+        "watch": "watching for another model",
+    }
+    rows = [(words, queries.get(key, 0)) for key, words in names.items() if queries.get(key, 0) or key != "watch"]
+    rows.append(("in all", queries["total"]))
+    return [(words, f"{count:,}", "" if price is None else f"{count * price:,.2f}") for words, count in rows]
+
+
+def _interval(ci95: Sequence[float]) -> str:
+    return f"{100 * ci95[0]:+.1f} to {100 * ci95[1]:+.1f}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""One run: its configuration, budget, course, result and record."""

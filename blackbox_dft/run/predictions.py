@@ -1,0 +1,80 @@
+"""What the target answered on the test images, before and after, and the course: ``RUN/answers.npz``.
+
+Reports are made from it, so that none has to ask the target or replay the search.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.errors import InputError
+
+NAME = "answers.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers on N test images with L labels."""
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: Ints
+    """``(N,)``, indices into classes."""
+    before: Floats
+    """Probabilities ``(N, L)`` on unchanged images."""
+    after: Floats
+    points: Floats
+    """``(P, 3)``: tuning queries, loss and accuracy of each step."""
+    groups: Ints | None = None
+    traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def write(self, run: Path) -> None:
+        """Into the folder of the run; no pickle."""
+        texts = {
+            "classes": self.classes,
+            "files": self.files,
+            "traits": {name: list(values) for name, values in self.traits.items()},
+        }
+        arrays = {
+            "labels": self.labels,
+            "before": self.before,
+            "after": self.after,
+            "points": self.points,
+            "groups": np.empty(0, np.int64) if self.groups is None else self.groups,
+            "texts": np.array(json.dumps(texts)),
+        }
+        write_atomically(run / NAME, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, run: Path) -> Answers:
+        """From the folder of a finished run.
+
+        Raises:
+            InputError: not finished, or the file is missing or damaged.
+        """
+        path = run / NAME
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                texts = json.loads(str(file["texts"]))
+                labels = np.asarray(file["labels"], np.int64)
+                before, after = np.asarray(file["before"], np.float64), np.asarray(file["after"], np.float64)
+                points, groups = np.asarray(file["points"], np.float64), np.asarray(file["groups"], np.int64)
+            classes, files = tuple(texts["classes"]), tuple(texts["files"])
+            traits = {str(name): tuple(values) for name, values in texts["traits"].items()}
+            lengths = {len(files), len(labels), *map(len, traits.values())}
+            shapes = {before.shape, after.shape}
+            if lengths != {len(labels)} or shapes != {(len(labels), len(classes))} or points.ndim != 2:
+                raise ValueError("its parts do not belong together")
+            return cls(classes, files, labels, before, after, points, groups if groups.size else None, traits)
+        except FileNotFoundError as error:
+            raise InputError(f"{run} has no {NAME}: give 'bbdft resume {run}', which writes it.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, BadZipFile) as error:
+            raise InputError(f"{path} cannot be read ({error}): give 'bbdft resume {run}', which writes it.") from error

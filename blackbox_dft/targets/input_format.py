@@ -1,0 +1,204 @@
+"""How a model wants its images, found out or told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from blackbox_dft._utils.types import Array, ImageBytes, Images
+from blackbox_dft.errors import InputError
+from blackbox_dft.targets.options import TargetOptions
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+}
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """The model's input, apart from its name."""
+
+    layout: Literal["nchw", "nhwc"]
+    channels: Literal["rgb", "bgr", "grey"]
+    range: Literal["0..1", "0..255", "-1..1"]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    dtype: str
+    size: tuple[int, int] | None
+    """(height, width), where fixed or told."""
+    batch: int | None
+    """Images of every call, where the model fixes it."""
+    batched: bool = True
+    """Whether there is a batch axis at all."""
+
+    def prepare(self, images: ImageBytes | Images) -> Array:
+        """``(N, H, W, 3)`` RGB, uint8 or float32 in [0, 1], to what the model is fed, ``(N, ...)``.
+
+        An 8-bit image and its levels divided by 255 give the same bits.
+        """
+        moved = images[..., ::-1] if self.channels == "bgr" else images
+        if self.channels == "grey":
+            floats = np.divide(images, 255, dtype=np.float32) if images.dtype == np.uint8 else images
+            moved = floats[..., :1] * LUMA[0] + floats[..., 1:2] * LUMA[1] + floats[..., 2:] * LUMA[2]
+        if self.layout == "nchw":
+            moved = moved.transpose(0, 3, 1, 2)
+        if self.dtype == "uint8":
+            return np.ascontiguousarray(moved if moved.dtype == np.uint8 else np.floor(moved * 255 + 0.5), np.uint8)
+        out = np.empty(moved.shape, np.float32)
+        if moved.dtype != np.uint8:
+            np.copyto(out, moved) if self.range == "0..1" else np.multiply(moved, np.float32(255), out=out)
+        elif self.range == "0..1":
+            np.divide(moved, 255, out=out, dtype=np.float32)
+        else:
+            np.copyto(out, moved)
+        if self.range == "-1..1":
+            out *= np.float32(2 / 255)
+            out -= 1
+        if self.mean is not None:
+            out -= self._each(self.mean)
+        if self.std is not None:
+            out /= self._each(self.std)
+        return out if self.dtype == "float32" else out.astype(self.dtype)
+
+    def _each(self, values: tuple[float, ...]) -> Array:
+        column = np.array(values, np.float32)
+        return column[:, None, None] if self.layout == "nchw" else column
+
+
+def infer_form(
+    name: str, shape: Sequence[Any], kind: str, options: TargetOptions, graph: GraphProto | None
+) -> tuple[InputForm, list[str]]:
+    """The form of input ``name`` with ``shape`` (None or text where free), and notes of what was assumed.
+
+    Raises:
+        InputError: not an image, or ambiguous; names the option to give.
+    """
+    notes: list[str] = []
+    if kind not in DTYPES:
+        raise InputError(
+            f"input {name!r} takes {kind}: models of float32, float16, float64 or uint8 images can be used."
+        )
+    batched = len(shape) == 4
+    if len(shape) not in (3, 4):
+        raise InputError(
+            f"input {name!r} has {len(shape)} axes {list(shape)}: an image input has 4 (or 3 without batch)."
+        )
+    sides = [side if isinstance(side, int) else None for side in (shape if batched else [1, *shape])]
+    layout = _layout(name, shape, sides, options)
+    depth = sides[1] if layout == "nchw" else sides[3]
+    height, width = (sides[2], sides[3]) if layout == "nchw" else (sides[1], sides[2])
+    channels = options.channels if options.channels != "auto" else "grey" if depth == 1 else "rgb"
+    if depth is not None and depth != (1 if channels == "grey" else 3):
+        raise InputError(f"input {name!r} has {depth} channels, which is not {channels}: give another --channel-order.")
+    size = (height, width) if height and width else None
+    if size and options.size and size != options.size:
+        raise InputError(f"the model takes images of {height}x{width} only: drop --size.")
+    if options.mean is not None or options.std is not None:
+        mean, std = _normalisation(options, 1 if channels == "grey" else 3, notes)
+        if options.range not in ("auto", "0..1"):
+            raise InputError("--mean and --std are for pixels in [0, 1]: drop --range, or give them in those units.")
+        value_range: Any = "0..1"
+    else:
+        mean = std = None
+        value_range = options.range if options.range != "auto" else _range(kind, name, graph, notes)
+    form = InputForm(
+        layout=layout,
+        channels=channels,
+        range=value_range,
+        mean=mean,
+        std=std,
+        dtype=DTYPES[kind],
+        size=size or options.size,
+        batch=sides[0] or None if batched else 1,
+        batched=batched,
+    )
+    return form, notes
+
+
+def _layout(
+    name: str, shape: Sequence[Any], sides: list[int | None], options: TargetOptions
+) -> Literal["nchw", "nhwc"]:
+    first, last = sides[1] in (1, 3), sides[3] in (1, 3)
+    if options.layout != "auto":
+        if (
+            not (first if options.layout == "nchw" else last)
+            and sides[1 if options.layout == "nchw" else 3] is not None
+        ):
+            raise InputError(f"input {name!r} has shape {list(shape)}, which is not {options.layout}: drop --layout.")
+        return options.layout
+    if not first and not last and None not in (sides[1], sides[3]):
+        raise InputError(
+            f"input {name!r} has shape {list(shape)}, no axis of 1 or 3 channels: give a model of such images."
+        )
+    if first == last:
+        raise InputError(
+            f"input {name!r} has shape {list(shape)}, whose channels could be any axis: give --layout nchw or nhwc."
+        )
+    return "nchw" if first else "nhwc"
+
+
+def _normalisation(
+    options: TargetOptions, channels: int, notes: list[str]
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    found = []
+    for flag, values in (("--mean", options.mean), ("--std", options.std)):
+        if values is not None and len(values) not in (1, channels):
+            raise InputError(f"{flag} has {len(values)} numbers: give {channels}, one a channel, or one for all.")
+        if values is not None and not np.isfinite(values).all():
+            raise InputError(f"{flag} holds a number that is not finite: give {channels} plain numbers.")
+        found.append(values)
+    mean, std = found
+    if std is not None and min(std) <= 0:
+        raise InputError("--std must be above 0 in every channel.")
+    if max(np.abs(mean or (0.0,))) > 2 or min(std or (1.0,)) > 2:
+        notes.append("--mean and --std are read as in units of 0..255")
+        mean = None if mean is None else tuple(value / 255 for value in mean)
+        std = None if std is None else tuple(value / 255 for value in std)
+    return mean, std
+
+
+def _range(kind: str, name: str, graph: GraphProto | None, notes: list[str]) -> Literal["0..1", "0..255"]:
+    if kind == "tensor(uint8)":
+        return "0..255"
+    if graph is not None and _expects_levels(graph, name):
+        notes.append("pixels are given as 0..255: the model begins by scaling such values (else give --range)")
+        return "0..255"
+    notes.append("pixels are assumed to be wanted as 0..1 (else give --range, or --mean and --std)")
+    return "0..1"
+
+
+def _expects_levels(graph: GraphProto, name: str) -> bool:
+    """Whether the first arithmetic on the input only makes sense for values of 0..255."""
+    from onnx import numpy_helper
+
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            known[node.output[0]] = node.attribute[0].t
+    at = name
+    # Types and shapes may change first; a few such steps are enough for any model there is.
+    for _ in range(6):
+        users = [node for node in graph.node if at in node.input]
+        if len(users) != 1:
+            return False
+        node = users[0]
+        if node.op_type in ("Cast", "Transpose", "Identity", "Reshape", "Unsqueeze", "Squeeze"):
+            at = node.output[0]
+            continue
+        others = [known[other] for other in node.input if other != at and other in known]
+        if node.op_type not in ("Div", "Mul", "Sub", "Add") or len(others) != 1 or others[0].data_location:
+            return False
+        size = float(np.abs(numpy_helper.to_array(others[0])).mean())
+        limits = {"Div": size > 20, "Mul": 0 < size < 0.05, "Sub": size > 2, "Add": size > 2}
+        return limits[node.op_type]
+    return False

@@ -1,0 +1,1 @@
+"""Models in ONNX files: sessions, providers, IO binding, half precision."""

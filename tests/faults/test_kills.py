@@ -1,0 +1,88 @@
+"""Runs over HTTP that are killed again and again end as undisturbed ones do; nothing paid is paid again."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import forked
+from tests.conftest import Bbdft
+from tests.targets.http.test_target import same_result, serving, words
+
+BUDGET = 1200
+
+
+def number(path: Path) -> int:
+    """In a file that somebody else is writing."""
+    try:
+        return int(path.read_text() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def touched(path: Path) -> int:
+    """When it was written to last; its size does not tell, as a log is begun again at its start."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable[[], bool]:
+    """When to kill next: after up to ``most`` more images, as the ledger is written to, or as the result is."""
+    if (run / "summary.json").exists():
+        return lambda: any(path.name.startswith(".tuning") for path in run.iterdir())
+    more = number(count) + chance.randint(1, most)
+    if chance.random() < 0.5:
+        return lambda: number(count) >= more
+    log = run / "ledger.sqlite-wal"
+    seen = []
+
+    def written() -> bool:
+        seen.append(touched(log))
+        return number(count) >= more and len(seen) > 1 and seen[-1] != seen[-2]
+
+    return written
+
+
+@pytest.mark.parametrize(("seed", "kills", "hedge", "in_flight"), [(0, 30, 0, 1), (1, 10, 0.1, 1), (2, 10, 0, 4)])
+def test_killed_at_random_moments_it_ends_the_same(
+    seed: int, kills: int, hedge: float, in_flight: int, bbdft: Bbdft, tiny: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    run, count, said = tmp_path / "run", tmp_path / "count", tmp_path / "said"
+    options = {"batch": 2, "concurrency": 4, "hedge": hedge, "budget": BUDGET, "reserve": 0.3}
+    options["in_flight"] = in_flight
+    with serving(tmp_path / "undisturbed") as url:
+        bbdft(*words(url, tiny, tmp_path / "whole", **options), code=0)
+    faults = {"fault": "late", "share": 0.03, "silence": 0.2} if hedge else {}
+    killed = finished = 0
+    with serving(count, delay=0.004, **faults) as url:
+        first, again = words(url, tiny, run, **options), ["resume", run]
+        # A finished run is killed some times more while it writes its result anew; it may be too fast for that.
+        while finished < 4:
+            line = again if (run / "config.json").exists() else first
+            now = moment(chance, BUDGET // (kills + 20), run, count) if finished < 3 else lambda: False
+            said.unlink(missing_ok=True)
+            # Real processes and real SIGKILLs; forked from one that has read the package, so that they die at work.
+            process = forked.start(line, None, said, said)
+            while process.exitcode is None and not now():
+                time.sleep(0 if finished else 0.0005)
+            if process.exitcode is None and (killed < kills or finished):
+                process.kill()
+            process.join()
+            finished += process.exitcode == 0 or finished > 0
+            killed += process.exitcode == -9
+            if process.exitcode not in (0, -9):
+                # Killed before the folder held a run: begin again.
+                assert "is not empty" in said.read_text(), said.read_text()
+                for file in run.iterdir():
+                    file.unlink()
+    summary = json.loads((run / "summary.json").read_text())
+    assert killed >= kills
+    assert number(count) <= summary["queries"]["total"] <= BUDGET
+    same_result(tmp_path / "whole", run)
+    assert summary["queries"]["hedge"] <= hedge * BUDGET

@@ -1,0 +1,321 @@
+"""The fused path: one graph of the change and the model answers as the model does on images changed as arrays."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from onnx import TensorProto, helper, numpy_helper
+
+from blackbox_dft import Config, optimize, resume
+from blackbox_dft.errors import InputError
+from blackbox_dft.fusion.fused_path import FusedPath, fused_path
+from blackbox_dft.fusion.scoring_graph import INDICES, POOL, Z, fuse_scorer
+from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.spaces import make_space
+from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.onnx.target import OnnxTarget
+from tests.conftest import Bbdft
+from tests.spaces.test_spaces import form, photos, small_model
+
+SHAPE = (20, 24, 3)
+SPECS = ["pixel", "dct:4", "grid:3", "color", "affine", "affine+color", "affine+color+dct:4", "dct:4+grid:2+affine"]
+images = arrays(np.uint8, (4, *SHAPE), elements=st.integers(0, 255))
+
+
+def mirror() -> onnx.ModelProto:
+    """A model that answers the very image it is fed."""
+    nodes = [helper.make_node("Flatten", ["x"], ["scores"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, *SHAPE[:2]])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", int(np.prod(SHAPE))])
+    body = helper.make_graph(nodes, "mirror", [x], [scores])
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.fixture(scope="module")
+def mirror_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mirror") / "mirror.onnx"
+    onnx.save(mirror(), path)
+    return path
+
+
+def seen(scores: np.ndarray) -> np.ndarray:
+    return scores.reshape(-1, 3, *SHAPE[:2]).transpose(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("encoding", ["none", "png"])
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_both_paths_show_the_model_the_same_images(
+    spec: str, encoding: str, mirror_file: Path, data: st.DataObject
+) -> None:
+    pool = data.draw(images)
+    paired = data.draw(st.booleans())
+    size = data.draw(st.floats(0, 3))
+    target, code = make_target(str(mirror_file)), Encoding.parse(encoding)
+    channels = data.draw(st.sampled_from(["rgb", "luma"]))
+    space = make_space(spec, SHAPE, channels=channels, levels=code.levels)
+    path = fused_path(pool, space, target, code)
+    assert isinstance(path, FusedPath), path
+    z = size * np.random.default_rng(len(spec)).normal(size=(4, space.size) if paired else space.size)
+    indices = np.array([2, 0, 3, 2])
+    told = seen(path(indices, z))
+    wanted = space.apply(to_floats(pool[indices]), z)
+    if encoding == "none":
+        np.testing.assert_allclose(told, wanted, atol=0.1 / 255)
+    else:
+        levels = told * 255
+        np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
+        steps = np.abs(np.rint(levels) - to_bytes(wanted))
+        # What lies between two levels may fall to either.
+        assert steps.max() <= 1
+        between = np.abs(wanted * 255 % 1 - 0.5)
+        assert between[steps > 0].max(initial=0) < 0.1
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("levels", [True, False])
+def test_all_of_the_change_can_be_inside_as_a_gpu_needs_it(
+    spec: str, rows: int, levels: bool, mirror_file: Path
+) -> None:
+    pool = photos(4)
+    space = make_space(spec, SHAPE, levels=levels)
+    fusion = fuse_scorer(space, SHAPE, mirror(), mirror_file, form(), levels=levels, cpu=False)
+    assert fusion.ahead is None
+    assert fusion.inside == space.size
+    z = np.random.default_rng(0).normal(size=(rows, space.size))
+    session = ort.InferenceSession(fusion.model)
+    told = seen(session.run(None, {POOL: pool, INDICES: np.array([3, 0, 1, 1]), Z: z.astype(np.float32)})[0])
+    wanted = space.apply(to_floats(pool[[3, 0, 1, 1]]), z)
+    wanted = to_bytes(wanted) / 255 if levels else wanted
+    assert np.abs(told - wanted).max() <= (1 / 255 + 1e-6 if levels else 0.1 / 255)
+
+
+def test_ways_that_differ_in_all_but_rounding_are_told_apart(mirror_file: Path) -> None:
+    """Epsilon of 200 levels has no room beside the middle of a byte; it is held all the same."""
+    pool = photos(3)
+    space = make_space("pixel", SHAPE, epsilon=200 / 255)
+    path = fused_path(pool, space, make_target(str(mirror_file)), Encoding())
+    assert isinstance(path, FusedPath)
+    z = np.full(space.size, 9.0)
+    told = seen(path(np.arange(3), z)) * 255
+    np.testing.assert_allclose(told, np.minimum(pool.astype(int) + 200, 255), atol=1e-3)
+
+
+def quantized() -> onnx.ModelProto:
+    """A model that begins with quantising operators of its own."""
+    model = small_model(form())
+    first = model.graph.node[0]
+    read = first.input[0]
+    first.input[0] = "dequantized"
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(np.float32(0.02), "step"), numpy_helper.from_array(np.uint8(3), "zero")]
+    )
+    own = [
+        helper.make_node("QuantizeLinear", [read, "step", "zero"], ["quantized"]),
+        helper.make_node("DequantizeLinear", ["quantized", "step", "zero"], ["dequantized"]),
+    ]
+    nodes = [*own, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "told"),
+    [
+        (form(), {}, {}),
+        (form(), {"quantized": True}, {}),
+        (form(layout="nhwc", channels="bgr", range="0..255"), {}, {"channels": "bgr", "range": "0..255"}),
+        (form(range="-1..1"), {}, {"range": "-1..1"}),
+        (form(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25)), {}, {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25)}),
+        (form(mean=(0.5,), std=(0.25,)), {}, {"mean": (0.5,), "std": (0.25,)}),
+        (form(layout="nhwc", range="0..255", dtype="uint8"), {}, {}),
+        (form(dtype="float16"), {}, {}),
+        (form(channels="grey"), {}, {}),
+        (form(), {"opset": 11}, {}),
+        (form(), {"opset": 21}, {}),
+        (form(), {"branches": True}, {}),
+        (form(), {"batch": 3}, {}),
+        (form(), {"batch": None}, {}),
+        (form(layout="nhwc"), {"batch": None}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("spec", ["dct:4", "color", "affine+dct:4"])
+@pytest.mark.parametrize("encoding", ["png", "none"])
+def test_models_of_every_form(
+    image: SimpleNamespace, options: dict, told: dict, spec: str, encoding: str, tmp_path: Path
+) -> None:
+    options = dict(options)
+    onnx.save(quantized() if options.pop("quantized", False) else small_model(image, **options), tmp_path / "m.onnx")
+    target, code = make_target(str(tmp_path / "m.onnx"), TargetOptions(**told)), Encoding.parse(encoding)
+    pool = photos(5)
+    space = make_space(spec, SHAPE, levels=code.levels)
+    path = fused_path(pool, space, target, code)
+    assert isinstance(path, FusedPath), path
+    for z in (space.initial(), *np.random.default_rng(0).normal(size=(2, space.size))):
+        wanted = target.scores(code.encode(space.apply(to_floats(pool), z)))
+        size = np.abs(target.scores(pool)).max()
+        # Some pixels fall to the next level: of 8 bits, or of the model's own.
+        np.testing.assert_allclose(path(np.arange(5), z), wanted, atol=2e-3 * max(size, 0.05))
+    z = np.random.default_rng(1).normal(size=(4, space.size))
+    together = path(np.arange(4), z)
+    alone = np.concatenate([path(np.array([i]), z[i]) for i in range(4)])
+    np.testing.assert_allclose(together, alone, atol=1e-5 * max(1.0, float(np.abs(alone).max())))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"range": "-1..1"},
+        {"range": "0..255", "channels": "bgr"},
+        {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("spec", ["affine", "color", "affine+color"])
+def test_geometry_and_tone_are_fed_to_the_bit(told: dict, spec: str, mirror_file: Path) -> None:
+    pool, code = photos(6), Encoding()
+    target, space = make_target(str(mirror_file), TargetOptions(**told)), make_space(spec, SHAPE)
+    path = fused_path(pool, space, target, code)
+    assert isinstance(path, FusedPath), path
+    z = np.random.default_rng(0).normal(size=(6, space.size))
+    wanted = target.scores(code.encode(space.apply(to_floats(pool), z)))
+    np.testing.assert_array_equal(path(np.arange(6), z), wanted)
+
+
+@pytest.mark.parametrize("spec", ["dct:4", "pixel", "dct:4+grid:2+affine"])
+@pytest.mark.parametrize("batch", ["n", 4])
+@pytest.mark.parametrize("stay", [0, 1, 13, 30])
+def test_images_that_have_no_room_are_sent_and_score_the_same(
+    spec: str, batch: str | int, stay: int, tmp_path: Path
+) -> None:
+    onnx.save(small_model(form(), batch=batch), tmp_path / "m.onnx")
+    target = make_target(str(tmp_path / "m.onnx"))
+    assert isinstance(target, OnnxTarget)
+    pool, space = photos(30), make_space(spec, SHAPE)
+    whole = FusedPath(pool, space, target, Encoding())
+    path = FusedPath(pool, space, target, Encoding(), room=stay * pool[0].nbytes + 7)
+    assert (whole.resident, path.resident) == (30, stay)
+    rng = np.random.default_rng(0)
+    for indices in (np.arange(30), rng.integers(0, 30, 17), np.array([29]), np.array([0])):
+        for z in (rng.normal(size=(len(indices), space.size)), rng.normal(size=space.size)):
+            np.testing.assert_allclose(path(indices, z), whole(indices, z), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["dct:4", "affine+color"])
+def test_half_precision_takes_the_fused_path(spec: str, tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    own, half = (make_target(str(tmp_path / "m.onnx"), TargetOptions(float16=float16)) for float16 in (False, True))
+    pool, space, code = photos(12), make_space(spec, SHAPE), Encoding()
+    paths = [fused_path(pool, space, target, code) for target in (own, half)]
+    z = np.random.default_rng(0).normal(size=(12, space.size))
+    exact, coarse = (path(np.arange(12), z) for path in paths if isinstance(path, FusedPath))
+    np.testing.assert_allclose(coarse, half.scores(code.encode(space.apply(to_floats(pool), z))), atol=2e-3)
+    assert 0 < np.abs(coarse - exact).max() < 2e-3
+
+
+def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = photos(3)
+
+    def why(target: str, encoding: str = "png", spec: str = "color") -> str:
+        found = fused_path(pool, make_space(spec, SHAPE), make_target(target), Encoding.parse(encoding))
+        assert isinstance(found, str)
+        return found
+
+    (tmp_path / "scorers.py").write_text("def score(images):\n    return images.mean(axis=(1, 2))\n")
+    monkeypatch.chdir(tmp_path)
+    assert "only a model in an ONNX file" in why("scorers:score")
+    assert "JPEG" in why(str(mirror_file), "jpeg:90")
+
+    noisy = small_model(form())
+    noise = helper.make_node("RandomNormalLike", ["scores"], ["noise"], scale=5.0)
+    noisy.graph.node.extend([noise, helper.make_node("Add", ["scores", "noise"], ["loud"])])
+    noisy.graph.output[0].name = "loud"
+    onnx.save(noisy, tmp_path / "noisy.onnx")
+    assert "also for unchanged images" in why(str(tmp_path / "noisy.onnx"))
+
+    class Strange:
+        """A space of somebody else's, without a graph."""
+
+        spec, size, names = "strange", 1, ("a",)
+        lower, upper = np.array([-1.0]), np.array([1.0])
+
+        def initial(self) -> np.ndarray:
+            return np.zeros(1)
+
+        def apply(self, images: np.ndarray, z: np.ndarray) -> np.ndarray:
+            return images.copy()
+
+    found = fused_path(pool, Strange(), make_target(str(mirror_file)), Encoding())  # type: ignore[arg-type]
+    assert isinstance(found, str)
+    assert "cannot be run" in found
+
+
+def settings_of(tiny: Path, **options: object) -> Config:
+    usual = {"space": "affine+color+dct:4", "budget": 1500, "seed": 1}
+    return Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **usual | options)  # type: ignore[arg-type]
+
+
+# The surface draws images by their answers and solves for a minimum, which a pixel rounded the other way moves further,
+# with half of the seeds to another end, as this model only guesses at first (docs/performance.md); not with seed 2.
+@pytest.mark.parametrize(("estimator", "seed", "apart"), [("nes", 1, 1e-3), ("surface", 2, 5e-2)])
+def test_a_run_ends_the_same_on_either_path(
+    estimator: str, seed: int, apart: float, tiny: Path, tmp_path: Path
+) -> None:
+    fused = optimize(settings_of(tiny, path="fused", estimator=estimator, seed=seed), tmp_path / "fused")
+    array = optimize(settings_of(tiny, path="array", estimator=estimator, seed=seed), tmp_path / "array")
+    np.testing.assert_allclose(fused.tuning.z, array.tuning.z, atol=apart)
+    assert np.abs(fused.tuning.z).max() > 0.3
+    for split in ("val", "test"):
+        both = [result.summary["accuracy"][split] for result in (fused, array)]
+        assert abs(both[0]["after"] - both[1]["after"]) <= 0.002
+        assert both[0]["before"] == both[1]["before"]
+    plain = {"space": "affine+color", "budget": 1000}
+    one, other = (optimize(settings_of(tiny, path=p, **plain), tmp_path / f"plain-{p}") for p in ("fused", "array"))
+    np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
+
+
+def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
+    whole = optimize(settings_of(tiny), tmp_path / "whole")
+    assert json.loads((tmp_path / "whole" / "config.json").read_text())["config"]["path"] == "fused"
+    array = optimize(settings_of(tiny, path="array"), tmp_path / "array")
+    assert json.loads((tmp_path / "array" / "config.json").read_text())["config"]["path"] == "array"
+    # Everything answered is known again, to the bit, and nothing is asked a second time.
+    for name, result in (("whole", whole), ("array", array)):
+        again = resume(tmp_path / name)
+        np.testing.assert_array_equal(again.tuning.z, result.tuning.z)
+        assert again.summary["queries"] == result.summary["queries"]
+    # A run of a version that knew no paths goes on by arrays.
+    old = tmp_path / "old"
+    shutil.copytree(tmp_path / "array", old)
+    document = json.loads((old / "config.json").read_text())
+    del document["config"]["path"]
+    (old / "config.json").write_text(json.dumps(document))
+    again = resume(old)
+    np.testing.assert_array_equal(again.tuning.z, array.tuning.z)
+    assert again.summary["queries"] == array.summary["queries"]
+
+
+def test_the_path_is_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    found = json.loads(bbdft("inspect", tiny / "model.onnx", "--json", code=0).stdout)
+    assert found["path"] == "fused"
+    words = ["optimize", tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run", "--budget", 900]
+    assert "path: fused" in bbdft(*words, "--dry-run", code=0).stdout
+    assert "path: array, as JPEG" in bbdft(*words, "--encoding", "jpeg:90", "--dry-run", code=0).stdout
+    refused = bbdft(*words, "--encoding", "jpeg:90", "--path", "fused", code=2)
+    assert "--path fused is not to be had: JPEG is no part of a graph." in refused.stderr
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match="--path fused"):
+        optimize(settings_of(tiny, encoding="jpeg:90", path="fused"), tmp_path / "other")

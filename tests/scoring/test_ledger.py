@@ -1,0 +1,197 @@
+"""The ledger: what is counted, what is kept, what a second look at the file finds."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from blackbox_dft._utils.hashing import digest
+from blackbox_dft.errors import BudgetError, InputError
+from blackbox_dft.run.config import Config
+from blackbox_dft.run.experiment import Job
+from blackbox_dft.scoring.keys import Keys
+from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
+
+BUDGET = 40
+
+
+def key(number: int) -> bytes:
+    return digest(str(number))
+
+
+def answer_of(number: int) -> list[float]:
+    return [number, -number / 2]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Any order of asking, answering, withdrawing and dying keeps the counts, the cap and every answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "ledger.sqlite"
+        self.open: dict[int, list[int]] = {}
+        self.answered: set[int] = set()
+        self.asked = 0
+        self.lost = 0
+        self.next = 0
+
+    @initialize(policy=st.sampled_from(["count", "free"]))
+    def start(self, policy: Literal["count", "free"]) -> None:
+        self.policy = policy
+        self.ledger = Ledger(self.path, budget=BUDGET, in_doubt=policy)
+
+    @rule(count=st.integers(1, 9))
+    def ask(self, count: int) -> None:
+        numbers = list(range(self.next, self.next + count))
+        counted = self.asked - (self.lost if self.policy == "free" else 0)
+        if counted + count > BUDGET:
+            with pytest.raises(BudgetError, match="budget of 40"):
+                self.ledger.ask("tune", [key(n) for n in numbers])
+            return
+        self.next += count
+        self.open[self.ledger.ask("tune", [key(n) for n in numbers])] = numbers
+        self.asked += count
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(sorted(self.open)))
+        numbers = self.open.pop(request)
+        self.ledger.answer(request, np.array([answer_of(n) for n in numbers], np.float32))
+        self.answered.update(numbers)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(sorted(self.open)))
+        self.asked -= len(self.open.pop(request))
+        self.ledger.withdraw(request)
+
+    @rule()
+    def die_and_come_back(self) -> None:
+        self.ledger.close()
+        self.lost += sum(map(len, self.open.values()))
+        self.open.clear()
+        self.ledger = Ledger(self.path, budget=BUDGET, in_doubt=self.policy)
+
+    @invariant()
+    def counts_are_true(self) -> None:
+        assert self.ledger.in_doubt == self.lost
+        assert self.ledger.total == self.asked - (self.lost if self.policy == "free" else 0)
+        assert self.ledger.remaining == BUDGET - self.ledger.total
+        assert self.ledger.total <= BUDGET
+        assert len(self.ledger) == len(self.answered)
+
+    @invariant()
+    def answers_are_kept(self) -> None:
+        numbers = sorted(self.answered)
+        if numbers:
+            kept = self.ledger.scores([key(n) for n in numbers])
+            np.testing.assert_array_equal(kept, np.array([answer_of(n) for n in numbers], np.float32))
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+LedgerMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestLedgerMachine = LedgerMachine.TestCase
+
+
+def test_a_refused_request_leaves_no_trace(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
+        with pytest.raises(BudgetError):
+            ledger.ask("tune", [key(n) for n in range(4)])
+        assert ledger.total == 0
+        ledger.ask("tune", [key(n) for n in range(3)])
+        assert ledger.remaining == 0
+
+
+def test_replay_notices_another_course(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
+        ledger.check(0, digest("a"))
+        ledger.check(1, digest("b"))
+    with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
+        ledger.check(0, digest("a"))
+        with pytest.raises(ReplayError, match="step 1"):
+            ledger.check(1, digest("c"))
+
+
+def test_several_courses_share_answers_and_are_checked_each_by_itself(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Ledger(tmp_path / "l.sqlite", budget=10) as ledger:
+            ledger.check(0, b"a")
+            ledger.course = 500
+            ledger.check(0, b"b")
+            with pytest.raises(ReplayError):
+                ledger.check(0, b"a")
+
+
+def test_second_process_is_told(tmp_path: Path) -> None:
+    code = f"""
+from blackbox_dft.ledger import Ledger
+try:
+    Ledger({str(tmp_path / "l.sqlite")!r}, budget=3)
+except Exception as error:
+    print(error)
+"""
+    with Ledger(tmp_path / "l.sqlite", budget=3):
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "in use by another process" in said
+
+
+def test_not_a_ledger_and_other_version_are_named(tmp_path: Path) -> None:
+    (tmp_path / "text.sqlite").write_text("no database at all, but long enough to be read as the header of one" * 20)
+    with pytest.raises(InputError, match="not a ledger"):
+        Ledger(tmp_path / "text.sqlite", budget=3)
+    Ledger(tmp_path / "new.sqlite", budget=3).close()
+    with sqlite3.connect(tmp_path / "new.sqlite") as db:
+        db.execute("UPDATE meta SET value='99' WHERE name='schema'")
+    db.close()
+    with pytest.raises(InputError, match="version 99"):
+        Ledger(tmp_path / "new.sqlite", budget=3)
+    with pytest.raises(InputError, match="cannot write"):
+        Ledger(tmp_path / "nowhere" / "l.sqlite", budget=3)
+
+
+def test_scores_of_another_width_stop_the_run(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite", budget=9) as ledger:
+        ledger.answer(ledger.ask("tune", [key(0)]), np.ones((1, 2), np.float32))
+        request = ledger.ask("tune", [key(1)])
+        with pytest.raises(InputError, match="2 scores and now got 3"):
+            ledger.answer(request, np.ones((1, 3), np.float32))
+
+
+def test_unchanged_images_share_their_key_between_spaces() -> None:
+    images = [digest("x"), digest("y")]
+    dct, color = Keys("model", "dct:8", np.zeros(4)), Keys("model", "color", np.zeros(2))
+    assert dct.of(images, np.zeros((1, 4)), [0, 0]) == color.of(images, np.zeros((1, 2)), [0, 0])
+    other = Keys("model", "grid:2", np.zeros(4))
+    assert dct.of(images, np.ones((1, 4)), [0, 0]) != other.of(images, np.ones((1, 4)), [0, 0])
+    assert len(set(dct.of(images, np.array([np.ones(4), np.zeros(4)]), [0, 1]))) == 2
+    assert dct.of(images, np.ones((1, 4)), [0, 0]) != Keys("other", "dct:8", np.zeros(4)).of(
+        images, np.ones((1, 4)), [0, 0]
+    )
+
+
+def test_where_images_in_doubt_count_no_kill_loses_them(tiny: Path, tmp_path: Path) -> None:
+    # A file's answers are free unless somebody says otherwise, and only then is committing put off.
+    job = Job(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
+    run, killed = tmp_path / "run", tmp_path / "killed"
+    run.mkdir()
+    with job.ledger(run / LEDGER) as ledger:
+        ledger.ask("tune", [bytes(16)])
+        # What is on the disk now is what a kill would leave.
+        shutil.copytree(run, killed)
+    with job.ledger(killed / LEDGER) as left:
+        assert left.in_doubt == 1
