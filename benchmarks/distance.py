@@ -22,7 +22,7 @@ from benchmarks.tasks import TASKS, config
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.loop import Task, tune
 
@@ -53,19 +53,24 @@ def measure(
     """PSNR, SSIM, root mean square in levels, test accuracy."""
     epsilon, channels = ("1", "rgb") if space == "tanh" else ("16/255", "luma")
     told = {"space": space, "epsilon": epsilon, "channels": channels, "distance_weight": weight, "seed": seed}
-    job = Job(config(options.task, **told))
-    data, test = job.data, job.data.splits["test"]
+    experiment = Experiment(config(options.task, **told))
+    data, test = experiment.data, experiment.data.splits["test"]
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
-        scorer = job.scorer(ledger)
-        reading = job.reading(scorer.score("select", data.splits["val"], job.space.initial()))
-        task = Task(scorer, reading, make_objective(options.objective), data.labels, job.penalty)
-        course = tune(task, job.estimator(), data.splits["train"], limit=options.queries, seed=seed)
-        z = course.average(1 / 2)
+        scorer = experiment.scorer(ledger)
+        reading = experiment.reading(scorer.score("select", data.splits["val"], experiment.space.initial()))
+        task = Task(scorer, reading, make_objective(options.objective), data.labels, experiment.penalty)
+        trajectory = tune(task, experiment.estimator(), data.splits["train"], limit=options.queries, seed=seed)
+        z = trajectory.average(1 / 2)
         after = np.mean(decide(task.probabilities("evaluate", test, z)) == data.labels[test])
         scorer.close()
     images = data.images[test[:256]]
-    changed = job.tuning(z)(images)
-    return psnr(images, changed), ssim(images, changed), 255 * float(job.distance(z[None])[0]) ** 0.5, float(after)
+    changed = experiment.tuning(z)(images)
+    return (
+        psnr(images, changed),
+        ssim(images, changed),
+        255 * float(experiment.distance(z[None])[0]) ** 0.5,
+        float(after),
+    )
 
 
 def spread(values: Sequence[float], digits: int) -> str:

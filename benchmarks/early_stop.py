@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
-from benchmarks.tasks import TASKS, job, search, unchanged
+from benchmarks.tasks import TASKS, experiment, search, unchanged
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.scoring.ledger import Ledger
@@ -29,8 +29,8 @@ ESTIMATOR = "surface"
 
 def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, float, float]]:
     """Queries, test accuracy and test loss: unchanged, where it would stop, at the limit."""
-    here = job(task, space)
-    early = job(task, space, (("early_stop", True),))
+    here = experiment(task, space)
+    early = experiment(task, space, (("early_stop", True),))
     data, identity = here.data, here.space.initial()
     held, labels = data.splits["test"], data.labels[data.splits["test"]]
     found = []
@@ -40,7 +40,7 @@ def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, flo
         reading = here.reading(scorer.score("select", data.splits["val"], identity))
         run = Task(scorer, reading, make_objective("sigmoid"), data.labels)
         courses = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
-        ends = [(0, identity), *((course.points[-1].queries, course.average(1 / 4)) for course in courses)]
+        ends = [(0, identity), *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in courses)]
         for queries, z in ends:
             answers = run.probabilities("evaluate", held, z)
             accuracy = float(np.mean(decide(answers) == labels))

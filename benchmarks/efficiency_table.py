@@ -73,10 +73,10 @@ class Results:
 
     def needed(self, task: str, space: str, method: str, level: float) -> float:
         """Queries at which the median reaches ``level``; between two budgets on a straight line over log queries."""
-        course = [(b, cell.accuracy) for b in self.budgets if (cell := self.cell(task, space, method, b))]
-        if course and course[0][1] >= level:
-            return course[0][0]
-        for (low, below), (high, above) in pairwise(course):
+        trajectory = [(b, cell.accuracy) for b in self.budgets if (cell := self.cell(task, space, method, b))]
+        if trajectory and trajectory[0][1] >= level:
+            return trajectory[0][0]
+        for (low, below), (high, above) in pairwise(trajectory):
             if above >= level:
                 return exp(log(low) + (level - below) / (above - below) * (log(high) - log(low)))
         return inf

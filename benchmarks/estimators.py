@@ -58,13 +58,13 @@ def main() -> None:
         estimators,
         range(options.seeds),
     )
-    for job in jobs:
-        if job in done:
+    for experiment in jobs:
+        if experiment in done:
             continue
-        task, space, objective, estimator, seed = job
+        task, space, objective, estimator, seed = experiment
         for outcome in measure(task, space, estimator, seed, limits, objective=objective):
             values = (
-                *job,
+                *experiment,
                 outcome.queries,
                 outcome.accuracy,
                 outcome.before,

@@ -31,7 +31,7 @@ from blackbox_dft._utils.types import Floats, ImageBytes, Scores
 from blackbox_dft.data import load
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Target
@@ -115,10 +115,10 @@ def relabelled(what: Config, path: Path, seed: int | None) -> Config:
     data = load(what.data)
     names = np.array(data.classes)[data.labels]
     if seed is None:
-        job = Job(what)
-        with job.target:
-            raw = job.target.scores(job.data.images)
-        names = np.array(data.classes)[decide(job.reading(raw)(raw))]
+        experiment = Experiment(what)
+        with experiment.target:
+            raw = experiment.target.scores(experiment.data.images)
+        names = np.array(data.classes)[decide(experiment.reading(raw)(raw))]
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "label", "split"])

@@ -33,9 +33,9 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from blackbox_dft.demo import assets
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import start
-from blackbox_dft.targets.http.messages import Sent
+from blackbox_dft.targets.http.messages import HttpRequest
 from blackbox_dft.targets.http.target import HttpTarget
 from blackbox_dft.targets.options import TargetOptions
 
@@ -66,7 +66,7 @@ def spent(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def bare(bodies: list[Sent], concurrency: int) -> float:
+async def bare(bodies: list[HttpRequest], concurrency: int) -> float:
     """Seconds to post all bodies, so many at a time."""
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     async with httpx.AsyncClient(http2=True, limits=limits, timeout=60) as client:
@@ -108,14 +108,14 @@ def main() -> None:
                 budget=options.budget,
                 target_options=settings,
             )
-            job = Job(config)
-            assert isinstance(job.target, HttpTarget)
-            images = job.data.images
+            experiment = Experiment(config)
+            assert isinstance(experiment.target, HttpTarget)
+            images = experiment.data.images
             parts = [images[i : i + options.batch] for i in range(0, len(images) - options.batch + 1, options.batch)]
-            bodies = [job.target.speaks.request(part) for part in parts]
+            bodies = [experiment.target.protocol.request(part) for part in parts]
             clocks = [processors()]
             with tempfile.TemporaryDirectory() as folder:
-                summary = start(job, Path(folder) / "run").summary
+                summary = start(experiment, Path(folder) / "run").summary
             clocks.append(processors())
             rate = summary["queries"]["total"] / summary["seconds"]
             calls = summary["queries"]["total"] // options.batch

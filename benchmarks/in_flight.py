@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import TASKS, measure, opened
 from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.objectives import make_objective
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.loop import Task, tune
 from blackbox_dft.targets.options import TargetOptions
@@ -42,7 +42,7 @@ def seconds(in_flight: int) -> float:
     """Of a search."""
     options = TargetOptions(classes=("male", "female"), size=(32, 32), batch=BATCH, workers=AT_ONCE)
     base = replace(opened("lfw-gender").config, target="benchmarks.in_flight:slow", target_options=options)
-    here = Job(replace(base, space=SPACE, estimator=ESTIMATOR, in_flight=in_flight))
+    here = Experiment(replace(base, space=SPACE, estimator=ESTIMATOR, in_flight=in_flight))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         scorer = here.scorer(ledger)
         train, val = here.data.splits["train"], here.data.splits["val"][:16]

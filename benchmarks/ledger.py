@@ -43,13 +43,13 @@ def main() -> None:
                     began = time.perf_counter()
                     named = keys.of(images, z[None], [0] * size)
                     # As a run does: what was heard and what is asked next are one transaction.
-                    with ledger.together():
+                    with ledger.transaction():
                         if under_way is not None:
-                            ledger.answer(under_way, scores)
-                        under_way = ledger.ask("tune", named)
+                            ledger.record(under_way, scores)
+                        under_way = ledger.reserve("tune", named)
                     spent.append(time.perf_counter() - began)
                 if under_way is not None:
-                    ledger.answer(under_way, scores)
+                    ledger.record(under_way, scores)
             began = time.perf_counter()
             with Ledger(path, budget=2**60) as ledger:
                 opened = time.perf_counter() - began

@@ -26,7 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.tasks import TASKS, config
 from blackbox_dft._utils.types import Array
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import start
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
@@ -56,17 +56,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    job = Job(config(options.task, space=options.space, estimator=options.estimator, budget=options.budget))
-    target = job.target
+    experiment = Experiment(
+        config(options.task, space=options.space, estimator=options.estimator, budget=options.budget)
+    )
+    target = experiment.target
     assert isinstance(target, OnnxTarget)
-    prepared = target.form.prepare(job.data.images[:1024])
+    prepared = target.form.prepare(experiment.data.images[:1024])
     tried = {batch: bare(target, prepared, batch, 512) for batch in BATCHES for _ in range(2)}
     batch = min(tried, key=tried.__getitem__)
     print(f"{options.task}, {options.space}, {options.estimator}; bare ONNX Runtime at its best batch, {batch}")
     ratios = []
     for number in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            summary = start(job, Path(folder) / "run").summary
+            summary = start(experiment, Path(folder) / "run").summary
         images, seconds = summary["queries"]["total"], summary["seconds"]
         raw = bare(target, prepared, batch, images)
         ratios.append(seconds / raw)

@@ -37,7 +37,7 @@ from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.report.tables import Table, tables_page
 from blackbox_dft.run.budget import CANDIDATES, SELECT_SHARE
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.run.summary import compared
 from blackbox_dft.scoring.ledger import Ledger
@@ -202,27 +202,34 @@ def transfers() -> list[tuple[str, str, str, str]]:
 def applied_to(run: Path, config: Config, change: Callable[[ImageBytes], ImageBytes]) -> dict[str, Any]:
     """A run's z on the test images of another row, or on its own after something happened to them."""
     learned = Tuning.load(run)
-    job = Job(replace(config, space=learned.space, channels=learned.channels))
-    data, test = job.data, job.data.splits["test"]
+    experiment = Experiment(replace(config, space=learned.space, channels=learned.channels))
+    data, test = experiment.data, experiment.data.splits["test"]
     images = change(data.images[test])
     digests = tuple(blake2b(image.tobytes(), digest_size=16).digest() for image in images)
     every = np.arange(len(test))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
-        scorer = Scorer(Pool(images, digests), job.space, job.target, job.encoding, ledger, batch=job.target.batch)
-        raw = [scorer.score("evaluate", every, z) for z in (job.space.initial(), learned.z)]
+        scorer = Scorer(
+            Pool(images, digests),
+            experiment.space,
+            experiment.target,
+            experiment.encoding,
+            ledger,
+            batch=experiment.target.batch,
+        )
+        raw = [scorer.score("evaluate", every, z) for z in (experiment.space.initial(), learned.z)]
         scorer.close()
-    reading = job.reading(raw[0])
+    reading = experiment.reading(raw[0])
     before, after = (reading(answers) for answers in raw)
     found = compared(data, test, before, after)
-    psnr, ssim = likeness(job, learned.z, images[:64])
+    psnr, ssim = likeness(experiment, learned.z, images[:64])
     return {
         **{"before": found.before, "after": found.after, "low": found.ci95[0], "high": found.ci95[1]},
         **{"p": found.mcnemar_p, "psnr": psnr, "ssim": ssim, "queries": 2 * len(test)},
     }
 
 
-def likeness(job: Job, z: Floats, images: ImageBytes) -> tuple[float | None, float]:
-    changed = job.tuning(z)(images)
+def likeness(experiment: Experiment, z: Floats, images: ImageBytes) -> tuple[float | None, float]:
+    changed = experiment.tuning(z)(images)
     return psnr(images, changed), ssim(images, changed)
 
 

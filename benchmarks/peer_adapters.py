@@ -382,8 +382,8 @@ class Scipy:
         self._answers: queue.Queue[float | None] = queue.Queue()
         self._best, self._value = np.array(start, np.float64), np.inf
         first = sigma * np.eye(len(start))[places]
-        course = _course(method, first, np.array(start, np.float64), lower, upper, self._questions, self._answers)
-        self._thread = threading.Thread(target=course, daemon=True)
+        trajectory = _course(method, first, np.array(start, np.float64), lower, upper, self._questions, self._answers)
+        self._thread = threading.Thread(target=trajectory, daemon=True)
         self._thread.start()
         weakref.finalize(self, self._answers.put, None)
 

@@ -43,7 +43,7 @@ MARK = efficiency_table.OURS
 
 
 @dataclass(frozen=True)
-class Job:
+class Experiment:
     """One search of one method."""
 
     task: str
@@ -74,7 +74,7 @@ def contenders(ours: Sequence[str], space: str, quick: bool) -> Iterator[tuple[s
             yield peer.name, name, Factory(peer, setting)
 
 
-def jobs(options: argparse.Namespace) -> Iterator[Job]:
+def jobs(options: argparse.Namespace) -> Iterator[Experiment]:
     """All of it, in the order in which it is of most use: space by space and seed by seed."""
     budgets = sorted(map(int, options.budgets.split(",")))
     phases = [tuple(b for b in budgets if b <= LATER), tuple(b for b in budgets if b > LATER)]
@@ -82,7 +82,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         for seed, task in product(seeds(options), options.tasks.split(",")):
             for method, setting, search in contenders(options.ours.split(), space, options.quick):
                 if any(part in f"{method} {setting}" for part in options.only.split(";")):
-                    yield Job(task, space, method, setting, seed, limits, search)
+                    yield Experiment(task, space, method, setting, seed, limits, search)
 
 
 def seeds(options: argparse.Namespace) -> range:
@@ -91,15 +91,17 @@ def seeds(options: argparse.Namespace) -> range:
     return range(int(first), int(last) + 1) if first else range(int(last))
 
 
-def run(job: Job, out: Path, done: set[tuple[str, ...]]) -> None:
+def run(experiment: Experiment, out: Path, done: set[tuple[str, ...]]) -> None:
     """Measures what is missing of a job."""
-    limits = [limit for limit in job.limits if (*job.key, str(limit)) not in done]
+    limits = [limit for limit in experiment.limits if (*experiment.key, str(limit)) not in done]
     if not limits:
         return
-    for found in measure(job.task, job.space, job.search, job.seed, limits):
+    for found in measure(experiment.task, experiment.space, experiment.search, experiment.seed, limits):
         rest = (found.accuracy, found.before, found.threshold, found.n, found.val_loss, found.chosen)
-        append(out, COLUMNS, (*job.key, found.queries, *(round(x, 6) if isinstance(x, float) else x for x in rest)))
-    print(" ".join(job.key), file=sys.stderr, flush=True)
+        append(
+            out, COLUMNS, (*experiment.key, found.queries, *(round(x, 6) if isinstance(x, float) else x for x in rest))
+        )
+    print(" ".join(experiment.key), file=sys.stderr, flush=True)
 
 
 def local_models(options: argparse.Namespace, out: Path, done: set[tuple[str, ...]]) -> None:
@@ -144,8 +146,8 @@ def main() -> None:
         done = {(*(row[name] for name in COLUMNS[:6]),) for row in read(out)}
         if not options.only:
             local_models(options, out, done)
-        for job in jobs(options):
-            run(job, out, done)
+        for experiment in jobs(options):
+            run(experiment, out, done)
     print("\n".join(efficiency_table.lines(read(out))))
 
 

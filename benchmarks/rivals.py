@@ -17,12 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.tasks import Outcome, opened, unchanged
+from benchmarks.tasks import RunResult, opened, unchanged
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.minibatches import StratifiedSampler
 
 ALONE = "local model, no black box"
 STACKED = "local model + paid scores"
@@ -121,7 +121,7 @@ def odds(probabilities: Floats) -> Floats:
     return np.asarray(logs[:, 1] - logs[:, 0])
 
 
-def measure(task: str, method: str, seed: int, limits: Sequence[int]) -> list[Outcome]:
+def measure(task: str, method: str, seed: int, limits: Sequence[int]) -> list[RunResult]:
     """Test accuracy of a rival with so many queries, as rows beside those of tunings."""
     data = opened(task).data
     labels, test, val = data.labels, data.splits["test"], data.splits["val"]
@@ -136,7 +136,7 @@ def measure(task: str, method: str, seed: int, limits: Sequence[int]) -> list[Ou
             right = float(np.mean((values[test] > 0) == labels[test]))
         else:
             right = stacked(data.splits["train"], test, labels, odds(answers), values, unseen, seed, limit)
-        outcomes.append(Outcome(limit, right, before, threshold, len(test), name, float("nan"), float("nan")))
+        outcomes.append(RunResult(limit, right, before, threshold, len(test), name, float("nan"), float("nan")))
     return outcomes
 
 
@@ -146,7 +146,7 @@ def stacked(
     """Test accuracy of logistic regression on both models' log-odds, fitted on ``limit`` training images at most."""
     from sklearn.linear_model import LogisticRegression
 
-    chosen = Draw(train, labels, seed)(min(limit, len(train)))
+    chosen = StratifiedSampler(train, labels, seed)(min(limit, len(train)))
     place = {image: number for number, image in enumerate(train.tolist())}
     fresh = unseen[[place[image] for image in chosen.tolist()]]
     spread = fresh.std()

@@ -37,15 +37,16 @@ from benchmarks.tasks import SHARED
 from benchmarks.throughput import write_images
 from blackbox_dft._utils.types import Array, Floats, Ints
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import start
-from blackbox_dft.scoring.backends.array import Asker
-from blackbox_dft.scoring.backends.ray import Crew
+from blackbox_dft.scoring.backends.array import ArrayBackend
+from blackbox_dft.scoring.backends.base import ScoreFunction
+from blackbox_dft.scoring.backends.fused import FusedBackend
+from blackbox_dft.scoring.backends.ray import RayBackend, WorkerPool
 from blackbox_dft.scoring.backends.ray_cluster import Cluster
-from blackbox_dft.scoring.backends.ray_recipe import crew_of
+from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
-from blackbox_dft.targets.base import Ask
 from blackbox_dft.targets.options import TargetOptions
 
 SLEEPING = """
@@ -98,31 +99,35 @@ def spent() -> float:
 
 def opened(
     target: object, data: Path, cluster: str, workers: int, batch: int, output: str | None = None, **settings: object
-) -> Job:
+) -> Experiment:
     options = TargetOptions(cluster=cluster, workers=workers, batch=batch, provider="cpu", output=output)
-    return Job(Config(str(target), str(data), target_options=options, **settings))  # type: ignore[arg-type]
+    return Experiment(Config(str(target), str(data), target_options=options, **settings))  # type: ignore[arg-type]
 
 
-def here_of(job: Job) -> Asker:
-    return Asker(job.data.images, job.space, job.target, job.encoding, job.fused)
+def here_of(experiment: Experiment) -> ScoreFunction:
+    """Scores in this process."""
+    array = ArrayBackend(experiment.data.images, experiment.space, experiment.target, experiment.encoding)
+    return FusedBackend(array, experiment.fused).scores if experiment.fused else array.scores
 
 
-def crew_at(job: Job, workers: int) -> Crew:
-    """So many actors that answer as the job does here, all of them there."""
-    crew = crew_of(Cluster("local", workers), here_of(job), job.config.target_options, 1)
-    crew(np.arange(1), job.space.initial())
-    while crew.ready < workers:
+def pool_at(experiment: Experiment, workers: int) -> WorkerPool:
+    """``workers`` actors, all started, that score as the experiment does here."""
+    array = ArrayBackend(experiment.data.images, experiment.space, experiment.target, experiment.encoding)
+    options, fused = experiment.config.target_options, experiment.fused is not None
+    pool = RayBackend.of(Cluster("local", workers), array, options, fused=fused, threads=1).pool
+    pool.scores(np.arange(1), experiment.space.initial())
+    while pool.ready < workers:
         time.sleep(0.05)
-    return crew
+    return pool
 
 
-def paired(job: Job, batch: int, count: int) -> list[tuple[Ints, Floats]]:
+def paired(experiment: Experiment, batch: int, count: int) -> list[tuple[Ints, Floats]]:
     rng = np.random.default_rng(0)
-    pool = len(job.data.images)
-    return [(rng.integers(0, pool, batch), rng.normal(size=(batch, job.space.size)) / 2) for _ in range(count)]
+    pool = len(experiment.data.images)
+    return [(rng.integers(0, pool, batch), rng.normal(size=(batch, experiment.space.size)) / 2) for _ in range(count)]
 
 
-def timed(ask: Ask, calls: int, requests: Sequence[tuple[Ints, Floats]]) -> Array:
+def timed(ask: ScoreFunction, calls: int, requests: Sequence[tuple[Ints, Floats]]) -> Array:
     """Seconds by the clock and of all processors."""
     before, began = spent(), time.perf_counter()
     with ThreadPoolExecutor(calls) as threads:
@@ -156,15 +161,17 @@ class Bench:
         for name, batch in models:
             data = self.data(SYNTHETIC[name][1] if name in SYNTHETIC else 112)
             table = ("c0=male", "c1=*") if name in OUTPUTS else ()
-            job = opened(build(name, self.folder, SHARED), data, "", 2, batch, OUTPUTS.get(name), map=table)
-            here, crew = here_of(job), crew_at(job, 2)
-            once = timed(here, 2, paired(job, batch, 16))[0] / 16
-            requests = paired(job, batch, max(16, int(self.options.seconds / once)))
+            experiment = opened(build(name, self.folder, SHARED), data, "", 2, batch, OUTPUTS.get(name), map=table)
+            here, pool = here_of(experiment), pool_at(experiment, 2)
+            once = timed(here, 2, paired(experiment, batch, 16))[0] / 16
+            requests = paired(experiment, batch, max(16, int(self.options.seconds / once)))
             shares = []
             for _ in range(self.rounds):
-                first, there, last = (timed(*one, requests) for one in ((here, 2), (crew, crew.calls), (here, 2)))
+                first, there, last = (
+                    timed(*one, requests) for one in ((here, 2), (pool.scores, pool.calls), (here, 2))
+                )
                 shares.append((first + last) / 2 / there)
-            crew.close()
+            pool.close()
             clock, processor = zip(*shares, strict=True)
             rate = len(requests) * batch / first[0]
             print(
@@ -173,13 +180,13 @@ class Bench:
             )
 
     def sleeping(self) -> None:
-        job = opened(self.sleeper(SECONDS), self.data(64), "", 1, 8)
-        crews = {count: crew_at(job, count) for count in COUNTS}
+        experiment = opened(self.sleeper(SECONDS), self.data(64), "", 1, 8)
+        crews = {count: pool_at(experiment, count) for count in COUNTS}
         rates: dict[int, list[float]] = {count: [] for count in COUNTS}
         for _ in range(self.rounds):
             for count, crew in crews.items():
-                requests = paired(job, 8, 20 * count)
-                rates[count].append(len(requests) / timed(crew, crew.calls, requests)[0])
+                requests = paired(experiment, 8, 20 * count)
+                rates[count].append(len(requests) / timed(crew.scores, crew.calls, requests)[0])
         for count, found in rates.items():
             times = [mine / one for mine, one in zip(found, rates[1], strict=True)]
             lost = count / statistics.median(found) - SECONDS
@@ -193,11 +200,11 @@ class Bench:
             took = {}
             for workers in (1, 8):
                 settings = {"space": "color", "estimator": estimator, "budget": 700}
-                job = opened(self.sleeper(SECONDS), self.data(64), "local", workers, batch, **settings)
-                step = job.estimator().ask().queries
+                experiment = opened(self.sleeper(SECONDS), self.data(64), "local", workers, batch, **settings)
+                step = experiment.estimator().ask().queries
                 with tempfile.TemporaryDirectory() as out:
                     began = time.perf_counter()
-                    summary = start(job, Path(out) / "run").summary
+                    summary = start(experiment, Path(out) / "run").summary
                     took[workers] = time.perf_counter() - began
             total = summary["queries"]["total"]
             print(
@@ -215,8 +222,8 @@ class Bench:
             settings = {"space": "affine+color+dct:8", "budget": budget, "map": ("c0=c0", "c1=*")}
             losing = nodes_lost if self.options.nodes else actors_killed
             with losing(self.options.every) if cluster else nullcontext(("", [])) as (address, lost):
-                job = opened(model, data, address, 2, 8, **settings)
-                result = start(job, out)
+                experiment = opened(model, data, address, 2, 8, **settings)
+                result = start(experiment, out)
             with Ledger(out / "ledger.sqlite", budget=budget) as ledger:
                 results.append((result.tuning.z, result.summary["queries"], ledger.total, ledger.in_doubt))
             seconds = result.summary["seconds"]
@@ -229,25 +236,24 @@ class Bench:
         print(f"z {same}, count {exact}")
 
     def driver(self) -> None:
-        job = opened(self.sleeper(0), self.data(64), "", 2, 8, space="dct:8")
-        crew = crew_at(job, 2)
+        experiment = opened(self.sleeper(0), self.data(64), "", 2, 8, space="dct:8")
+        crew = pool_at(experiment, 2)
         rows = []
         for batch in (8, 32, 128) * self.rounds:
             with Ledger(self.folder / f"driver-{len(rows)}.sqlite", budget=2**62) as ledger:
-                scorer = Scorer(
-                    Pool(job.data.images, job.data.digests),
-                    job.space,
-                    job.target,
-                    job.encoding,
-                    ledger,
-                    batch=batch,
-                    crew=crew,
+                keys = Keys.of_run(
+                    experiment.target, experiment.encoding, experiment.shape, experiment.space, fused=False
                 )
+                pool = Pool(experiment.data.images, experiment.data.digests)
+                scorer = Scorer(pool, experiment.target, RayBackend(crew), keys, ledger, batch=batch)
                 rng = np.random.default_rng(len(rows))
                 before, queries = time.process_time(), 4096
                 for _ in range(queries // 1024):
                     scorer.score(
-                        "tune", rng.integers(0, 400, 1024), rng.normal(size=(1024, job.space.size)), np.arange(1024)
+                        "tune",
+                        rng.integers(0, 400, 1024),
+                        rng.normal(size=(1024, experiment.space.size)),
+                        np.arange(1024),
                     )
                 rows.append((queries / batch, queries, time.process_time() - before))
         table = np.array(rows)

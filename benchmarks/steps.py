@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from blackbox_dft._utils.types import Array
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.inspection import smooth
 
 
-def inside(write: Callable[[Graph], str], feeds: dict[str, Array]) -> Callable[[], object]:
+def inside(write: Callable[[OnnxBuilder], str], feeds: dict[str, Array]) -> Callable[[], object]:
     """A session of a few nodes, called with these inputs."""
-    graph = Graph("step")
+    graph = OnnxBuilder("step")
     out = write(graph)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), [None, *value.shape[1:]])

@@ -22,11 +22,11 @@ from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.budget import CANDIDATES, LEAST_SELECT, SELECT_SHARE
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.early_stopping import Stillness
-from blackbox_dft.search.loop import Course, Task, tune
-from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.early_stopping import EarlyStopping
+from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -59,7 +59,7 @@ class Factory(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """A tuning read off after so many tuning queries."""
 
     queries: int
@@ -74,15 +74,15 @@ class Outcome:
     """What the best candidate's loss is below the unchanged images' there, whether or not it was chosen."""
 
 
-def job(task: str, space: str, options: tuple[tuple[str, object], ...] = ()) -> Job:
+def experiment(task: str, space: str, options: tuple[tuple[str, object], ...] = ()) -> Experiment:
     """The task in a space; its images and its model are those of all other spaces."""
     return opened(task, options).varied(space=space, estimator="nes", seed=0, budget=3000)
 
 
 @lru_cache(maxsize=len(TASKS))
-def opened(task: str, options: tuple[tuple[str, object], ...] = ()) -> Job:
+def opened(task: str, options: tuple[tuple[str, object], ...] = ()) -> Experiment:
     """The task with its images read and its model opened; kept, as reading takes longer than many a tuning."""
-    return Job(config(task, **dict(options)))
+    return Experiment(config(task, **dict(options)))
 
 
 @lru_cache(maxsize=len(TASKS))
@@ -112,14 +112,14 @@ def measure(
     *,
     test: bool = True,
     **options: object,
-) -> list[Outcome]:
+) -> list[RunResult]:
     """Test accuracy after each of ``limits`` tuning queries, z chosen on val as a run does; one run, read off.
 
     An estimator that is told its limit runs once for each; answers it has had are taken from the ledger. Without
     ``test`` nothing is asked of the test images, z is chosen on all of val, and accuracies are NaN.
     """
     more = tuple(sorted(options.items()))
-    here = job(task, space, more)
+    here = experiment(task, space, more)
     data, identity = here.data, here.space.initial()
     held = data.splits["test"]
     outcomes = []
@@ -127,11 +127,13 @@ def measure(
         ledger.reuse(unchanged(task, more))
         scorer = here.scorer(ledger)
         for limit in limits:
-            ledger.course = limit
+            ledger.trajectory = limit
             # As a run's plan has it: selection gets a quarter of what evaluation leaves.
             images = int(limit * SELECT_SHARE / (1 - SELECT_SHARE)) // CANDIDATES
             most = len(data.splits["val"])
-            val = Draw(data.splits["val"], data.labels, seed)(min(most, max(LEAST_SELECT, images)) if test else most)
+            val = StratifiedSampler(data.splits["val"], data.labels, seed)(
+                min(most, max(LEAST_SELECT, images)) if test else most
+            )
             run = Task(
                 scorer, here.reading(scorer.score("select", val, identity)), make_objective(objective), data.labels
             )
@@ -146,12 +148,12 @@ def measure(
                 every = data.splits["val"]
                 shifted = fit_threshold(run.probabilities("select", every, identity), data.labels[every])(before)
                 right = [float(np.mean(decide(p) == data.labels[held])) for p in (after, before, shifted)]
-            outcomes.append(Outcome(limit, *right, len(held), choice.name, choice.losses[choice.name], gain))
+            outcomes.append(RunResult(limit, *right, len(held), choice.name, choice.losses[choice.name], gain))
         scorer.close()
     return outcomes
 
 
-def search(run: Task, here: Job, estimator: str | Factory, seed: int, limit: int) -> Course:
+def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, limit: int) -> Trajectory:
     """The course of an estimator's name, or of a factory, up to ``limit`` queries."""
     space, train = here.space, here.data.splits["train"]
     place = {"start": space.initial(), "lower": space.lower, "upper": space.upper, "seed": seed}
@@ -161,6 +163,8 @@ def search(run: Task, here: Job, estimator: str | Factory, seed: int, limit: int
         factory = estimator.at(limit) if hasattr(estimator, "at") else estimator
         made = factory(space.size, **place)
         if common := getattr(estimator, "common", 0):
-            train = Draw(train, here.data.labels, seed)(min(common, len(train)))
-    stillness = Stillness(space.lower, space.upper) if here.config.early_stop else None
-    return tune(run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, stillness=stillness)
+            train = StratifiedSampler(train, here.data.labels, seed)(min(common, len(train)))
+    early_stopping = EarlyStopping(space.lower, space.upper) if here.config.early_stop else None
+    return tune(
+        run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, early_stopping=early_stopping
+    )

@@ -38,9 +38,9 @@ from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding, to_floats
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import start
-from blackbox_dft.scoring.backends.array import sent_images
+from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions
 from blackbox_dft.targets.inspection import smooth
@@ -157,12 +157,13 @@ def ways(
             return indices[n % 64], candidates[n * batch // CROSSED % 64]
         return indices[n % 64], candidates[(n * batch + np.arange(batch)) % 64]
 
+    arrays = ArrayBackend(pool, space, target, encoding)
+
     def fused(n: int) -> object:
         return path(*asked(n))
 
     def array(n: int) -> object:
-        taken, z = asked(n)
-        return target.scores(sent_images(pool[taken], space, z, encoding))
+        return arrays.scores(*asked(n))
 
     return {"fused": fused, "array": array}
 
@@ -249,17 +250,17 @@ def whole_runs(
             settings = Config(str(build(name, folder, SHARED)), str(data), map=table, **options)  # type: ignore[arg-type]
         else:
             settings = config(tasks[name], **options)
-        job = Job(settings)
-        target = job.target
+        experiment = Experiment(settings)
+        target = experiment.target
         assert isinstance(target, OnnxTarget)
-        prepared = target.form.prepare(job.data.images[:POOL])
+        prepared = target.form.prepare(experiment.data.images[:POOL])
         raw = Raw(target, prepared)
         shares, costs = [], []
         for _ in range(rounds):
             base = raw(budget)
             began, own = now(), time.thread_time()
             with tempfile.TemporaryDirectory() as out:
-                total = start(Job(settings), Path(out) / "run").summary["queries"]["total"]
+                total = start(Experiment(settings), Path(out) / "run").summary["queries"]["total"]
                 took = now() - began
             costs.append([*took, time.thread_time() - own] / np.array(total / 1e6))
             shares.append((base + raw(budget)) / 2 * total / budget / took)

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import append, read
-from benchmarks.tasks import TASKS, job, unchanged
+from benchmarks.tasks import TASKS, experiment, unchanged
 from benchmarks.torch_model import TorchModel
 from blackbox_dft._utils.types import Array, Floats
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.loop import Course, Task
-from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.loop import Task, Trajectory
+from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
 from blackbox_dft.spaces.additive import Separable
 
@@ -72,7 +72,7 @@ def loss(model: TorchModel, members: Tensor, images: Tensor, labels: Tensor) -> 
     return torch.sigmoid(others - true).mean()
 
 
-def descend(here: Job, members: Floats, seed: int) -> Course:
+def descend(here: Experiment, members: Floats, seed: int) -> Trajectory:
     """The course of Adam from the identity."""
     space, data = here.space, here.data
     if not isinstance(space, Separable):
@@ -81,8 +81,8 @@ def descend(here: Job, members: Floats, seed: int) -> Course:
     spans = torch.from_numpy(basis(space).reshape(space.size, -1))
     z = torch.zeros(space.size, requires_grad=True)
     adam = torch.optim.Adam([z], lr=RATE)
-    draw = Draw(data.splits["train"], data.labels, seed)
-    course = Course(space.initial())
+    draw = StratifiedSampler(data.splits["train"], data.labels, seed)
+    trajectory = Trajectory(space.initial())
     weights = torch.from_numpy(members.astype(np.float32))
     for step in range(STEPS):
         chosen = draw(IMAGES)
@@ -91,13 +91,13 @@ def descend(here: Job, members: Floats, seed: int) -> Course:
         adam.zero_grad()
         loss(model, weights, (images + field).clamp(0, 1), torch.from_numpy(data.labels[chosen])).backward()
         adam.step()
-        course.visit(z.detach().numpy().astype(np.float64), step / STEPS)
-    return course
+        trajectory.visit(z.detach().numpy().astype(np.float64), step / STEPS)
+    return trajectory
 
 
 def measure(task: str, space: str, seed: int) -> tuple[object, ...]:
     """A row of the CSV."""
-    here = job(task, space)
+    here = experiment(task, space)
     data, identity = here.data, here.space.initial()
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         ledger.reuse(unchanged(task))

@@ -95,13 +95,13 @@ compare.params[-1:-1] = [by_name[name] for name in SAME]
 
 def _opening(comparison: Comparison, price: float | None) -> list[str]:
     """What is said before the first query."""
-    job, grid = comparison.job, comparison.grid
-    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in job.data.splits.items())
+    experiment, grid = comparison.experiment, comparison.grid
+    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in experiment.data.splits.items())
     finished = len(grid.runs) - len(comparison.missing())
     return [
-        f"target: {job.target.name} on {where(job)}",
-        f"data: {len(job.data.labels):,} images ({counts}), labels {', '.join(job.data.classes)}",
-        *(f"note: {note}" for note in [*job.target.describe().get("notes", ()), *job.data.notes]),
+        f"target: {experiment.target.name} on {where(experiment)}",
+        f"data: {len(experiment.data.labels):,} images ({counts}), labels {', '.join(experiment.data.classes)}",
+        *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
         f"compared: {len(grid.ways)} ways ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
         f"{len(grid.seeds)} seeds, read off at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
         "cost:",

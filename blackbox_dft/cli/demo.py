@@ -23,13 +23,13 @@ def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
     """
     from blackbox_dft.cli.run_command import execute
     from blackbox_dft.demo import demo_config
-    from blackbox_dft.run.experiment import Job
+    from blackbox_dft.run.experiment import Experiment
     from blackbox_dft.run.runner import check_free, start
 
     folder = out or next(path for path in _names() if not path.exists())
     check_free(folder)
-    job = Job(demo_config(seed))
-    execute(job, folder, lambda progress: start(job, folder, progress), quiet=quiet, as_json=as_json)
+    experiment = Experiment(demo_config(seed))
+    execute(experiment, folder, lambda progress: start(experiment, folder, progress), quiet=quiet, as_json=as_json)
 
 
 def _names() -> Iterator[Path]:

@@ -74,8 +74,8 @@ def _parts(measurement: Measurement, *, quiet: bool, as_json: bool) -> None:
     from blackbox_dft.cli.progress_bar import watching
     from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 
-    choices = part_choices(measurement.job.space)
-    most = len(choices) * measurement.job.config.repeats * len(measurement.indices)
+    choices = part_choices(measurement.experiment.space)
+    most = len(choices) * measurement.experiment.config.repeats * len(measurement.indices)
     if not quiet:
         click.echo(f"up to {most:,} queries: {len(measurement.indices):,} images in {len(choices)} ways", err=True)
     with watching(most, quiet) as progress:

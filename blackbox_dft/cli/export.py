@@ -26,7 +26,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
     from blackbox_dft.errors import InputError
     from blackbox_dft.fusion.export import export_onnx, fuse_onnx
     from blackbox_dft.images.encoding import Encoding
-    from blackbox_dft.run.record import Record
+    from blackbox_dft.run.record import RunRecord
     from blackbox_dft.targets import make_target
 
     learned = Tuning.load(tuning)
@@ -40,7 +40,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
         given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
         options = make_options(values)
         if not given and tuning.is_dir():
-            options = Record.read(tuning).config.target_options
+            options = RunRecord.read(tuning).config.target_options
         with make_target(str(fuse), options) as target:
             form = getattr(target, "form", None)
             if form is None:

@@ -124,14 +124,6 @@ from blackbox_dft.cli.run_command import execute, opening
     show_default=True,
     help="Share of the budget kept back for them, where they count.",
 )
-@click.option(
-    "--hedge",
-    type=click.FloatRange(0, 0.5),
-    default=0.0,
-    show_default=True,
-    metavar="SHARE",
-    help="Of the budget, to send slow requests of a URL a second time; the first answer counts.",
-)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and count them.")
 @target_options
 @cluster_option
@@ -162,7 +154,7 @@ def optimize(**values: Any) -> None:
     RUN/summary.json; a run that was stopped goes on with 'bbdft resume RUN'.
     """
     from blackbox_dft.run.config import Config
-    from blackbox_dft.run.experiment import Job
+    from blackbox_dft.run.experiment import Experiment
     from blackbox_dft.run.runner import check_free, start
 
     out, price = values.pop("out"), values.pop("price")
@@ -171,17 +163,22 @@ def optimize(**values: Any) -> None:
     config = Config(target_options=make_options(values), **values)
     if not dry:
         check_free(out)
-    job = Job(config)
+    experiment = Experiment(config)
     if dry:
         if as_json:
-            click.echo(json.dumps(asdict(job.plan), indent=2))
+            click.echo(json.dumps(asdict(experiment.plan), indent=2))
         else:
-            click.echo("\n".join(opening(job, price)))
+            click.echo("\n".join(opening(experiment, price)))
         return
-    if price is not None and not yes and job.plan.total > above and sys.stdin.isatty():
-        click.echo("\n".join(opening(job, price)), err=True)
-        if not click.confirm(f"Spend up to {job.plan.total * price:,.2f}?", err=True):
+    if price is not None and not yes and experiment.plan.total > above and sys.stdin.isatty():
+        click.echo("\n".join(opening(experiment, price)), err=True)
+        if not click.confirm(f"Spend up to {experiment.plan.total * price:,.2f}?", err=True):
             raise click.exceptions.Exit(2)
     execute(
-        job, out, lambda progress: start(job, out, progress, reuse=reuse), quiet=quiet, as_json=as_json, price=price
+        experiment,
+        out,
+        lambda progress: start(experiment, out, progress, reuse=reuse),
+        quiet=quiet,
+        as_json=as_json,
+        price=price,
     )

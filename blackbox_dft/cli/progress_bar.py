@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blackbox_dft.errors import TargetError
-from blackbox_dft.search.progress import Point, Progress, Silent
+from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -22,14 +22,14 @@ MEMORY = 0.9
 """Weight of the past in the running accuracy."""
 
 
-class Lines:
+class PlainProgress:
     """Plain lines: the notes, and a line at every tenth of a phase."""
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.done = 0
         self._phase, self._size, self._passed, self._tenth = "", 0, 0, 0
-        self._accuracy = Running()
+        self._accuracy = RunningAccuracy()
 
     def note(self, text: str) -> None:
         """A line over the moving one."""
@@ -39,7 +39,7 @@ class Lines:
         """The phase names the line."""
         self._phase, self._size, self._passed, self._tenth = name, queries, 0, 0
 
-    def passed(self, images: int, paid: int) -> None:
+    def scored(self, images: int, paid: int) -> None:
         """Queries answered."""
         self.done += images
         self._passed += images
@@ -53,14 +53,14 @@ class Lines:
         self._accuracy.add(point.accuracy)
 
 
-class Bar:
+class BarProgress:
     """One line of a terminal: queries used of budget, accuracy, images/s, time left."""
 
     def __init__(self, bar: ProgressBar[int]) -> None:
         self._bar = bar
         self._began = time.perf_counter()
         self._paid = 0
-        self._accuracy = Running()
+        self._accuracy = RunningAccuracy()
 
     def note(self, text: str) -> None:
         """A line over the moving one."""
@@ -72,7 +72,7 @@ class Bar:
         self._bar.label = f"{WORDS.get(name, name):<10}"
         self._bar.render_progress()
 
-    def passed(self, images: int, paid: int) -> None:
+    def scored(self, images: int, paid: int) -> None:
         """Queries answered."""
         self._paid += paid
         self._bar.update(images)
@@ -87,7 +87,7 @@ class Bar:
         return f"queries{self._accuracy}  {rate:,.0f} images/s"
 
 
-class Running:
+class RunningAccuracy:
     """Accuracy of late minibatches, and the best it was."""
 
     def __init__(self) -> None:
@@ -112,13 +112,13 @@ class Running:
 def watching(total: int, quiet: bool) -> Iterator[Progress]:
     """A watcher for a run of ``total`` queries that suits where stderr goes."""
     if quiet:
-        yield Silent()
+        yield NoProgress()
     elif not sys.stderr.isatty():
-        yield Lines(total)
+        yield PlainProgress(total)
     else:
         options: dict[str, Any] = {"length": total, "label": "starting  ", "file": sys.stderr, "width": 24}
         with click.progressbar(**options, show_pos=True, show_percent=False, update_min_steps=1) as bar:
-            watcher = Bar(bar)
+            watcher = BarProgress(bar)
             bar.item_show_func = watcher.tail
             bar.current_item = 0
             yield watcher

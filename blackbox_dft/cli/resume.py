@@ -31,5 +31,5 @@ def resume(
     from blackbox_dft.cli.run_command import execute
     from blackbox_dft.run.runner import reopen
 
-    job, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers)
-    execute(job, run, go, quiet=quiet, as_json=as_json)
+    experiment, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers)
+    execute(experiment, run, go, quiet=quiet, as_json=as_json)

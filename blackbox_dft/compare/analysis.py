@@ -16,11 +16,11 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Array, Floats, Ints
 from blackbox_dft.compare.cost import val_images, whole_budget
-from blackbox_dft.compare.grid import Grid, Run, Way
-from blackbox_dft.compare.run_result import Outcome
+from blackbox_dft.compare.grid import Grid, GridRun, Variant
+from blackbox_dft.compare.run_result import RunResult
 from blackbox_dft.evaluation.seeds import Difference, crossed, holm
 from blackbox_dft.run.budget import CANDIDATES
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.version import __version__
 
 COLUMNS = (
@@ -35,7 +35,7 @@ SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 def write_table(
-    job: Job, grid: Grid, outcomes: Mapping[Run, Outcome], before: Array, shifted: Array, path: Path
+    experiment: Experiment, grid: Grid, outcomes: Mapping[GridRun, RunResult], before: Array, shifted: Array, path: Path
 ) -> None:
     """Writes ``compare.csv``: one row a run and budget, columns ``COLUMNS``."""
     text = io.StringIO()
@@ -44,9 +44,9 @@ def write_table(
     free = (_plain(before.mean()), _plain(shifted.mean()), len(before))
     for way in grid.ways:
         for seed in grid.seeds:
-            found = outcomes[Run(way, seed)]
+            found = outcomes[GridRun(way, seed)]
             for at, budget in enumerate(grid.budgets):
-                name = (job.config.target, way.space, way.estimator, seed, int(found.spent[at]))
+                name = (experiment.config.target, way.space, way.estimator, seed, int(found.spent[at]))
                 rest = (budget, int(found.val_images[at]), found.chosen[at])
                 out.writerow((*name, _plain(found.right[at].mean()), *free, *rest))
     write_text(path, text.getvalue())
@@ -56,7 +56,7 @@ def write_table(
 class _Table:
     """What was right: ways W, seeds S, budgets L, test images N."""
 
-    ways: Sequence[Way]
+    ways: Sequence[Variant]
     right: Array
     """``(W, S, L, N)`` bool."""
     free: Array
@@ -71,9 +71,9 @@ class _Table:
 
 
 def assemble(
-    job: Job,
+    experiment: Experiment,
     grid: Grid,
-    outcomes: Mapping[Run, Outcome],
+    outcomes: Mapping[GridRun, RunResult],
     before: Array,
     shifted: Array,
     *,
@@ -88,23 +88,23 @@ def assemble(
         paid: images scored for all of it.
         price: of one image scored.
     """
-    data, test = job.data, job.data.splits["test"]
+    data, test = experiment.data, experiment.data.splits["test"]
     ways = grid.ways
-    right = np.array([[outcomes[Run(way, seed)].right for seed in grid.seeds] for way in ways])
+    right = np.array([[outcomes[GridRun(way, seed)].right for seed in grid.seeds] for way in ways])
     accuracy = right.mean(axis=3)
     free, free_name = (shifted, "threshold") if shifted.mean() > before.mean() else (before, "before")
     table = _Table(ways, right, free, data.groups_of(test))
     found: dict[str, Any] = {
-        "target": job.config.target,
-        "data": job.config.data,
+        "target": experiment.config.target,
+        "data": experiment.config.data,
         "classes": list(data.classes),
         "images": {split: len(indices) for split, indices in data.splits.items()},
         "n": len(test),
         "grouped": data.groups is not None,
-        "epsilon": job.config.epsilon,
-        "channels": job.config.channels,
-        "objective": job.config.objective,
-        "encoding": str(job.encoding),
+        "epsilon": experiment.config.epsilon,
+        "channels": experiment.config.channels,
+        "objective": experiment.config.objective,
+        "encoding": str(experiment.encoding),
         "spaces": list(grid.spaces),
         "estimators": list(grid.estimators),
         "budgets": list(grid.budgets),
@@ -119,12 +119,12 @@ def assemble(
         "version": __version__,
     }
     found["reach"] = _reach(found, accuracy)
-    found["recommendation"] = _recommend(job, found)
+    found["recommendation"] = _recommend(experiment, found)
     return found
 
 
-def _of_way(way: Way, accuracy: Floats, outcomes: Mapping[Run, Outcome], grid: Grid) -> dict[str, Any]:
-    runs = [outcomes[Run(way, seed)] for seed in grid.seeds]
+def _of_way(way: Variant, accuracy: Floats, outcomes: Mapping[GridRun, RunResult], grid: Grid) -> dict[str, Any]:
+    runs = [outcomes[GridRun(way, seed)] for seed in grid.seeds]
     courses = []
     for at, budget in enumerate(grid.budgets):
         values = accuracy[:, at]
@@ -188,7 +188,7 @@ def _first(reached: Array, budgets: Sequence[int]) -> int | None:
     return budgets[int(reached.argmax())] if reached.any() else None
 
 
-def _recommend(job: Job, found: Mapping[str, Any]) -> dict[str, Any]:
+def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
     """The least budget whose best way has most of the greatest gain and surely beats what is free, if there is one."""
     ways, before, free = found["ways"], found["before"], found["free"]
     free_value = found[free]
@@ -223,8 +223,8 @@ def _recommend(job: Job, found: Mapping[str, Any]) -> dict[str, Any]:
     ]
     parts = [f"For {budget:,} queries take {name}: test accuracy {means[number]:.3f} on average, against {beside}"]
     if found["price"] is not None:
-        val = len(job.data.splits["val"])
-        chosen = CANDIDATES * job.config.repeats * val_images(budget, val, job.config.repeats)
+        val = len(experiment.data.splits["val"])
+        chosen = CANDIDATES * experiment.config.repeats * val_images(budget, val, experiment.config.repeats)
         price = found["price"]
         parts.append(
             f"at {price:g} a query that is {budget * price:,.2f}, and {chosen * price:,.2f} more for the choice of z"
@@ -237,7 +237,7 @@ def _recommend(job: Job, found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "take": take,
         "budget": budget,
-        "whole_budget": whole_budget(job, budget),
+        "whole_budget": whole_budget(experiment, budget),
         "sentence": "; ".join(parts) + ".",
     }
 

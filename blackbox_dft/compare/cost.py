@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from blackbox_dft.run.budget import CANDIDATES, LEAST_SELECT, SELECT_SHARE
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring import drift
 
 
@@ -67,24 +67,24 @@ def val_images(limit: int, val: int, repeats: int) -> int:
     return min(val, max(LEAST_SELECT, share // (CANDIDATES * repeats)))
 
 
-def whole_budget(job: Job, limit: int) -> int:
+def whole_budget(experiment: Experiment, limit: int) -> int:
     """``--budget`` with which ``bbdft optimize`` would tune with about ``limit`` queries."""
-    splits, repeats = job.data.splits, job.config.repeats
+    splits, repeats = experiment.data.splits, experiment.config.repeats
     select = CANDIDATES * repeats * val_images(limit, len(splits["val"]), repeats)
-    watch = repeats * drift.queries() if job.watched else 0
+    watch = repeats * drift.queries() if experiment.watched else 0
     needed = limit + select + 2 * repeats * len(splits["test"]) + watch
-    return ceil(needed / (1 - (job.config.reserve if job.counts_in_doubt else 0)))
+    return ceil(needed / (1 - (experiment.config.reserve if experiment.counts_in_doubt else 0)))
 
 
-def cost(job: Job, budgets: Sequence[int], runs: int) -> Cost:
+def cost(experiment: Experiment, budgets: Sequence[int], runs: int) -> Cost:
     """Of ``runs`` runs, each read off at ``budgets`` tuning queries."""
-    splits, repeats = job.data.splits, job.config.repeats
+    splits, repeats = experiment.data.splits, experiment.config.repeats
     val, test = len(splits["val"]), len(splits["test"])
     # The unchanged images are one candidate, and known.
     select = sum((CANDIDATES - 1) * repeats * val_images(limit, val, repeats) for limit in budgets)
     evaluate = len(budgets) * repeats * test
-    watch = repeats * drift.queries() if job.watched else 0
+    watch = repeats * drift.queries() if experiment.watched else 0
     work = max(budgets) + select + evaluate + watch
-    share = job.config.reserve if job.counts_in_doubt else 0
+    share = experiment.config.reserve if experiment.counts_in_doubt else 0
     each = RunCost(max(budgets), select, evaluate, watch, ceil(work / (1 - share)) - work)
     return Cost(repeats * (val + test), each, runs)

@@ -14,7 +14,7 @@ NAME = 40
 
 
 @dataclass(frozen=True)
-class Way:
+class Variant:
     """An estimator in a space."""
 
     space: str
@@ -25,10 +25,10 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Run:
+class GridRun:
     """A way with a seed."""
 
-    way: Way
+    way: Variant
     seed: int
 
     def __str__(self) -> str:
@@ -68,14 +68,14 @@ class Grid:
             raise InputError(f"--budgets {','.join(map(str, self.budgets))} are out of order: give the smallest first.")
 
     @property
-    def ways(self) -> list[Way]:
+    def ways(self) -> list[Variant]:
         """Space by space, in the order given."""
-        return [Way(space, estimator) for space in self.spaces for estimator in self.estimators]
+        return [Variant(space, estimator) for space in self.spaces for estimator in self.estimators]
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[GridRun]:
         """Seed by seed, so that what is done first already compares all ways."""
-        return [Run(way, seed) for seed in self.seeds for way in self.ways]
+        return [GridRun(way, seed) for seed in self.seeds for way in self.ways]
 
 
 def parse_budgets(text: str) -> tuple[int, ...]:

@@ -13,55 +13,63 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats
 from blackbox_dft.compare.cost import cost, val_images, whole_budget
-from blackbox_dft.compare.grid import Run
-from blackbox_dft.compare.run_result import Outcome
+from blackbox_dft.compare.grid import GridRun
+from blackbox_dft.compare.run_result import RunResult
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.experiment import Job
-from blackbox_dft.scoring.drift import Canaries
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.search.loop import Task, tune
-from blackbox_dft.search.minibatches import Draw
+from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
 
-Passed = Callable[[int, int], None]
+Scored = Callable[[int, int], None]
 
 
-def varied(job: Job, run: Run, limit: int) -> Job:
-    """``job`` searched as ``run`` says, with ``limit`` tuning queries."""
+def varied(experiment: Experiment, run: GridRun, limit: int) -> Experiment:
+    """``experiment`` searched as ``run`` says, with ``limit`` tuning queries."""
     way = run.way
-    return job.varied(space=way.space, estimator=way.estimator, seed=run.seed, budget=whole_budget(job, limit))
+    return experiment.varied(
+        space=way.space, estimator=way.estimator, seed=run.seed, budget=whole_budget(experiment, limit)
+    )
 
 
-def unchanged(job: Job, shared: Path, batch: int, passed: Passed) -> tuple[Array, Array, int]:
+def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) -> tuple[Array, Array, int]:
     """Scores the validation and test images as they are into the ledger ``shared``.
 
     Returns:
         Which test images are right ``(N,)`` before, and with the threshold fitted on all validation images; and the
         images asked about.
     """
-    val, test = (job.data.splits[split] for split in ("val", "test"))
-    held = job.config.repeats * (len(val) + len(test))
-    budget = int(np.ceil(held / (1 - job.config.reserve))) if job.counts_in_doubt else held
-    with job.ledger(shared, budget) as ledger:
-        scorer = job.scorer(ledger, batch=batch, passed=passed)
+    val, test = (experiment.data.splits[split] for split in ("val", "test"))
+    held = experiment.config.repeats * (len(val) + len(test))
+    budget = int(np.ceil(held / (1 - experiment.config.reserve))) if experiment.counts_in_doubt else held
+    with experiment.ledger(shared, budget) as ledger:
+        scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
-            identity = job.space.initial()
+            identity = experiment.space.initial()
             raw = scorer.score("select", val, identity)
-            reading = job.reading(raw)
+            reading = experiment.reading(raw)
             before = reading(scorer.score("evaluate", test, identity))
-            shifted = fit_threshold(reading(raw), job.data.labels[val])(before)
+            shifted = fit_threshold(reading(raw), experiment.data.labels[val])(before)
         finally:
             scorer.close()
-        truth = job.data.labels[test]
+        truth = experiment.data.labels[test]
         return decide(before) == truth, decide(shifted) == truth, ledger.total
 
 
-def read_off(
-    job: Job, run: Run, budgets: Sequence[int], cap: Sequence[int], out: Path, batch: int, passed: Passed
-) -> Outcome:
-    """Tunes ``run`` on the data and target of ``job`` to each of ``budgets``, on one ledger in ``out/runs``.
+def learning_curve(
+    experiment: Experiment,
+    run: GridRun,
+    budgets: Sequence[int],
+    cap: Sequence[int],
+    out: Path,
+    batch: int,
+    scored: Scored,
+) -> RunResult:
+    """Tunes ``run`` on the data and target of ``experiment`` to each of ``budgets``, on one ledger in ``out/runs``.
 
     It never asks more than all budgets of ``cap`` would cost.
 
@@ -69,28 +77,32 @@ def read_off(
         BudgetError: more answers got lost than the reserve covers.
         TargetError: the target failed; what it answered is kept.
     """
-    job = varied(job, run, max(budgets))
-    data, identity = job.data, job.space.initial()
+    experiment = varied(experiment, run, max(budgets))
+    data, identity = experiment.data, experiment.space.initial()
     val, test = data.splits["val"], data.splits["test"]
-    repeats = job.config.repeats
+    repeats = experiment.config.repeats
     found: dict[int, tuple[int, int, Array, Floats, str]] = {}
-    with job.ledger(out / "runs" / f"{run.folder}.sqlite", cost(job, cap, 1).each.total) as ledger:
+    with experiment.ledger(out / "runs" / f"{run.folder}.sqlite", cost(experiment, cap, 1).each.total) as ledger:
         ledger.reuse(out / "shared.sqlite")
-        scorer = job.scorer(ledger, batch=batch, passed=passed)
+        scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
-            reading = job.reading(scorer.score("select", val, identity))
-            task = Task(scorer, reading, make_objective(job.objective(reading)), data.labels)
+            reading = experiment.reading(scorer.score("select", val, identity))
+            task = Task(scorer, reading, make_objective(experiment.objective(reading)), data.labels)
             # The longest first: it alone is watched, as only it asks anything new.
             for limit in sorted(budgets, reverse=True):
-                ledger.course = limit
-                some = Draw(val, data.labels, run.seed)(val_images(limit, len(val), repeats))
-                watched = job.watched and not found
-                watch = Canaries(scorer, some, identity, limit, accept=job.config.accept_drift) if watched else _idle
-                estimator = varied(job, run, limit).estimator()
-                course = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, watch=watch)
-                choice = select(task, course, some, identity)
+                ledger.trajectory = limit
+                some = StratifiedSampler(val, data.labels, run.seed)(val_images(limit, len(val), repeats))
+                watched = experiment.watched and not found
+                watch = (
+                    DriftCheck(scorer, some, identity, limit, accept=experiment.config.accept_drift)
+                    if watched
+                    else _idle
+                )
+                estimator = varied(experiment, run, limit).estimator()
+                trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, watch=watch)
+                choice = select(task, trajectory, some, identity)
                 answers = task.probabilities("evaluate", test, choice.z)
-                asked = course.points[-1].queries if course.points else 0
+                asked = trajectory.points[-1].queries if trajectory.points else 0
                 found[limit] = (asked, len(some), decide(answers) == data.labels[test], choice.z, choice.name)
         except BudgetError as error:
             raise BudgetError(
@@ -100,7 +112,7 @@ def read_off(
         finally:
             scorer.close()
         spent, images, right, z, chosen = zip(*(found[limit] for limit in budgets), strict=True)
-        outcome = Outcome(
+        outcome = RunResult(
             np.array(budgets), np.array(spent), np.array(images), np.array(right), np.array(z), chosen, ledger.total
         )
     outcome.save(out / "runs" / f"{run.folder}.npz")

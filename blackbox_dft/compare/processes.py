@@ -16,11 +16,11 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from blackbox_dft.compare.grid import Run
-from blackbox_dft.compare.learning_curve import read_off
+from blackbox_dft.compare.grid import GridRun
+from blackbox_dft.compare.learning_curve import learning_curve
 from blackbox_dft.errors import TargetError
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 
 EVERY = 0.2
 """Seconds between two reports of a worker."""
@@ -28,17 +28,17 @@ EVERY = 0.2
 
 def side_by_side(
     config: Config,
-    runs: Sequence[Run],
+    runs: Sequence[GridRun],
     budgets: Sequence[int],
     cap: Sequence[int],
     out: Path,
     batch: int,
     *,
     processes: int,
-    passed: Callable[[int, int], None],
-    done: Callable[[Run], None],
+    scored: Callable[[int, int], None],
+    done: Callable[[GridRun], None],
 ) -> None:
-    """``read_off`` of all ``runs`` in so many processes; ``done`` hears of each that is finished.
+    """``learning_curve`` of all ``runs`` in so many processes; ``done`` hears of each that is finished.
 
     Raises:
         BlackboxError: of the first run that failed; the others are stopped, and go on from there when asked again.
@@ -47,7 +47,7 @@ def side_by_side(
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(runs))
     workers: dict[Connection, SpawnProcess] = {}
-    at: dict[Connection, Run] = {}
+    at: dict[Connection, GridRun] = {}
     try:
         for _ in range(min(processes, len(runs))):
             ours, theirs = context.Pipe()
@@ -70,8 +70,8 @@ def side_by_side(
                     ) from None
                 if word == "failed":
                     raise value
-                if word == "passed":
-                    passed(*value)
+                if word == "scored":
+                    scored(*value)
                     continue
                 if connection in at:
                     done(at.pop(connection))
@@ -102,12 +102,12 @@ def _work(
         cv2.setNumThreads(1)
         options = config.target_options
         # The processes share the cores between them.
-        job = Job(replace(config, target_options=replace(options, workers=options.workers or 1)))
-        with job.opened():
+        experiment = Experiment(replace(config, target_options=replace(options, workers=options.workers or 1)))
+        with experiment.opened():
             connection.send(("ready", None))
             while (run := connection.recv()) is not None:
                 report = _Report(connection)
-                read_off(job, run, budgets, cap, out, batch, report)
+                learning_curve(experiment, run, budgets, cap, out, batch, report)
                 report.flush()
                 connection.send(("ready", None))
     except (EOFError, BrokenPipeError):
@@ -139,7 +139,7 @@ class _Report:
             self.flush()
 
     def flush(self) -> None:
-        self._connection.send(("passed", (self._images, self._paid)))
+        self._connection.send(("scored", (self._images, self._paid)))
         self._images = self._paid = 0
         self._last = time.monotonic()
 

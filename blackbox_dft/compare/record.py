@@ -19,7 +19,7 @@ TARGET_VARIES = ("workers", "cluster", "rate", "timeout", "patience", "headers",
 
 
 @dataclass(frozen=True)
-class Record:
+class ComparisonRecord:
     """Settings, batch and inputs of a comparison, and the budgets it was ever read off at."""
 
     settings: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Record:
         write_text(out / "comparison.json", json.dumps({**asdict(self), "version": __version__}, indent=2) + "\n")
 
     @classmethod
-    def read(cls, out: Path) -> Record | None:
+    def read(cls, out: Path) -> ComparisonRecord | None:
         """From the comparison's folder; nothing where none was begun.
 
         Raises:

@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RunResult:
     """A run after each of L budgets, on the same N test images."""
 
     budgets: Ints
@@ -49,7 +49,7 @@ class Outcome:
         write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
-    def load(cls, path: Path, budgets: Sequence[int]) -> Outcome | None:
+    def load(cls, path: Path, budgets: Sequence[int]) -> RunResult | None:
         """What ``save`` wrote, cut to ``budgets``; nothing where it is not there, damaged, or lacks one of them.
 
         It can always be made again from the run's ledger.

@@ -10,16 +10,16 @@ from typing import Any
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft.compare.analysis import assemble, write_table
 from blackbox_dft.compare.cost import Cost, cost
-from blackbox_dft.compare.grid import Grid, Run
-from blackbox_dft.compare.learning_curve import read_off, unchanged, varied
+from blackbox_dft.compare.grid import Grid, GridRun
+from blackbox_dft.compare.learning_curve import learning_curve, unchanged, varied
 from blackbox_dft.compare.processes import side_by_side
-from blackbox_dft.compare.record import Record, settings_of
-from blackbox_dft.compare.run_result import Outcome
+from blackbox_dft.compare.record import ComparisonRecord, settings_of
+from blackbox_dft.compare.run_result import RunResult
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.budget import LEAST_STEPS
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
-from blackbox_dft.search.progress import Progress, Silent
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.search.progress import NoProgress, Progress
 
 
 @dataclass(eq=False)
@@ -40,20 +40,20 @@ class Comparison:
     def __post_init__(self) -> None:
         self.out = Path(self.out)
         self.config = replace(self.config, space=self.grid.spaces[0], estimator=self.grid.estimators[0])
-        self.record = Record.read(self.out)
+        self.record = ComparisonRecord.read(self.out)
         if self.record:
             self.record.check(settings_of(self.config), self.out)
         elif self.out.exists() and not _free(self.out):
             raise InputError(f"{self.out} exists and holds no comparison: take another --out.")
-        self.job = Job(self.config)
+        self.experiment = Experiment(self.config)
         if self.record:
-            self.job.check_inputs(dict(self.record.inputs), self.out)
+            self.experiment.check_inputs(dict(self.record.inputs), self.out)
         for split in ("val", "test"):
-            if len(self.job.data.splits[split]) < 2:
+            if len(self.experiment.data.splits[split]) < 2:
                 raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
         largest = max(self.grid.budgets)
         for way in self.grid.ways:
-            first = varied(self.job, Run(way, self.config.seed), largest).proposal
+            first = varied(self.experiment, GridRun(way, self.config.seed), largest).proposal
             least = LEAST_STEPS * first * self.config.repeats
             if largest < least:
                 raise BudgetError(
@@ -64,20 +64,20 @@ class Comparison:
     @cached_property
     def cost(self) -> Cost:
         """What it costs at most, from nothing."""
-        return cost(self.job, self.grid.budgets, len(self.grid.runs))
+        return cost(self.experiment, self.grid.budgets, len(self.grid.runs))
 
     @property
     def processes(self) -> int:
         """Processes that suit the target: one where answers cost money, or a GPU or a cluster serves them all."""
         if (
-            self.job.watched
-            or self.job.cluster
-            or self.job.target.describe().get("provider", "cpu") not in ("cpu", "python")
+            self.experiment.watched
+            or self.experiment.cluster
+            or self.experiment.target.describe().get("provider", "cpu") not in ("cpu", "python")
         ):
             return 1
         return min(cores(), len(self.grid.runs))
 
-    def missing(self) -> list[Run]:
+    def missing(self) -> list[GridRun]:
         """Runs that are not finished."""
         return [run for run in self.grid.runs if self._outcome(run) is None]
 
@@ -92,26 +92,26 @@ class Comparison:
             BudgetError: more answers got lost than the reserve covers.
             TargetError: the target failed for good; the same call goes on from there.
         """
-        if self.job.cluster and self.job.cluster.address == "local" and (processes or 1) > 1:
+        if self.experiment.cluster and self.experiment.cluster.address == "local" and (processes or 1) > 1:
             raise InputError("--processes would begin a local cluster each: leave it out, or --cluster.")
-        progress = progress or Silent()
+        progress = progress or NoProgress()
         batch = self._begin()
         progress.phase("tune", self.cost.total)
-        with self.job.opened():
-            before, shifted, paid = unchanged(self.job, self.out / "shared.sqlite", batch, progress.passed)
+        with self.experiment.opened():
+            before, shifted, paid = unchanged(self.experiment, self.out / "shared.sqlite", batch, progress.scored)
             missing = self.missing()
             finished = len(self.grid.runs) - len(missing)
 
-            def done(run: Run) -> None:
+            def done(run: GridRun) -> None:
                 nonlocal finished
                 finished += 1
                 outcome = self._outcome(run)
                 assert outcome
-                course = ", ".join(
+                trajectory = ", ".join(
                     f"{right.mean():.3f} at {budget:,}"
                     for budget, right in zip(outcome.budgets, outcome.right, strict=True)
                 )
-                progress.note(f"{finished} of {len(self.grid.runs)}: {run}: {course}")
+                progress.note(f"{finished} of {len(self.grid.runs)}: {run}: {trajectory}")
 
             budgets, record = self.grid.budgets, self.record
             assert record
@@ -125,23 +125,23 @@ class Comparison:
                     self.out,
                     batch,
                     processes=count,
-                    passed=progress.passed,
+                    scored=progress.scored,
                     done=done,
                 )
             else:
                 for run in missing:
-                    read_off(self.job, run, budgets, record.budgets, self.out, batch, progress.passed)
+                    learning_curve(self.experiment, run, budgets, record.budgets, self.out, batch, progress.scored)
                     done(run)
         progress.phase("done", 0)
         outcomes = {run: outcome for run in self.grid.runs if (outcome := self._outcome(run))}
         paid += sum(outcome.paid for outcome in outcomes.values())
-        write_table(self.job, self.grid, outcomes, before, shifted, self.out / "compare.csv")
-        return assemble(self.job, self.grid, outcomes, before, shifted, paid=paid, price=price)
+        write_table(self.experiment, self.grid, outcomes, before, shifted, self.out / "compare.csv")
+        return assemble(self.experiment, self.grid, outcomes, before, shifted, paid=paid, price=price)
 
     def _begin(self) -> int:
         """Makes the folder, or notes further budgets; the batch all requests keep to."""
-        record = self.record or Record(
-            settings_of(self.config), self.job.target.batch, self.job.inputs(), self.grid.budgets
+        record = self.record or ComparisonRecord(
+            settings_of(self.config), self.experiment.target.batch, self.experiment.inputs(), self.grid.budgets
         )
         budgets = tuple(sorted({*record.budgets, *self.grid.budgets}))
         try:
@@ -155,8 +155,8 @@ class Comparison:
         self.record = record
         return record.batch
 
-    def _outcome(self, run: Run) -> Outcome | None:
-        return Outcome.load(self.out / "runs" / f"{run.folder}.npz", self.grid.budgets)
+    def _outcome(self, run: GridRun) -> RunResult | None:
+        return RunResult.load(self.out / "runs" / f"{run.folder}.npz", self.grid.budgets)
 
 
 def _free(out: Path) -> bool:

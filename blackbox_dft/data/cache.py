@@ -29,7 +29,7 @@ LIMIT = 20 * 2**30
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedImages:
     """Images read from files, and what is known of them."""
 
     images: ImageBytes
@@ -55,7 +55,7 @@ def entry_of(folder: Path, files: Sequence[str], size: tuple[int, int] | None, s
         return None
 
 
-def recall(entry: Path) -> Decoded | None:
+def recall(entry: Path) -> DecodedImages | None:
     """What is kept there, if it is whole."""
     try:
         with np.load(entry / "about.npz", allow_pickle=False) as about:
@@ -67,12 +67,12 @@ def recall(entry: Path) -> Decoded | None:
         with suppress(OSError):
             # Used just now.
             os.utime(entry)
-        return Decoded(images, read, [digest.tobytes() for digest in digests], resized)
+        return DecodedImages(images, read, [digest.tobytes() for digest in digests], resized)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
 
-def keep(entry: Path, shape: tuple[int, ...], decode: Callable[[ImageBytes], Decoded]) -> Decoded | None:
+def keep(entry: Path, shape: tuple[int, ...], decode: Callable[[ImageBytes], DecodedImages]) -> DecodedImages | None:
     """Has the images decoded into a new entry; nothing where there is no room for one.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import cache as pixel_cache
-from blackbox_dft.data.cache import Decoded
+from blackbox_dft.data.cache import DecodedImages
 from blackbox_dft.data.decoding import common_size, fill, room
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.data.sources import list_source
@@ -123,7 +123,7 @@ def load(
 
 def _decoded(
     listing: Listing, size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
-) -> Decoded:
+) -> DecodedImages:
     """The images of files: as they were kept, or decoded, and kept then where that is possible."""
     files = [row.file for row in listing.rows]
     entry = pixel_cache.entry_of(listing.folder, files, size, skip_bad) if cache is None and not listing.held else None
@@ -133,9 +133,9 @@ def _decoded(
     with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
         shape = (len(paths), *(size or common_size(paths, threads)), 3)
 
-        def decode(pixels: ImageBytes) -> Decoded:
+        def decode(pixels: ImageBytes) -> DecodedImages:
             read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
-            return Decoded(pixels[: len(read)], read, digests, resized)
+            return DecodedImages(pixels[: len(read)], read, digests, resized)
 
         if entry and (found := pixel_cache.keep(entry, shape, decode)):
             return found

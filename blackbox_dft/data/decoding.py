@@ -17,7 +17,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import Held, fit, image_size, read_image
+from blackbox_dft.images.files import ByteSource, fit, image_size, read_image
 
 LARGE = 512 * 2**20
 """Bytes of a mapped file from which on its memory is let go of now and then."""
@@ -27,7 +27,7 @@ AHEAD = 512
 """Files read at a time: so many at most are read in vain when one of them is bad."""
 
 
-def common_size(paths: Sequence[Path | Held], threads: Executor) -> tuple[int, int]:
+def common_size(paths: Sequence[Path | ByteSource], threads: Executor) -> tuple[int, int]:
     """The most common (height, width), as the headers say; the larger of equals.
 
     Raises:
@@ -86,7 +86,7 @@ def _forget(path: Path) -> None:
 
 
 def fill(
-    pixels: ImageBytes, paths: Sequence[Path | Held], threads: Executor, *, skip_bad: bool
+    pixels: ImageBytes, paths: Sequence[Path | ByteSource], threads: Executor, *, skip_bad: bool
 ) -> tuple[list[int], list[bytes], int]:
     """Reads images to the front of ``pixels`` ``(N, H, W, 3)``, resized where they have another size.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blackbox_dft.images.files import Held
+from blackbox_dft.images.files import ByteSource
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Listing:
     notes: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     """Names of what else is said of every image."""
-    held: Mapping[str, Held] = field(default_factory=dict)
+    held: Mapping[str, ByteSource] = field(default_factory=dict)
     """Where the files are, by name, unless they lie in ``folder``."""
 
-    def place(self, row: Row) -> Path | Held:
+    def place(self, row: Row) -> Path | ByteSource:
         """What ``read_image`` reads of a row."""
         return self.held[row.file] if self.held else self.folder / row.file

@@ -22,7 +22,7 @@ CHUNK = 64
 
 
 @dataclass
-class Applied:
+class ApplyReport:
     """What was written."""
 
     out: Path
@@ -92,7 +92,7 @@ def apply_images(
     encoding: str | None = None,
     overwrite: bool = False,
     skip_bad: bool = False,
-) -> Applied:
+) -> ApplyReport:
     """Changes the image ``source``, or all below the folder ``source``, or each of several, and writes them to ``out``.
 
     ``encoding`` is ``"png"`` or ``"jpeg:Q"``; by default the one the tuning was learned with.
@@ -109,7 +109,7 @@ def apply_images(
     if not overwrite and (existing := next((to for _, to in pairs if to.exists()), None)):
         raise InputError(f"{existing} exists: take another folder, or give --overwrite.")
     height, width = tuning.shape[:2]
-    done = Applied(out, (height, width), form)
+    done = ApplyReport(out, (height, width), form)
     losses: list[float] = []
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(pairs), CHUNK):

@@ -76,7 +76,7 @@ class Estimator(Protocol):
 
 
 @runtime_checkable
-class Patient(Estimator, Protocol):
+class SupportsDelayedTell(Estimator, Protocol):
     """An estimator of antithetic pairs. It may be asked again before it is told, in the order of its proposals."""
 
-    patient: ClassVar[bool]
+    supports_delayed_tell: ClassVar[bool]

@@ -10,7 +10,7 @@ MOST = 2.0
 """Of the logarithm of its factor, to either side."""
 
 
-class Stretch:
+class CurvatureFactor:
     """A factor for a curvature: it falls while losses fall along the way come so far, and rises where they rise.
 
     Args:

@@ -34,7 +34,7 @@ class FiniteDifference:
         directions: ``coordinate`` or ``random``.
     """
 
-    patient: ClassVar = True
+    supports_delayed_tell: ClassVar = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.curvature import Stretch
+from blackbox_dft.estimators.curvature import CurvatureFactor
 
 CURVATURE = 0.4
 """Curvature assumed at first, over how much a loss differs within a pair, both a unit of z."""
@@ -29,7 +29,7 @@ class LinearModel:
         self._slopes, self._centres = np.zeros(size), np.zeros(size)
         self._noise = self._mass = self._square = 0.0
         self._start = self.minimum
-        self._stretch = Stretch(RATE)
+        self._stretch = CurvatureFactor(RATE)
 
     def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
         """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""

@@ -41,7 +41,7 @@ class Nes:
         orthogonal: directions of a proposal orthogonal to each other (in blocks of k), which spreads them evenly.
     """
 
-    patient: ClassVar = True
+    supports_delayed_tell: ClassVar = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.curvature import Stretch
+from blackbox_dft.estimators.curvature import CurvatureFactor
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -52,7 +52,7 @@ class QuadraticModel:
         self._weights = np.empty(0)
         self._fitted = 0
         self._start = self.minimum
-        self._stretch = Stretch(RATE)
+        self._stretch = CurvatureFactor(RATE)
 
     def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
         """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""

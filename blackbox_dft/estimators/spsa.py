@@ -39,7 +39,7 @@ class Spsa:
         crossed: one pair of candidates on all images of a step.
     """
 
-    patient: ClassVar = True
+    supports_delayed_tell: ClassVar = True
 
     def __init__(
         self,

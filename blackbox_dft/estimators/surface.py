@@ -55,7 +55,7 @@ class Surface:
         share: of the queries after that, for the group with declared ranges.
     """
 
-    patient: ClassVar = True
+    supports_delayed_tell: ClassVar = True
 
     def __init__(
         self,

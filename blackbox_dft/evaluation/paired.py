@@ -17,7 +17,7 @@ RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedResult:
     """Two decisions on the same images: accuracies, the interval of their difference, and the sign test."""
 
     before: float
@@ -27,7 +27,7 @@ class Comparison:
     mcnemar_p: float
 
 
-def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> Comparison:
+def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> PairedResult:
     """Accuracy of probabilities ``after (N, L)`` against ``before (N, L)`` on the same images.
 
     The interval is the percentile bootstrap over images (Efron 1979), over whole groups where several images show one
@@ -38,7 +38,7 @@ def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = N
     # Of a fair coin both tails weigh the same, and they share the middle.
     p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     low, high = bootstrap(right_after.astype(float) - right_before, groups)
-    return Comparison(float(right_before.mean()), float(right_after.mean()), len(labels), (low, high), p)
+    return PairedResult(float(right_before.mean()), float(right_after.mean()), len(labels), (low, high), p)
 
 
 def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) -> tuple[float, float]:

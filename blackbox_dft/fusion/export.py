@@ -10,9 +10,10 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import IR_VERSION, OPSET, InputForm, image_input, join, load, prepared, recent
+from blackbox_dft.fusion.merge import IR_VERSION, OPSET, image_input, join, load, prepared, recent
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -33,7 +34,7 @@ def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str 
     """
     from onnx import TensorProto, helper
 
-    graph = Graph("change")
+    graph = OnnxBuilder("change")
     changed = _changed(graph, space, z, levels)
     graph.nodes.append(helper.make_node("Identity", [changed], ["changed"]))
     height, width, depth = shape
@@ -53,7 +54,7 @@ def fuse_onnx(
     model: str | Path,
     path: str | Path,
     *,
-    form: InputForm,
+    form: InputFormat,
     levels: bool = True,
 ) -> None:
     """Writes ``model`` with the change in front of it: unchanged images in, its own outputs out.
@@ -73,7 +74,7 @@ def fuse_onnx(
     old = image_input(proto, model)
     sides, batched = _sides(old, shape, form, model)
 
-    graph = Graph("bbdft_change")
+    graph = OnnxBuilder("bbdft_change")
     image = prepared(graph, _changed(graph, space, z, levels), form, old.type.tensor_type.elem_type)
     if not batched:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
@@ -88,7 +89,7 @@ def fuse_onnx(
 
 
 def _sides(
-    old: ValueInfoProto, shape: tuple[int, int, int], form: InputForm, model: Path
+    old: ValueInfoProto, shape: tuple[int, int, int], form: InputFormat, model: Path
 ) -> tuple[list[str | int], bool]:
     """The fused input's dimensions, and whether the model's own has one for the batch."""
     height, width, depth = shape
@@ -108,7 +109,7 @@ def _sides(
     return [batch, depth, height, width], batched
 
 
-def _changed(graph: Graph, space: Space, z: Floats, levels: bool) -> str:
+def _changed(graph: OnnxBuilder, space: Space, z: Floats, levels: bool) -> str:
     """The file's input changed by a constant z."""
     if np.shape(z) != (space.size,):
         raise InputError(f"z of shape {np.shape(z)} is not of the space {space.spec}, which has {space.size} numbers.")

@@ -8,10 +8,10 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, Fusion, Z, fuse_scorer
+from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.targets.base import Graphic, Target
+from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.onnx import providers
 
 CLOSE = 1e-2
@@ -35,7 +35,7 @@ class FusedPath:
     """
 
     def __init__(
-        self, pool: ImageBytes, space: Space, target: Graphic, encoding: Encoding, room: int | None = None
+        self, pool: ImageBytes, space: Space, target: GraphTarget, encoding: Encoding, room: int | None = None
     ) -> None:
         self._pool = pool
         self._form = target.form
@@ -46,7 +46,7 @@ class FusedPath:
         self.resident = len(pool) if room is None else min(len(pool), room // pool[0].nbytes)
         """How many images have room where the model is, the first ones."""
 
-        def joint(stay: bool) -> Fusion:
+        def joint(stay: bool) -> ScoringGraph:
             shape = (int(height), int(width), int(depth))
             proto, levels = target.graph(), encoding.levels
             return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=stay)
@@ -113,7 +113,7 @@ class FusedPath:
 
 def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:
     """The fused path of a run over ``pool (N, H, W, 3)``, or why the array path has to be taken."""
-    if not isinstance(target, Graphic):
+    if not isinstance(target, GraphTarget):
         return "only a model in an ONNX file can be joined with the change"
     if encoding.kind == "jpeg":
         return "JPEG is no part of a graph"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blackbox_dft._utils.types import Array
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
@@ -19,34 +20,6 @@ IR_VERSION = 8
 RENAMED = "bbdft_own_"
 """What begins the name of a model's own tensor whose name an input of the joint graph takes."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
-
-class InputForm(Protocol):
-    """How a model wants its images; ``blackbox_dft.targets.input_format`` finds it out."""
-
-    @property
-    def layout(self) -> str:
-        """``nchw`` or ``nhwc``."""
-
-    @property
-    def channels(self) -> str:
-        """``rgb``, ``bgr`` or ``grey``."""
-
-    @property
-    def range(self) -> str:
-        """``0..1``, ``0..255`` or ``-1..1``."""
-
-    @property
-    def mean(self) -> tuple[float, ...] | None:
-        """Subtracted from images in [0, 1]."""
-
-    @property
-    def std(self) -> tuple[float, ...] | None:
-        """Divides them after that."""
-
-    @property
-    def dtype(self) -> str:
-        """numpy's name of the type."""
 
 
 def load(path: Path) -> ModelProto:
@@ -95,7 +68,7 @@ def image_input(proto: ModelProto, model: Path) -> ValueInfoProto:
     return inputs[0]
 
 
-def join(proto: ModelProto, graph: Graph, prepared: str, inputs: list[ValueInfoProto], model: Path) -> None:
+def join(proto: ModelProto, graph: OnnxBuilder, prepared: str, inputs: list[ValueInfoProto], model: Path) -> None:
     """Puts ``graph``, which makes ``prepared`` out of ``inputs``, in front of the model, in place.
 
     All else of the model (its names, outputs, metadata) stays.
@@ -148,7 +121,7 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
             value.name = new
 
 
-def divided(graph: Graph, planes: str, form: InputForm) -> str | None:
+def divided(graph: OnnxBuilder, planes: str, form: InputFormat) -> str | None:
     """Planes of bytes as the model wants them, to the bit as numpy divides them; nothing where that is not possible."""
     from onnx import TensorProto
 
@@ -164,7 +137,7 @@ def divided(graph: Graph, planes: str, form: InputForm) -> str | None:
     return _laid_out(graph, planes, form)
 
 
-def prepared(graph: Graph, planes: str, form: InputForm, kind: int, *, levels: bool = False) -> str:
+def prepared(graph: OnnxBuilder, planes: str, form: InputFormat, kind: int, *, levels: bool = False) -> str:
     """RGB planes ``(N, 3, H, W)`` as the model wants them: in [0, 1], or 8-bit ``levels``.
 
     ``kind`` is ONNX's number of the model's own type.
@@ -190,11 +163,11 @@ def prepared(graph: Graph, planes: str, form: InputForm, kind: int, *, levels: b
     return planes if form.dtype == "float32" else graph.op("Cast", planes, to=kind)
 
 
-def _laid_out(graph: Graph, planes: str, form: InputForm) -> str:
+def _laid_out(graph: OnnxBuilder, planes: str, form: InputFormat) -> str:
     return planes if form.layout == "nchw" else graph.op("Transpose", planes, perm=[0, 2, 3, 1])
 
 
-def _scale(form: InputForm) -> tuple[Array, Array]:
+def _scale(form: InputFormat) -> tuple[Array, Array]:
     top, bottom = {"0..1": (1.0, 0.0), "0..255": (255.0, 0.0), "-1..1": (2.0, -1.0)}[form.range]
     mean, std = np.array(form.mean or 0.0), np.array(form.std or 1.0)
     # (x top + bottom - mean) / std, with mean and std in units of [0, 1] images and bottom 0 wherever they are given.

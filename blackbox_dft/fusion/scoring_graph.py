@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import InputForm, divided, image_input, join, prepared, recent
+from blackbox_dft.fusion.merge import divided, image_input, join, prepared, recent
 from blackbox_dft.spaces.additive import Pixels, Separable
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.color import Color
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -39,7 +40,7 @@ MIDDLE = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Fusion:
+class ScoringGraph:
     """A model to run, and what has to happen ahead of it."""
 
     model: bytes
@@ -58,12 +59,12 @@ def fuse_scorer(
     shape: tuple[int, int, int],
     proto: ModelProto,
     path: Path,
-    form: InputForm,
+    form: InputFormat,
     *,
     levels: bool,
     cpu: bool,
     pooled: bool = True,
-) -> Fusion:
+) -> ScoringGraph:
     """One graph of the change by z and the model ``proto``, which came from ``path`` and is used up.
 
     Args:
@@ -84,7 +85,7 @@ def fuse_scorer(
     parts = space.parts if isinstance(space, Composed) else (space,)
     ahead = tuple(takewhile(lambda part: isinstance(part, Affine | Color), parts)) if cpu else ()
     rest = parts[len(ahead) :]
-    graph = Graph("bbdft_query")
+    graph = OnnxBuilder("bbdft_query")
     rounds = levels and bool(ahead) and not rest
     pooled = pooled and not ahead
     images = graph.op("Gather", POOL, INDICES, axis=0) if pooled else IMAGES
@@ -113,10 +114,12 @@ def fuse_scorer(
         model = proto.SerializeToString()
     except Exception as error:
         raise InputError(f"{path} is larger than the 2 GB that a joint graph may have.") from error
-    return Fusion(model, Composed(ahead) if ahead else None, inside, rounds, quantizes)
+    return ScoringGraph(model, Composed(ahead) if ahead else None, inside, rounds, quantizes)
 
 
-def _planes(graph: Graph, images: str, parts: Sequence[Space], *, floats: bool, levels: bool, quantizes: bool) -> str:
+def _planes(
+    graph: OnnxBuilder, images: str, parts: Sequence[Space], *, floats: bool, levels: bool, quantizes: bool
+) -> str:
     """Changed planes ``(N, 3, H, W)``, as bytes where ``quantizes``, else floats in [0, 1]."""
     from onnx import TensorProto
 
@@ -144,7 +147,7 @@ def _planes(graph: Graph, images: str, parts: Sequence[Space], *, floats: bool, 
     return graph.rounded(planes) if levels else planes
 
 
-def _added(graph: Graph, part: Space, planes: str) -> str | None:
+def _added(graph: OnnxBuilder, part: Space, planes: str) -> str | None:
     """Bytes plus a perturbation rounded by itself, which is the same: ``round(x + p) = x + round(p)`` for whole x."""
     if not isinstance(part, Pixels | Separable) or (bound := round(part.bound * 255)) >= MIDDLE:
         return None
@@ -156,5 +159,5 @@ def _added(graph: Graph, part: Space, planes: str) -> str | None:
     return graph.op("QLinearAdd", *whole, domain="com.microsoft")
 
 
-def _levels(graph: Graph, values: str) -> str:
+def _levels(graph: OnnxBuilder, values: str) -> str:
     return graph.op("QuantizeLinear", values, graph.constant(np.float32(1 / 255)), graph.constant(np.uint8(0)))

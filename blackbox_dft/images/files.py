@@ -22,7 +22,7 @@ LONGEST = 2**30
 """Bytes of the longest file that is read."""
 
 
-class Held(Protocol):
+class ByteSource(Protocol):
     """An image file that is no file of its own, such as a member of an archive; its text says where it is."""
 
     @property
@@ -64,7 +64,7 @@ def visible_files(folder: Path) -> list[Path]:
     return sorted(walk())
 
 
-def read_image(path: str | Path | Held) -> ImageBytes:
+def read_image(path: str | Path | ByteSource) -> ImageBytes:
     """``(H, W, 3)`` uint8 RGB, upright as its EXIF orientation says.
 
     Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparency is laid on white.
@@ -96,7 +96,7 @@ def read_image(path: str | Path | Held) -> ImageBytes:
     return _turned(_rgb(np.asarray(image)), header.orientation if header.form in ("png", "webp") else 1)
 
 
-def image_size(path: str | Path | Held) -> tuple[int, int] | None:
+def image_size(path: str | Path | ByteSource) -> tuple[int, int] | None:
     """Height and width of an upright image as its header says, nothing decoded; None where it does not."""
     try:
         header = _open(Path(path) if isinstance(path, str) else path)[1]
@@ -106,7 +106,7 @@ def image_size(path: str | Path | Held) -> tuple[int, int] | None:
     return (height, width) if header.condition == "whole" and 0 < height * width <= LARGEST else None
 
 
-def _open(path: Path | Held) -> tuple[bytes, Header]:
+def _open(path: Path | ByteSource) -> tuple[bytes, Header]:
     if path.suffix.lower() not in SUFFIXES:
         raise _bad(path, f"does not end in one of {', '.join(SUFFIXES)}")
     data = _contents(path) if isinstance(path, Path) else path.read_bytes()
@@ -136,11 +136,11 @@ def _contents(path: Path) -> bytes:
         ) from error
 
 
-def _bad(path: Path | Held, what: str) -> InputError:
+def _bad(path: Path | ByteSource, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
 
 
-def _unknown(path: Path | Held) -> InputError:
+def _unknown(path: Path | ByteSource) -> InputError:
     return _bad(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
 
 

@@ -28,7 +28,7 @@ MEANING: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class OutputDecoder:
     """How raw answers ``(N, K)`` become probabilities of the user's labels ``(N, L)``."""
 
     kind: Kind

@@ -10,7 +10,7 @@ import numpy as np
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.evaluation.paired import bootstrap
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.predictions import Answers
+from blackbox_dft.run.predictions import Predictions
 
 FEWEST = 10
 """Images below which no interval is given."""
@@ -45,23 +45,23 @@ class Part:
         return "worse" if self.ci95[1] < 0 else ""
 
 
-def per_class(answers: Answers) -> list[Part]:
+def per_class(answers: Predictions) -> list[Part]:
     """A part a class, in their order."""
     return [_part(answers, name, answers.labels == number) for number, name in enumerate(answers.classes)]
 
 
-def per_trait(answers: Answers, name: str) -> list[Part]:
+def per_trait(answers: Predictions, name: str) -> list[Part]:
     """A part a value of the trait ``name``; images without one are called by a dash."""
     values = np.array(answers.traits[name], object)
     return [_part(answers, str(value) or "–", values == value) for value in sorted(set(values))]
 
 
-def usual_traits(answers: Answers) -> list[str]:
+def usual_traits(answers: Predictions) -> list[str]:
     """Traits that are worth a table without being asked for: of a few values each."""
     return [name for name, values in answers.traits.items() if 2 <= len(set(values)) <= MOST_VALUES]
 
 
-def _part(answers: Answers, name: str, chosen: Sequence[bool] | Ints) -> Part:
+def _part(answers: Predictions, name: str, chosen: Sequence[bool] | Ints) -> Part:
     where = np.flatnonzero(chosen)
     labels = answers.labels[where]
     before, after = (decide(p[where]) == labels for p in (answers.before, answers.after))
@@ -78,7 +78,7 @@ def confusion(probabilities: Floats, labels: Ints) -> Ints:
     return np.bincount(labels * count + decide(probabilities), minlength=count**2).reshape(count, count)
 
 
-def histogram(answers: Answers, label: int) -> tuple[Floats, Floats]:
+def histogram(answers: Predictions, label: int) -> tuple[Floats, Floats]:
     """Shares ``(BINS,)`` of the images of ``label`` by the probability of that label, before and after."""
     own = answers.labels == label
     shares = [
@@ -88,7 +88,7 @@ def histogram(answers: Answers, label: int) -> tuple[Floats, Floats]:
     return shares[0], shares[1]
 
 
-def chosen_images(answers: Answers, most: int, typical: int) -> dict[str, Ints]:
+def chosen_images(answers: Predictions, most: int, typical: int) -> dict[str, Ints]:
     """Which test images to show: the most mended and most broken ones, and typical ones.
 
     Mended and broken ones come by how far the probability of the truth moved; typical are those it moved as far for as

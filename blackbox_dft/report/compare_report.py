@@ -69,8 +69,8 @@ def text_lines(found: Found) -> list[str]:
     lines += [f"{'free threshold':<{wide}}" + _cells([f"{found['threshold']:.3f}"] * len(budgets))]
     for number, way in enumerate(found["ways"]):
         shown = [
-            f"{course['median']:.3f}{'*' if at['best'] == number else ' '}"
-            for course, at in zip(way["course"], found["at"], strict=True)
+            f"{trajectory['median']:.3f}{'*' if at['best'] == number else ' '}"
+            for trajectory, at in zip(way["course"], found["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
     paid = f"{found['queries']:,} queries"
@@ -140,7 +140,7 @@ def _panel(found: Found, space: str) -> dict[str, Any]:
     budgets = np.asarray(found["budgets"], np.float64)
     marks = {"before": found["before"], "free threshold": found["threshold"]}
     # One scale for all spaces, or they could not be compared.
-    shown = [course[key] for way in found["ways"] for course in way["course"] for key in ("q1", "median", "q3")]
+    shown = [trajectory[key] for way in found["ways"] for trajectory in way["course"] for key in ("q1", "median", "q3")]
     axes = Axes(
         "tuning queries",
         "test accuracy",
@@ -151,7 +151,7 @@ def _panel(found: Found, space: str) -> dict[str, Any]:
     series = [Series(budgets, *(np.asarray(_column(way, key)) for key in ("median", "q1", "q3"))) for way in ways]
     name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
-        (way["estimator"], stroke, f"{way['course'][-1]['median']:.3f}")
+        (way["estimator"], stroke, f"{way['trajectory'][-1]['median']:.3f}")
         for way, stroke in zip(ways, strokes(len(ways)), strict=True)
     ]
     return {"space": space, "svg": drawn(line_chart(series, marks, axes, name)), "legend": legend}
@@ -161,14 +161,14 @@ def _rows(found: Found) -> list[dict[str, Any]]:
     rows = []
     for number, way in enumerate(found["ways"]):
         cells = []
-        for course, at in zip(way["course"], found["at"], strict=True):
+        for trajectory, at in zip(way["course"], found["at"], strict=True):
             best = at["best"] == number
             pair = None if best else _pair(at, at["best"], number)
             cells.append(
                 {
                     "best": best,
                     "alike": pair is not None and pair["p_holm"] >= ALPHA,
-                    **{key: f"{course[key]:.3f}" for key in ("median", "least", "mean")},
+                    **{key: f"{trajectory[key]:.3f}" for key in ("median", "least", "mean")},
                 }
             )
         rows.append({"name": _name(way), "number": number, "numbers": way["numbers"], "cells": cells})
@@ -187,7 +187,7 @@ def _tests(found: Found, number: int) -> dict[str, Any]:
             rows.append({"name": _name(way), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
     return {
         "budget": f"{at['budget']:,}",
-        "best": f"{_name(ways[best])}, {ways[best]['course'][number]['mean']:.3f}",
+        "best": f"{_name(ways[best])}, {ways[best]['trajectory'][number]['mean']:.3f}",
         "rows": rows,
         "open": at["budget"] == (found["recommendation"]["budget"] or found["budgets"][-1]),
     }
@@ -210,7 +210,7 @@ def _pair(at: Mapping[str, Any], one: int, other: int) -> dict[str, Any]:
 
 
 def _column(way: Mapping[str, Any], key: str) -> list[float]:
-    return [course[key] for course in way["course"]]
+    return [trajectory[key] for trajectory in way["course"]]
 
 
 def _log(budgets: Sequence[int]) -> bool:

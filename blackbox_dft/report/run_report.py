@@ -22,8 +22,8 @@ from blackbox_dft.report.html import can_render, drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
 from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.predictions import Answers
-from blackbox_dft.run.record import Record
+from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.record import RunRecord
 from blackbox_dft.version import __version__
 
 POINTS = 48
@@ -72,13 +72,13 @@ def write_run_report(
     return ["report.html", "report.txt"]
 
 
-def read_run(run: Path) -> tuple[dict[str, Any], Config, Answers, Tuning]:
+def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
     """Summary, configuration, answers and tuning of a finished run.
 
     Raises:
         InputError: no run there, not finished, or a damaged file.
     """
-    config = Record.read(run).config
+    config = RunRecord.read(run).config
     path = run / "summary.json"
     try:
         summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def read_run(run: Path) -> tuple[dict[str, Any], Config, Answers, Tuning]:
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it anew.") from error
-    return summary, config, Answers.read(run), Tuning.load(run)
+    return summary, config, Predictions.read(run), Tuning.load(run)
 
 
 def sentence(summary: Mapping[str, Any]) -> str:
@@ -111,7 +111,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
 
 
 def text_lines(
-    run: Path, summary: dict[str, Any], answers: Answers, traits: Sequence[str], price: float | None
+    run: Path, summary: dict[str, Any], answers: Predictions, traits: Sequence[str], price: float | None
 ) -> list[str]:
     """The result in plain lines."""
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
@@ -124,7 +124,7 @@ def text_lines(
             interval = f"{_interval(row.ci95)} {row.word}" if row.ci95 else row.word
             numbers = f"{row.n:>6,}   {row.before:.3f}   {row.after:.3f}  {100 * row.change:+6.1f}  {interval}"
             lines.append(f"{_one_line(row.name):<{wide}}  {numbers}".rstrip())
-    config = Record.read(run).config
+    config = RunRecord.read(run).config
     return [*lines, "", f"again: {command(config)}"]
 
 
@@ -132,7 +132,7 @@ def _page(
     run: Path,
     summary: dict[str, Any],
     config: Config,
-    answers: Answers,
+    answers: Predictions,
     tuning: Tuning,
     images: ImageBytes | None,
     lack: str,
@@ -188,7 +188,7 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
     return facts
 
 
-def _curve(summary: Mapping[str, Any], answers: Answers, more: Mapping[str, float]) -> dict[str, Any] | None:
+def _curve(summary: Mapping[str, Any], answers: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
     if not len(answers.points):
         return None
     queries, accuracy = answers.points[:, 0], answers.points[:, 2]
@@ -203,7 +203,7 @@ def _curve(summary: Mapping[str, Any], answers: Answers, more: Mapping[str, floa
     return {"svg": drawn(line_chart([series], marks, axes, name)), "marks": marks, "window": window}
 
 
-def _matrices(answers: Answers) -> dict[str, Any]:
+def _matrices(answers: Predictions) -> dict[str, Any]:
     before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
     if len(answers.classes) <= LARGEST_MATRIX:
         pairs = (("before", before), ("after", after))
@@ -226,7 +226,7 @@ def _matrices(answers: Answers) -> dict[str, Any]:
     return {"classes": answers.classes, "pairs": [], "moves": moves}
 
 
-def _histograms(answers: Answers, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
+def _histograms(answers: Predictions, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
     order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:CHARTS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []

@@ -18,8 +18,6 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         beside = f"the tuning does not clearly beat it ({against:+.1f} points, 95 %: {_interval(threshold['ci95'])})"
     cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
-    if queries.get("hedge"):
-        doubt = f", {queries['hedge']:,} asked twice{doubt}"
     likeness = f"ssim {summary['ssim']:.3f}"
     if summary["psnr_db"] is not None:
         likeness = f"psnr {summary['psnr_db']:.1f} dB, {likeness}"

@@ -39,8 +39,6 @@ class Plan:
     """Parts of the space whose share in the gain is measured."""
     part_images: int = 0
     """Validation images for each of them."""
-    hedge: int = 0
-    """For sending slow requests a second time."""
 
     @property
     def select(self) -> int:
@@ -61,7 +59,7 @@ class Plan:
     def total(self) -> int:
         """All queries planned."""
         phases = self.tune + self.select + self.apart + self.evaluate
-        return phases + self.sunk + self.reserve + self.watch + self.hedge
+        return phases + self.sunk + self.reserve + self.watch
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost where a price per image is given."""
@@ -82,8 +80,6 @@ class Plan:
             rows.insert(-1, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
         if self.watch:
             rows.insert(-1, ("watch", self.watch, "fixed images asked again, to notice another model"))
-        if self.hedge:
-            rows.insert(-1, ("hedge", self.hedge, "slow requests sent a second time"))
         if self.reserve:
             rows.insert(-1, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
@@ -103,27 +99,26 @@ def make_plan(
     reserve: float = 0.0,
     watch: int = 0,
     repeats: int = 1,
-    hedge: float = 0.0,
     parts: int = 0,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; the shares ``reserve`` and ``hedge`` of the budget are kept back for
-    lost answers and second requests; ``watch`` queries go to canaries, repeats among them. Every other query is asked
-    ``repeats`` times. Evaluation comes first: an answer one cannot trust is worth nothing. Selection takes a fixed
-    share of the rest; where that is more than all of val costs, ``parts`` of the space are measured one by one with it.
+    ``sunk`` queries are spent and of no more use; the share ``reserve`` of the budget is kept back for lost responses;
+    ``watch`` queries go to drift checks, repeats among them. Every other query is scored ``repeats`` times. Evaluation
+    comes first, as a gain that cannot be trusted is worth nothing. Selection takes a fixed share of the rest; if that
+    is more than all of val costs, ``parts`` of the space are measured one by one with it.
 
     Raises:
         BudgetError: too small; names the least budget that would do.
     """
     image = CANDIDATES * repeats
     evaluate, least_select, begin = 2 * repeats * test, image * min(val, LEAST_SELECT), LEAST_STEPS * repeats * proposal
-    kept, twice = int(budget * reserve), int(budget * hedge)
+    kept = int(budget * reserve)
     needed = sunk + watch + evaluate + least_select + begin
-    if budget - kept - twice < needed:
+    if budget - kept < needed:
         # What is kept back grows with the budget, in whole queries.
-        least = math.ceil(needed / (1 - reserve - hedge))
-        while least - 1 - int((least - 1) * reserve) - int((least - 1) * hedge) >= needed:
+        least = math.ceil(needed / (1 - reserve))
+        while least - 1 - int((least - 1) * reserve) >= needed:
             least -= 1
         spent = f"{sunk} are spent, " if sunk else ""
         raise BudgetError(
@@ -131,7 +126,7 @@ def make_plan(
             f"and after, {least_select} choose on validation images, {begin} begin the search{_times(repeats)}; "
             f"give --budget {least} or more."
         )
-    rest = budget - sunk - kept - twice - watch - evaluate
+    rest = budget - sunk - kept - watch - evaluate
     share = max(least_select, int(SELECT_SHARE * rest))
     images = min(val, share // image)
     each = min(images, (share - images * image) // (parts * repeats)) if parts else 0
@@ -149,7 +144,6 @@ def make_plan(
         repeats=repeats,
         parts=parts,
         part_images=each,
-        hedge=twice,
     )
 
 

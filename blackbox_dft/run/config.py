@@ -47,8 +47,6 @@ class Config:
     """Go on although the model behind a URL has changed."""
     reserve: float = 0.125
     """Share of the budget kept back for them, where they count."""
-    hedge: float = 0.0
-    """Share of the budget that may go to sending slow requests a second time."""
     target_options: TargetOptions = field(default_factory=TargetOptions)
 
     @classmethod
@@ -56,6 +54,7 @@ class Config:
         """Reads what ``dataclasses.asdict`` and JSON made of a configuration."""
         # Runs of earlier versions knew no other path.
         plain = {"path": "array"} | _tuples(values)
+        plain.pop("hedge", None)  # An option of earlier versions.
         options = TargetOptions(**_tuples(plain.pop("target_options")))
         if unknown := set(plain) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown key {sorted(unknown)[0]!r}")

@@ -16,12 +16,12 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.threshold import Calibration
-from blackbox_dft.run.experiment import Job
-from blackbox_dft.run.record import Record, placed
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.record import RunRecord, placed
 from blackbox_dft.run.summary import accuracy, compared, ends, verdict
 from blackbox_dft.scoring.ledger import LEDGER, Ledger
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.progress import Progress, Silent
+from blackbox_dft.search.progress import NoProgress, Progress
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 
@@ -31,7 +31,7 @@ class Measurement:
     """A finished run, and images to measure its tuning on."""
 
     run: Path
-    job: Job
+    experiment: Experiment
     tuning: Tuning
     summary: dict[str, Any]
     split: str
@@ -41,7 +41,7 @@ class Measurement:
     @property
     def queries(self) -> int:
         """What it will cost at most."""
-        return 2 * self.job.config.repeats * len(self.indices)
+        return 2 * self.experiment.config.repeats * len(self.indices)
 
 
 def open_measurement(
@@ -62,7 +62,7 @@ def open_measurement(
         InputError: the run is not finished, or the data does not suit it.
     """
     run = Path(run)
-    record = Record.read(run)
+    record = RunRecord.read(run)
     try:
         summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -71,29 +71,29 @@ def open_measurement(
     config = placed(record.config, cluster, workers)
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
-    job = Job(config, size=tuning.shape[:2])
+    experiment = Experiment(config, size=tuning.shape[:2])
     split = split or ("test" if data is None else "all")
-    splits = job.data.splits
+    splits = experiment.data.splits
     if split != "all" and split not in splits:
         raise InputError(f"{config.data} has no split {split!r}: it has {', '.join(splits)}.")
-    indices = np.arange(len(job.data.labels)) if split == "all" else splits[split]
-    return Measurement(run, job, tuning, summary, split, indices, record.batch)
+    indices = np.arange(len(experiment.data.labels)) if split == "all" else splits[split]
+    return Measurement(run, experiment, tuning, summary, split, indices, record.batch)
 
 
 def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict[str, Any]:
     """Scores the images before and after and compares; the free threshold is the run's own, fitted there."""
-    job, data, indices = measurement.job, measurement.job.data, measurement.indices
-    watcher = progress or Silent()
+    experiment, data, indices = measurement.experiment, measurement.experiment.data, measurement.indices
+    watcher = progress or NoProgress()
     watcher.phase("evaluate", measurement.queries)
     with _scorer(measurement, watcher) as scorer:
-        before, after = _answers(measurement, scorer, [job.space.initial(), measurement.tuning.z])
+        before, after = _answers(measurement, scorer, [experiment.space.initial(), measurement.tuning.z])
     found = compared(data, indices, before, after)
     calibration = Calibration(np.asarray(measurement.summary["threshold"]["bias"]))
     shifted = compared(data, indices, before, calibration(before))
     return {
         "run": str(measurement.run),
-        "target": job.config.target,
-        "data": job.config.data,
+        "target": experiment.config.target,
+        "data": experiment.config.data,
         "split": measurement.split,
         "queries": {"total": sum(scorer.paid.values()), "cached": scorer.cached},
         "accuracy": {measurement.split: accuracy(found)},
@@ -124,13 +124,13 @@ def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -
     Raises:
         InputError: the space has one part only.
     """
-    job, data, indices = measurement.job, measurement.job.data, measurement.indices
-    space, z = job.space, measurement.tuning.z
+    experiment, data, indices = measurement.experiment, measurement.experiment.data, measurement.indices
+    space, z = experiment.space, measurement.tuning.z
     choices = part_choices(space)
     if not isinstance(space, Composed) or not choices:
         raise InputError(f"{measurement.run} has the space {space.spec}, which is one part: there is nothing to part.")
-    watcher = progress or Silent()
-    watcher.phase("evaluate", (2 + len(choices)) * job.config.repeats * len(indices))
+    watcher = progress or NoProgress()
+    watcher.phase("evaluate", (2 + len(choices)) * experiment.config.repeats * len(indices))
     with _scorer(measurement, watcher) as scorer:
         scorer.ledger.reuse(measurement.run / LEDGER)
         every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
@@ -147,10 +147,10 @@ def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -
 
 @contextmanager
 def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
-    job = measurement.job
+    experiment = measurement.experiment
     path = measurement.run / "evaluations.sqlite"
-    with job.opened(), Ledger(path, budget=2**62, in_doubt="count") as ledger:
-        scorer = job.scorer(ledger, batch=measurement.batch, passed=watcher.passed)
+    with experiment.opened(), Ledger(path, budget=2**62, in_doubt="count") as ledger:
+        scorer = experiment.scorer(ledger, batch=measurement.batch, progress=watcher.scored)
         try:
             yield scorer
         finally:
@@ -160,5 +160,5 @@ def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
 def _answers(measurement: Measurement, scorer: Scorer, every: Sequence[Floats]) -> list[Floats]:
     """Probabilities ``(N, L)`` of the images under each z."""
     raw = [scorer.score("evaluate", measurement.indices, z) for z in every]
-    reading = measurement.job.reading(raw[0], measurement.summary["scores"])
+    reading = measurement.experiment.reading(raw[0], measurement.summary["scores"])
     return [reading(answers) for answers in raw]

@@ -20,29 +20,31 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.estimators.auto import choose
-from blackbox_dft.estimators.base import Estimator, Patient
+from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.objectives import DEFAULT, make_objective
-from blackbox_dft.objectives.outputs import Kind, Reading, class_count, infer_kind, members, parse_map
+from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, members, parse_map
 from blackbox_dft.run.budget import Plan, make_plan
 from blackbox_dft.run.config import Config, parse_epsilon
 from blackbox_dft.scoring import drift
-from blackbox_dft.scoring.backends.array import Asker
-from blackbox_dft.scoring.backends.ray_recipe import cluster_of, crew_of
+from blackbox_dft.scoring.backends import make_backend
+from blackbox_dft.scoring.backends.ray_cluster import open_cluster
+from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy
+from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import LEDGER, Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import Arrangeable, Graphic, Target
+from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 
 LAG = 0.2
 """Seconds of answers that a kill may cost where nobody charges for them, as the model's graph lies here."""
 
 
-class Job:
+class Experiment:
     """Data, target, space and plan of a configuration.
 
     ``sunk`` is what an earlier, smaller budget spent on its choice and evaluation. Images are brought to the size the
@@ -61,16 +63,12 @@ class Job:
             raise InputError(f"--distance-weight {config.distance_weight} is no weight: give 0 or more.")
         if not 0 <= config.reserve < 1:
             raise InputError(f"--reserve {config.reserve} is no share of the budget: give 0 to 0.9.")
-        if not 0 <= config.hedge < 1 - config.reserve:
-            raise InputError(f"--hedge {config.hedge} leaves nothing beside the reserve: give 0 to 0.5.")
-        if config.hedge and "://" not in config.target:
-            raise InputError(f"--hedge is for scoring URLs, and {config.target} is none: drop it.")
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
         self.map = parse_map(config.map)
         parse_epsilon(config.epsilon)
-        self.cluster = cluster_of(config.target, config.target_options)
+        self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
         self._threads = 1
         self.data: Dataset = load(
@@ -102,7 +100,7 @@ class Job:
         self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
 
-    def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Job:
+    def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
         """The same data, splits and target, searched in another way.
 
         Raises:
@@ -142,7 +140,6 @@ class Job:
             reserve=reserve,
             watch=watch,
             repeats=repeats,
-            hedge=self.config.hedge,
             parts=len(self.space.parts) if self.config.space == "auto" and isinstance(self.space, Composed) else 0,
         )
 
@@ -200,7 +197,7 @@ class Job:
     def arrange(self, workers: int, threads: int) -> None:
         """Has the target called so many times at once, with so many threads each, where it can be."""
         self._threads = threads
-        if isinstance(self.target, Arrangeable) and (workers, threads) != (self.target.workers, 1):
+        if isinstance(self.target, AutotunableTarget) and (workers, threads) != (self.target.workers, 1):
             self.target.arrange(workers, threads)
             if self.fused:
                 self.fused.reopen()
@@ -220,7 +217,7 @@ class Job:
             upper=space.upper,
             seed=self.config.seed,
         )
-        if not isinstance(made, Patient):
+        if not isinstance(made, SupportsDelayedTell):
             name, instead = self.config.estimator, "take surface, nes, spsa or finite-difference."
             if self.config.in_flight > 1:
                 raise InputError(
@@ -238,22 +235,31 @@ class Job:
         ledger: Ledger,
         *,
         batch: int | None = None,
-        passed: Callable[[int, int], None] = lambda images, paid: None,
+        concurrency: ConcurrencyPolicy | None = None,
+        progress: Callable[[int, int], None] = lambda images, paid: None,
     ) -> Scorer:
-        """The way from images and z to scores, by requests of ``batch`` images, the target's own unless given."""
-        asker = Asker(self.data.images, self.space, self.target, self.encoding, self.fused)
-        options = self.config.target_options
-        return Scorer(
-            Pool(self.data.images, self.data.digests),
+        """The way from images and z to scores; ``batch`` images a request, by default as many as the target says."""
+        data, path = self.data, self.fused
+        backend = make_backend(
+            data.images,
             self.space,
             self.target,
             self.encoding,
+            path=path,
+            cluster=self.cluster,
+            options=self.config.target_options,
+            threads=self._threads,
+        )
+        return Scorer(
+            Pool(data.images, data.digests),
+            self.target,
+            backend,
+            Keys.of_run(self.target, self.encoding, self.shape, self.space, fused=path is not None),
             ledger,
             batch=batch or self.target.batch,
             repeats=self.config.repeats,
-            passed=passed,
-            fused=self.fused,
-            crew=crew_of(self.cluster, asker, options, self._threads) if self.cluster else None,
+            concurrency=concurrency,
+            progress=progress,
         )
 
     @contextmanager
@@ -270,24 +276,24 @@ class Job:
         """``z (k,)`` with all that is needed to apply it."""
         return Tuning(self.space.spec, z, self.shape, self.epsilon, self.config.channels, str(self.encoding))
 
-    def objective(self, reading: Reading) -> str:
+    def objective(self, reading: OutputDecoder) -> str:
         """The name of what is minimised, the one that suits the scores where the choice is left to us."""
         if self.config.objective != "auto":
             return self.config.objective
         return "zero-one" if reading.labels_only else DEFAULT
 
-    def reading(self, raw: Scores, kind: Kind | None = None) -> Reading:
+    def reading(self, raw: Scores, kind: Kind | None = None) -> OutputDecoder:
         """How to read the target, judged by answers ``(N, K)`` unless their ``kind`` is known."""
         classes = self.target.classes
         kind = kind or infer_kind(raw, len(classes) if classes else None)
         count = class_count(raw, kind, classes)
         if kind == "index" and not classes:
             count = max(count, len(self.data.classes))
-        return Reading(kind, members(self.data.classes, classes, count, self.map))
+        return OutputDecoder(kind, members(self.data.classes, classes, count, self.map))
 
     def ledger(self, path: Path, budget: int | None = None) -> Ledger:
         """A ledger of answers of the target, by the run's own budget unless another is given."""
-        free = isinstance(self.target, Graphic) and not self.counts_in_doubt
+        free = isinstance(self.target, GraphTarget) and not self.counts_in_doubt
         return Ledger(
             path,
             budget=self.config.budget if budget is None else budget,
@@ -333,7 +339,7 @@ class Job:
             # A comparison keeps its ledgers elsewhere.
             return ""
         with self.ledger(run / LEDGER) as ledger:
-            before = json.loads(ledger.recall("files") or "{}")
+            before = json.loads(ledger.note("files") or "{}")
         now = self.files()
         changed = [file for file in sorted(before | now) if before.get(file) != now.get(file)] if before else []
         more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""

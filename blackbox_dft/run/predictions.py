@@ -21,7 +21,7 @@ NAME = "answers.npz"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """Answers on N test images with L labels."""
 
     classes: tuple[str, ...]
@@ -54,7 +54,7 @@ class Answers:
         write_atomically(run / NAME, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
-    def read(cls, run: Path) -> Answers:
+    def read(cls, run: Path) -> Predictions:
         """From the folder of a finished run.
 
         Raises:

@@ -52,7 +52,7 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Record:
+class RunRecord:
     """``RUN/config.json``: the configuration and the digests of what it read."""
 
     config: Config
@@ -78,7 +78,7 @@ class Record:
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
 
     @classmethod
-    def read(cls, run: Path) -> Record:
+    def read(cls, run: Path) -> RunRecord:
         """From the folder of a run.
 
         Raises:

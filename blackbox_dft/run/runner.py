@@ -12,31 +12,32 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
-from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.decoding import releaser
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import BudgetError, InputError
-from blackbox_dft.estimators.base import Patient
+from blackbox_dft.estimators.base import SupportsDelayedTell
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.outputs import MEANING
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
-from blackbox_dft.run.predictions import Answers
-from blackbox_dft.run.record import Record, determining, placed, versions
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.record import RunRecord, determining, placed, versions
 from blackbox_dft.run.summary import summarize
-from blackbox_dft.scoring import autotune, hedging
-from blackbox_dft.scoring.concurrency import Probe
-from blackbox_dft.scoring.drift import Canaries
+from blackbox_dft.scoring import autotune
+from blackbox_dft.scoring.concurrency import ConcurrencySearch
+from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, FixedConcurrency
+from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.early_stopping import Stillness
-from blackbox_dft.search.loop import Course, Task, tune
-from blackbox_dft.search.minibatches import Draw
-from blackbox_dft.search.progress import Progress, Silent
-from blackbox_dft.search.selection import Choice, Part, part_by_part, select
+from blackbox_dft.search.early_stopping import EarlyStopping
+from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.minibatches import StratifiedSampler
+from blackbox_dft.search.progress import NoProgress, Progress
+from blackbox_dft.search.selection import Choice, PartGain, part_by_part, select
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.targets.base import Elastic
+from blackbox_dft.targets.base import ConcurrentTarget
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +47,24 @@ class Result:
     summary: dict[str, Any]
     tuning: Tuning
     choice: Choice
-    course: Course
+    trajectory: Trajectory
     data: Dataset
     before: Floats
     """Probabilities of the labels ``(N, L)`` on the test split, unchanged images."""
     after: Floats
 
-    def answers(self) -> Answers:
+    def answers(self) -> Predictions:
         """What a report is made from."""
         data, test = self.data, self.data.splits["test"]
-        return Answers(
+        return Predictions(
             classes=data.classes,
             files=tuple(data.files[i] for i in test),
             labels=data.labels[test],
             before=self.before,
             after=self.after,
-            points=np.array([(p.queries, p.loss, p.accuracy) for p in self.course.points], np.float64).reshape(-1, 3),
+            points=np.array([(p.queries, p.loss, p.accuracy) for p in self.trajectory.points], np.float64).reshape(
+                -1, 3
+            ),
             groups=data.groups_of(test),
             traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
         )
@@ -81,7 +84,7 @@ def optimize(config: Config, out: str | Path, progress: Progress | None = None) 
         TargetError: the target failed for good; ``resume`` goes on from there.
     """
     check_free(Path(out))
-    return start(Job(config), out, progress)
+    return start(Experiment(config), out, progress)
 
 
 def check_free(out: Path) -> None:
@@ -99,41 +102,42 @@ def check_free(out: Path) -> None:
         raise InputError(f"{out} is not empty: take another --out.")
 
 
-def start(job: Job, out: str | Path, progress: Progress | None = None, *, reuse: Sequence[str | Path] = ()) -> Result:
+def start(
+    experiment: Experiment, out: str | Path, progress: Progress | None = None, *, reuse: Sequence[str | Path] = ()
+) -> Result:
     """``optimize`` for a job already opened; ``reuse`` names other runs' ledgers, whose answers are free here."""
     out = Path(out)
     check_free(out)
-    _ = job.plan, job.path  # Refused here, nothing is written yet.
+    _ = experiment.plan, experiment.path  # Refused here, nothing is written yet.
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
     # The path is kept, as the other one's scores differ in the last bits.
-    config = job.config = replace(job.config, path="fused" if job.fused else "array")
-    step = job.proposal * config.repeats
-    ahead = job.fused is None or job.fused.ahead
-    way = autotune.usual(job.target)
-    wanted = autotune.open_to(job.target)
-    if wanted and (found := autotune.recall(job.target, step, ahead)):
+    config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
+    step = experiment.proposal * config.repeats
+    ahead = experiment.fused is None or experiment.fused.ahead
+    way = autotune.usual(experiment.target)
+    wanted = autotune.open_to(experiment.target)
+    if wanted and (found := autotune.recall(experiment.target, step, ahead)):
         way, wanted = found, False
-        job.arrange(way.workers, way.threads)
-    record = Record(config, way.batch, job.inputs(), way.threads)
+        experiment.arrange(way.workers, way.threads)
+    record = RunRecord(config, way.batch, experiment.inputs(), way.threads)
     record.write(out)
 
     def arrange(scorer: Scorer, images: Ints) -> None:
-        found = autotune.find(scorer, images, job.space.initial(), step, ahead)
+        found = autotune.find(scorer, images, experiment.space.initial(), step, ahead)
         if found:
-            autotune.remember(job.target, step, ahead, found)
+            autotune.remember(experiment.target, step, ahead, found)
         found = found or way
-        job.arrange(found.workers, found.threads)
+        experiment.arrange(found.workers, found.threads)
         # What is scored from here on is cut as a resumed run will cut it.
         replace(record, batch=found.batch, threads=found.threads).write(out)
-        scorer.batch = found.batch
-        scorer.allow(found.workers + 1)
+        scorer.set_call_plan(found.batch, found.workers + 1)
         if progress:
             progress.note(f"model: {found}")
 
-    return _go(job, out, way.batch, progress or Silent(), reuse, arrange if wanted else None)
+    return _go(experiment, out, way.batch, progress or NoProgress(), reuse, arrange if wanted else None)
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
@@ -155,13 +159,13 @@ def reopen(
     accept_drift: bool = False,
     cluster: str | None = None,
     workers: int | None = None,
-) -> tuple[Job, Callable[[Progress | None], Result]]:
+) -> tuple[Experiment, Callable[[Progress | None], Result]]:
     """``resume`` in two steps: the run's job, opened and checked, and what goes on with it.
 
     ``cluster`` and ``workers`` say where the model runs from here on, as in ``config.placed``.
     """
     out = Path(out)
-    record = Record.read(out)
+    record = RunRecord.read(out)
     begun = record
     record = replace(record, config=placed(record.config, cluster, workers))
     if budget is not None:
@@ -173,62 +177,60 @@ def reopen(
         record = replace(record, config=replace(record.config, budget=budget, early_stop=False))
     if accept_drift:
         record = replace(record, config=replace(record.config, accept_drift=True))
-    job = Job(record.config, sunk=record.sunk)
-    job.check_inputs(dict(record.inputs), out)
+    experiment = Experiment(record.config, sunk=record.sunk)
+    experiment.check_inputs(dict(record.inputs), out)
     if budget is not None:
-        record = replace(record, sunk=_sunk(job, out, record.batch))
-        job.sunk = record.sunk
-    _ = job.plan
+        record = replace(record, sunk=_sunk(experiment, out, record.batch))
+        experiment.sunk = record.sunk
+    _ = experiment.plan
 
     def go(progress: Progress | None) -> Result:
         if record != begun:
             record.write(out)
-        job.arrange(max(1, job.target.workers // record.threads), record.threads)
-        return _go(job, out, record.batch, progress or Silent())
+        experiment.arrange(max(1, experiment.target.workers // record.threads), record.threads)
+        return _go(experiment, out, record.batch, progress or NoProgress())
 
-    return job, go
+    return experiment, go
 
 
-def _sunk(job: Job, out: Path, batch: int) -> int:
+def _sunk(experiment: Experiment, out: Path, batch: int) -> int:
     """What was spent on choosing and evaluating, except on unchanged images, whose answers serve again."""
-    with job.ledger(out / LEDGER) as ledger:
-        scorer = job.scorer(ledger, batch=batch)
-        held = np.concatenate([job.data.splits["val"], job.data.splits["test"]])
+    with experiment.ledger(out / LEDGER) as ledger:
+        scorer = experiment.scorer(ledger, batch=batch)
+        held = np.concatenate([experiment.data.splits["val"], experiment.data.splits["test"]])
         spent = ledger.spent("select") + ledger.spent("evaluate")
-        return spent - scorer.known(held, job.space.initial())
+        return spent - scorer.known(held, experiment.space.initial())
 
 
 def _go(
-    job: Job,
+    experiment: Experiment,
     out: Path,
     batch: int,
     progress: Progress,
     reuse: Sequence[str | Path] = (),
     arrange: Callable[[Scorer, Ints], None] | None = None,
 ) -> Result:
-    with job.opened(), job.ledger(out / LEDGER) as ledger:
+    with experiment.opened(), experiment.ledger(out / LEDGER) as ledger:
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
-        _check_config(job, ledger, out)
-        release = releaser(job.data.images)
+        _check_config(experiment, ledger, out)
+        release = releaser(experiment.data.images)
 
-        def passed(images: int, paid: int) -> None:
+        def scored(images: int, paid: int) -> None:
             release(images)
-            progress.passed(images, paid)
+            progress.scored(images, paid)
 
-        scorer = job.scorer(ledger, batch=batch, passed=passed)
-        if job.plan.hedge and isinstance(job.target, Elastic):
-            asked = ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE)
-            scorer.dispatcher.hedging = hedging.Hedging(job.target, job.plan.hedge - asked)
-        began, earlier, known = time.perf_counter(), float(ledger.recall("seconds") or 0), ledger.total
+        concurrency = _concurrency(experiment, ledger, batch)
+        scorer = experiment.scorer(ledger, batch=batch, concurrency=concurrency, progress=scored)
+        began, earlier, known = time.perf_counter(), float(ledger.note("seconds") or 0), ledger.total
         try:
-            result = _phases(job, scorer, progress, arrange)
+            result = _phases(experiment, scorer, progress, arrange)
         except ReplayError as error:
             raise _explained(error, ledger) from error
         finally:
             scorer.close()
             seconds = time.perf_counter() - began
-            ledger.keep("seconds", str(earlier + seconds))
+            ledger.set_note("seconds", str(earlier + seconds))
         result.summary["seconds"] = round(earlier + seconds, 3)
         result.summary["images_per_second"] = round((ledger.total - known) / seconds, 1)
         result.tuning.save(out / "tuning.npz")
@@ -237,17 +239,17 @@ def _go(
         return result
 
 
-def _check_config(job: Job, ledger: Ledger, out: Path) -> None:
+def _check_config(experiment: Experiment, ledger: Ledger, out: Path) -> None:
     """Compares what determines the course with what the ledger was begun with, and notes that at the beginning.
 
     Raises:
         InputError: names the key that differs.
     """
-    current = determining(job.config)
-    if (recorded := ledger.recall("config")) is None:
-        ledger.keep("config", json.dumps(current))
-        ledger.keep("versions", json.dumps(versions()))
-        ledger.keep("files", json.dumps(job.files()))
+    current = determining(experiment.config)
+    if (recorded := ledger.note("config")) is None:
+        ledger.set_note("config", json.dumps(current))
+        ledger.set_note("versions", json.dumps(versions()))
+        ledger.set_note("files", json.dumps(experiment.files()))
         return
     before = json.loads(recorded)
     for key, value in current.items():
@@ -260,61 +262,62 @@ def _check_config(job: Job, ledger: Ledger, out: Path) -> None:
 
 def _explained(error: ReplayError, ledger: Ledger) -> ReplayError:
     """With the versions that differ, where some do."""
-    before, now = json.loads(ledger.recall("versions") or "{}"), versions()
+    before, now = json.loads(ledger.note("versions") or "{}"), versions()
     changed = [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
     return ReplayError(f"{str(error).rstrip('.')} (begun with {'; '.join(changed)}).") if changed else error
 
 
-def _probed(job: Job, scorer: Scorer, images: Ints, z: Floats, progress: Progress) -> Scores:
-    """Scores the first images, and finds out on them how many requests should be under way, where nobody said so.
+def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> ConcurrencyPolicy | None:
+    """How many requests a URL is sent at once if the user gave no number: as recorded, or found on the first images.
 
-    Which images travel together does not depend on it, so that a resumed run may find another number.
+    Which images travel together does not depend on it, so a resumed run may find another number.
     """
-    target, ledger = job.target, scorer.ledger
-    if not isinstance(target, Elastic) or target.most <= target.workers:
-        return scorer.score("select", images, z)
-    if found := ledger.recall("concurrency"):
-        scorer.allow(int(found) >> scorer.halvings)
-        return scorer.score("select", images, z)
+    target = experiment.target
+    if not isinstance(target, ConcurrentTarget) or target.most <= target.workers:
+        return None
+    if found := ledger.note("concurrency"):
+        return FixedConcurrency(max(1, int(found) >> ledger.halvings))
     most = target.most
     if ledger.counts_in_doubt:
-        # Dying again and again, with half as many under way each time, then costs half the reserve.
-        most = min(most, max(target.workers, job.plan.reserve // (4 * scorer.batch)))
-    probe = scorer.dispatcher.probe = Probe(target, max(1, most >> scorer.halvings))
-    scorer.allow(probe.concurrency)
-    try:
-        scores = scorer.score("select", images, z)
-    finally:
-        scorer.dispatcher.probe = None
-    if probe.settled:
-        ledger.keep("concurrency", str(probe.concurrency << scorer.halvings))
-    probe.end()
-    scorer.allow(probe.concurrency)
-    if probe.rates:
-        progress.note(f"concurrency: {probe}")
-    return scores
+        # Even if it dies again and again, with half as many requests under way each time, half the reserve is left.
+        most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))
+    return ConcurrencySearch(target, max(1, most >> ledger.halvings))
 
 
-def _idle(job: Job, scorer: Scorer) -> str | None:
+def _end_search(scorer: Scorer, progress: Progress) -> None:
+    """Ends the search for the best number of requests at once, and records what it found."""
+    search, ledger = scorer.concurrency, scorer.ledger
+    if not isinstance(search, ConcurrencySearch):
+        return
+    if search.settled:
+        ledger.set_note("concurrency", str(search.limit << ledger.halvings))
+    search.end()
+    if search.rates:
+        progress.note(f"concurrency: {search}")
+
+
+def _idle(experiment: Experiment, scorer: Scorer) -> str | None:
     """What to say where a step of the search leaves most of the requests that may be under way unused."""
-    if not (job.cluster or isinstance(job.target, Elastic)) or not isinstance(job.estimator(), Patient):
+    if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
+        experiment.estimator(), SupportsDelayedTell
+    ):
         return None
-    requests = -(-job.proposal * job.config.repeats // scorer.batch) * job.config.in_flight
-    times = scorer.dispatcher.window // requests
+    requests = -(-experiment.proposal * experiment.config.repeats // scorer.batch) * experiment.config.in_flight
+    times = scorer.concurrency.limit // requests
     if times < 2:
         return None
     return (
-        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.dispatcher.window} may "
-        f"be under way: --in-flight {times * job.config.in_flight} would use them"
+        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
+        f"be under way: --in-flight {times * experiment.config.in_flight} would use them"
     )
 
 
 def _phases(
-    job: Job, scorer: Scorer, progress: Progress, arrange: Callable[[Scorer, Ints], None] | None = None
+    experiment: Experiment, scorer: Scorer, progress: Progress, arrange: Callable[[Scorer, Ints], None] | None = None
 ) -> Result:
-    plan, data, ledger = job.plan, job.data, scorer.ledger
-    identity = job.space.initial()
-    val = Draw(data.splits["val"], data.labels, job.config.seed)(plan.select_images)
+    plan, data, ledger = experiment.plan, experiment.data, scorer.ledger
+    identity = experiment.space.initial()
+    val = StratifiedSampler(data.splits["val"], data.labels, experiment.config.seed)(plan.select_images)
     test = data.splits["test"]
 
     # The unchanged validation images come first: they show how the target's answers are to be read.
@@ -322,51 +325,59 @@ def _phases(
     progress.phase("select", first)
     if arrange:
         arrange(scorer, val)
-    reading = job.reading(_probed(job, scorer, val, identity, progress))
-    name = job.objective(reading)
+    raw = scorer.score("select", val, identity)
+    _end_search(scorer, progress)
+    reading = experiment.reading(raw)
+    name = experiment.objective(reading)
     progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
-    task = Task(scorer, reading, make_objective(name), data.labels, job.penalty)
+    task = Task(scorer, reading, make_objective(name), data.labels, experiment.penalty)
 
     limit = plan.tune
-    if ledger.counts_in_doubt and (short := ledger.doubted("tune") - plan.reserve) > 0:
+    if ledger.counts_in_doubt and (short := ledger.in_doubt_of("tune") - plan.reserve) > 0:
         limit -= short
         progress.note(f"{short} more images in doubt than the reserve covers: the search is that much shorter")
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
-    if advice := _idle(job, scorer):
+    if advice := _idle(experiment, scorer):
         progress.note(advice)
     progress.phase("tune", limit)
     watch = (
-        Canaries(scorer, val, identity, limit, accept=job.config.accept_drift) if job.watched else lambda spent: None
+        DriftCheck(scorer, val, identity, limit, accept=experiment.config.accept_drift)
+        if experiment.watched
+        else lambda spent: None
     )
-    seed = job.config.seed
-    course = tune(
+    seed = experiment.config.seed
+    trajectory = tune(
         task,
-        job.estimator(),
+        experiment.estimator(),
         data.splits["train"],
         limit=limit,
         seed=seed,
-        in_flight=job.config.in_flight,
-        stillness=Stillness(job.space.lower, job.space.upper) if job.config.early_stop else None,
+        in_flight=experiment.config.in_flight,
+        early_stopping=EarlyStopping(experiment.space.lower, experiment.space.upper)
+        if experiment.config.early_stop
+        else None,
         told=progress.told,
         watch=watch,
     )
-    if isinstance(watch, Canaries) and watch.moved > watch.tolerance:
+    if isinstance(watch, DriftCheck) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
-    if course.stopped:
-        progress.note(f"the search stopped after {course.points[-1].queries:,} queries: going on promised too little")
+    if trajectory.stopped:
+        progress.note(
+            f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
+        )
     progress.phase("select", plan.select + plan.apart - first)
-    choice = select(task, course, val, identity)
+    choice = select(task, trajectory, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
-    parts: list[Part] = []
-    if plan.apart and isinstance(job.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_by_part(task, job.space, choice.z, val[: plan.part_images])
+    parts: list[PartGain] = []
+    if plan.apart and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
+        parts = part_by_part(task, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
     on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
     progress.phase("done", 0)
 
-    tuning = job.tuning(choice.z)
+    tuning = experiment.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
-    summary = summarize(job, scorer, choice, tuning, val, on_val, on_test, parts)
-    summary |= {"objective": name, "scores": reading.kind, "stopped_early": course.stopped}
-    return Result(summary, tuning, choice, course, data, *on_test)
+    summary = summarize(experiment, scorer, choice, tuning, val, on_val, on_test, parts)
+    summary |= {"objective": name, "scores": reading.kind, "stopped_early": trajectory.stopped}
+    return Result(summary, tuning, choice, trajectory, data, *on_test)

@@ -8,27 +8,26 @@ from typing import Any
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
-from blackbox_dft.evaluation.paired import Comparison, bootstrap, compare
+from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.images.similarity import psnr, ssim
-from blackbox_dft.run.experiment import Job
-from blackbox_dft.scoring import hedging
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.selection import Choice, Part
+from blackbox_dft.search.selection import Choice, PartGain
 
 SAMPLE = 64
 """Test images that PSNR and SSIM are taken over."""
 
 
 def summarize(
-    job: Job,
+    experiment: Experiment,
     scorer: Scorer,
     choice: Choice,
     tuning: Tuning,
     val: Ints,
     on_val: tuple[Floats, Floats],
     on_test: tuple[Floats, Floats],
-    parts: Sequence[Part] = (),
+    parts: Sequence[PartGain] = (),
 ) -> dict[str, Any]:
     """The summary without its times.
 
@@ -38,7 +37,7 @@ def summarize(
         on_test: the same on the whole test split.
         parts: what the parts of the space do, on the first of the validation images.
     """
-    data, config = job.data, job.config
+    data, config = experiment.data, experiment.config
     test = data.splits["test"]
     ledger = scorer.ledger
     paired = compared(data, test, *on_test)
@@ -48,9 +47,9 @@ def summarize(
     changed = tuning(images)
     return {
         "target": config.target,
-        "space": job.space.spec,
-        "epsilon": job.epsilon,
-        "estimator": job.estimator_name,
+        "space": experiment.space.spec,
+        "epsilon": experiment.epsilon,
+        "estimator": experiment.estimator_name,
         "distance_weight": config.distance_weight,
         "seed": config.seed,
         "budget": config.budget,
@@ -60,7 +59,6 @@ def summarize(
             **{phase: scorer.paid[phase] for phase in ("tune", "select", "evaluate", "watch")},
             "cached": scorer.cached,
             "in_doubt": ledger.in_doubt,
-            "hedge": ledger.spent(hedging.PHASE) + ledger.doubted(hedging.PHASE),
         },
         "accuracy": {"val": accuracy(compared(data, val, *on_val)), "test": accuracy(paired)},
         "threshold": {
@@ -93,7 +91,7 @@ def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free:
     return {"test": round(found.after, 6), "ci95": ends(found.ci95), "bias": fitted.bias.tolist()}
 
 
-def _part(data: Dataset, val: Ints, part: Part) -> dict[str, Any]:
+def _part(data: Dataset, val: Ints, part: PartGain) -> dict[str, Any]:
     """Validation accuracy with the part less that with it at rest."""
     interval = bootstrap(part.accuracy, data.groups_of(val[: len(part.accuracy)]))
     return {"part": part.name, "gain": round(float(part.accuracy.mean()), 6), "ci95": ends(interval)}
@@ -106,12 +104,12 @@ def verdict(ci95: tuple[float, float]) -> str:
     return "worse" if ci95[1] < 0 else "no significant change"
 
 
-def compared(data: Dataset, indices: Ints, before: Floats, after: Floats) -> Comparison:
+def compared(data: Dataset, indices: Ints, before: Floats, after: Floats) -> PairedResult:
     """Probabilities ``(N, L)`` before and after on the images ``indices (N,)``, whole groups resampled as one."""
     return compare(before, after, data.labels[indices], data.groups_of(indices))
 
 
-def accuracy(found: Comparison) -> dict[str, Any]:
+def accuracy(found: PairedResult) -> dict[str, Any]:
     """As all documents give it."""
     return {
         "before": round(found.before, 6),

@@ -21,7 +21,7 @@ from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.errors import InputError
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.targets.base import Arrangeable, Target
+from blackbox_dft.targets.base import AutotunableTarget, Target
 
 SECONDS = 2.0
 """Longest the ways are tried, all together."""
@@ -37,7 +37,7 @@ BATCHES = (4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class CallPlan:
     """Calls side by side, threads of each, images of each."""
 
     workers: int
@@ -50,27 +50,27 @@ class Arrangement:
         return f"{calls} at once, of {threads} and {self.batch} images"
 
 
-def usual(target: Target) -> Arrangement:
+def usual(target: Target) -> CallPlan:
     """What a target does unless something better is known."""
-    return Arrangement(target.workers, 1, target.batch)
+    return CallPlan(target.workers, 1, target.batch)
 
 
 def open_to(target: Target) -> bool:
     """Whether nobody said how the target is to be called, and it can be called in other ways."""
-    return isinstance(target, Arrangeable) and target.unsaid
+    return isinstance(target, AutotunableTarget) and target.unsaid
 
 
-def recall(target: Target, step: int, ahead: bool) -> Arrangement | None:
+def recall(target: Target, step: int, ahead: bool) -> CallPlan | None:
     """What was found for this model on this machine, steps of so many queries, and a change that is or isn't ahead."""
     try:
         found = json.loads(_file(target, step, ahead).read_text(encoding="utf-8"))
-        arrangement = Arrangement(**{name: int(found[name]) for name in ("workers", "threads", "batch")})
+        arrangement = CallPlan(**{name: int(found[name]) for name in ("workers", "threads", "batch")})
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
     return arrangement if min(asdict(arrangement).values()) >= 1 else None
 
 
-def remember(target: Target, step: int, ahead: bool, arrangement: Arrangement) -> None:
+def remember(target: Target, step: int, ahead: bool, arrangement: CallPlan) -> None:
     """Keeps what was found, where that can be."""
     with suppress(OSError, InputError, RuntimeError):
         file = _file(target, step, ahead)
@@ -88,7 +88,7 @@ def _file(target: Target, step: int, ahead: bool) -> Path:
 
 def find(
     scorer: Scorer, images: Ints, z: Floats, step: int, ahead: bool, clock: Callable[[], float] = time.perf_counter
-) -> Arrangement | None:
+) -> CallPlan | None:
     """The fastest way for the scorer's target, tried on ``images`` under ``z (k,)``, whose scores are kept.
 
     ``step`` is how many queries come at once: they have to go round. A change ``ahead`` of the model takes one core a
@@ -96,9 +96,9 @@ def find(
     the images do not suffice to try the usual way and another. The target is left in the way it was tried last.
     """
     target = scorer.target
-    assert isinstance(target, Arrangeable)
+    assert isinstance(target, AutotunableTarget)
     default, began = usual(target), clock()
-    rates: dict[Arrangement, float] = {}
+    rates: dict[CallPlan, float] = {}
     done = 0
     for way in _ways(default, step, ahead):
         least, wanted = 2 * way.workers * way.batch, int(TRIAL * max(rates.values(), default=0.0))
@@ -107,8 +107,7 @@ def find(
         if done + count > len(images) or clock() - began > SECONDS:
             break
         target.arrange(way.workers, way.threads)
-        scorer.batch = way.batch
-        scorer.allow(way.workers + 1)
+        scorer.set_call_plan(way.batch, way.workers + 1)
         # The first calls make memory ready, and are not timed.
         warm = way.workers * way.batch if count >= 3 * way.workers * way.batch else 0
         for part in filter(len, (images[done : done + warm], images[done + warm : done + count])):
@@ -121,17 +120,17 @@ def find(
     if len(rates) < 2:
         return None
 
-    def worth(way: Arrangement) -> float:
+    def worth(way: CallPlan) -> float:
         return rates[way] / (1 if way == default else FEWER if way.workers < default.workers else GAIN)
 
     return max(rates, key=worth)
 
 
-def _ways(default: Arrangement, step: int, ahead: bool) -> Iterator[Arrangement]:
+def _ways(default: CallPlan, step: int, ahead: bool) -> Iterator[CallPlan]:
     calls = default.workers
     yield default
     for workers, threads in [(calls, 1)] if ahead or calls == 1 else [(calls, 1), (1, calls)]:
         most = max(1, -(-step // workers))
         for batch in sorted({min(batch, most) for batch in BATCHES}, reverse=True):
-            if (way := Arrangement(workers, threads, batch)) != default:
+            if (way := CallPlan(workers, threads, batch)) != default:
                 yield way

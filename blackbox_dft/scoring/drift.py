@@ -17,7 +17,7 @@ NOISE = 5.0
 """And so many times what the first repetition moved."""
 
 
-class Canaries:
+class DriftCheck:
     """Asks ``IMAGES`` images again at every tenth of the search.
 
     Args:

@@ -1,4 +1,4 @@
-"""Keys of answers: digests of what determines the image sent."""
+"""Keys of the ledger: digests of what determines the image that is sent."""
 
 from __future__ import annotations
 
@@ -9,29 +9,42 @@ import numpy as np
 
 from blackbox_dft._utils.hashing import KEY_BYTES, digest
 from blackbox_dft._utils.types import Floats
+from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.targets.base import Target
 
 
 class Keys:
-    """Makes an answer's key out of what determines the image sent, without looking at its pixels.
+    """Computes a query's key from what determines the image sent, without looking at its pixels.
 
-    The unchanged image has the same key under every space, so that unperturbed scores are shared.
+    An unchanged image has the same key under every space, so that its scores are shared.
 
     Args:
         sent: what holds for all images, changed or not: fingerprint of the target, encoding, working size.
-        space: the space and all that decides what z does to an image.
-        identity: the z at which images stay as they are.
+        space: the space and all else that decides what z does to an image.
+        identity: the z ``(k,)`` that leaves images as they are.
     """
 
     def __init__(self, sent: str, space: str, identity: Floats) -> None:
         self._unchanged = digest(sent, "unchanged")
         self._identity = identity
-        # What ``digest(changed, z)`` begins with for any z.
-        self._begun = blake2b(digest_size=KEY_BYTES)
-        self._begun.update(KEY_BYTES.to_bytes(8, "little") + digest(sent, space))
-        self._begun.update(identity.nbytes.to_bytes(8, "little"))
+        # The prefix of ``digest(changed, z)`` for any z.
+        self._prefix = blake2b(digest_size=KEY_BYTES)
+        self._prefix.update(KEY_BYTES.to_bytes(8, "little") + digest(sent, space))
+        self._prefix.update(identity.nbytes.to_bytes(8, "little"))
+
+    @classmethod
+    def of_run(
+        cls, target: Target, encoding: Encoding, shape: tuple[int, int, int], space: Space, *, fused: bool
+    ) -> Keys:
+        """Keys of a run on images of ``shape (H, W, C)``."""
+        size = "x".join(map(str, shape))
+        text = f"{space.spec} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
+        # The array path and the fused path differ in the last bits.
+        return cls(f"{target.fingerprint} {encoding} {size}", text + (" fused" if fused else ""), space.initial())
 
     def of(self, images: Sequence[bytes], candidates: Floats, rows: Sequence[int]) -> list[bytes]:
-        """Keys of the queries ``(Q,)``: image digests ``images[q]`` changed by ``candidates[rows[q]]``."""
+        """Keys of queries ``(Q,)``: image digests ``images[q]`` changed by ``candidates[rows[q]]``."""
         candidates = np.ascontiguousarray(candidates, np.float64)
         changed = (candidates != self._identity).any(axis=1).tolist()
         stems = [self._stem(z) if moved else self._unchanged for z, moved in zip(candidates, changed, strict=True)]
@@ -41,6 +54,6 @@ class Keys:
         ]
 
     def _stem(self, z: Floats) -> bytes:
-        hasher = self._begun.copy()
+        hasher = self._prefix.copy()
         hasher.update(z.tobytes())
         return hasher.digest()

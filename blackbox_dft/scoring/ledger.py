@@ -1,16 +1,16 @@
-"""The ledger: every image asked for and every answer, counted before it is sent and kept for good.
+"""The ledger: every query is reserved before it is sent, and its scores are recorded for good.
 
-It stands between the estimator and the target. A run is a pure function of its configuration and of the answers written
-here, so to resume is to run again from the start and be served the recorded answers; nothing else is checkpointed.
+It stands between the estimator and the target. A run is a pure function of its configuration and of the scores recorded
+here, so to resume is to run again from the start with the recorded scores; nothing else is checkpointed.
 
 SQLite in WAL mode, one row a request (the images that travelled together)::
 
     requests(id, phase, asked, images, keys, answered, scores, width)   keys: images x 16 bytes; scores: float32
-    proposals(id, digest)                                               what the estimator asked, step by step;
-                                                                        id: course x 2**32 + step
+    proposals(id, digest)                                               the estimator's proposals, step by step;
+                                                                        id: trajectory x 2**32 + step
     meta(name, value)                                                   schema version and notes of the run
 
-A request without scores is *in doubt*: the process died between sending and hearing, so somebody may have been charged.
+A request without scores is *in doubt*: the process died after sending it, so it may have been charged.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from blackbox_dft._utils.types import Scores
 from blackbox_dft.errors import BudgetError, InputError
 
 LEDGER = "ledger.sqlite"
-"""The file of a run that holds it."""
+"""Its file in the folder of a run."""
 
 SCHEMA = 1
 
-STEPS = 2**32
-"""More steps than any course has."""
+MAX_STEPS = 2**32
+"""More than any trajectory has."""
 
 REUSED = "reused"
-"""Phase of answers taken from another run's ledger: they cost nothing here."""
+"""Phase of scores copied from another run's ledger: they cost nothing here."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,15 +50,25 @@ CREATE TABLE IF NOT EXISTS proposals(id INTEGER PRIMARY KEY, digest BLOB NOT NUL
 
 
 class ReplayError(InputError):
-    """The run's course differs from the recorded one."""
+    """A proposal differs from the recorded one."""
 
 
 class Ledger:
-    """Budget, answers and replay of one run.
+    """Budget, scores and replay of one run.
 
-    ``in_doubt="count"`` counts requests that were never answered against the budget; ``"free"`` does not (a model on
-    this machine charges nobody). What is written in the last ``lag`` seconds before the process is killed is lost, and
-    asked again.
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite", budget=10) as ledger:
+    ...     request = ledger.reserve("tune", [b"key of image one", b"key of image two"])
+    ...     ledger.record(request, np.array([[0.1, 0.9], [0.8, 0.2]], np.float32))
+    ...     ledger.remaining, b"key of image two" in ledger
+    (8, True)
+
+    Args:
+        path: the SQLite file; created if missing.
+        budget: queries that may be reserved in all.
+        in_doubt: whether requests in doubt count against the budget; ``"free"`` for a model on this machine.
+        durable: survive the machine's crash too, at one fsync a commit.
+        lag: seconds between commits, at most; what is not committed when the process is killed is scored again.
 
     Raises:
         InputError: the file is not a ledger, is of another version, is in use by another process, or cannot be written.
@@ -76,12 +86,12 @@ class Ledger:
         self.path = Path(path)
         self.budget = budget
         self.counts_in_doubt = in_doubt == "count"
-        self.course = 0
-        """Which of several searches over the same answers ``check`` is about; a run has one."""
+        self.trajectory = 0
+        """Which of several searches over the same scores ``check_replay`` is about; a run has one."""
         self._rows: dict[bytes, int] = {}
         self._scores: Scores = np.empty((0, 0), np.float32)
         self._pending: dict[int, list[bytes]] = {}
-        self._held = False
+        self._in_transaction = False
         self._lag, self._committed = lag, time.monotonic()
         try:
             self._open(durable)
@@ -102,53 +112,58 @@ class Ledger:
             self._db.execute(statement)
         self._db.execute("INSERT OR IGNORE INTO meta VALUES('schema', ?)", (str(SCHEMA),))
         self._db.execute("COMMIT")
-        if (found := self.recall("schema")) != str(SCHEMA):
+        if (found := self.note("schema")) != str(SCHEMA):
             self._db.close()
             raise InputError(
                 f"{self.path} has ledger version {found}, this program reads {SCHEMA}: take the version that made it."
             )
         self._proposals: dict[int, bytes] = dict(self._db.execute("SELECT id, digest FROM proposals"))
-        self._asked = self._unanswered = 0
+        self._reserved = self._unanswered = 0
         rows = self._db.execute("SELECT phase, images, keys, scores, width FROM requests")
         for phase, images, keys, scores, width in rows:
-            self._asked += images * (phase != REUSED)
+            self._reserved += images * (phase != REUSED)
             if scores is None:
                 self._unanswered += images
             else:
-                self._learn(_split(keys), np.frombuffer(scores, np.float32).reshape(images, width))
-        # A process that died with requests under way left more of them unanswered than were known to be.
-        self.deaths = int(self.recall("deaths") or 0) + (self._unanswered > int(self.recall("doubted") or 0))
-        self.keep("deaths", str(self.deaths))
-        self.keep("doubted", str(self._unanswered))
+                self._index(_split(keys), np.frombuffer(scores, np.float32).reshape(images, width))
+        # A process that died with requests under way left more of them unanswered than the last clean shutdown stored.
+        self.crashes = int(self.note("deaths") or 0) + (self._unanswered > int(self.note("doubted") or 0))
+        self.set_note("deaths", str(self.crashes))
+        self.set_note("doubted", str(self._unanswered))
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
     @property
     def total(self) -> int:
-        """Images counted against the budget."""
-        return self._asked - (0 if self.counts_in_doubt else self.in_doubt)
+        """Queries counted against the budget."""
+        return self._reserved - (0 if self.counts_in_doubt else self.in_doubt)
 
     @property
     def in_doubt(self) -> int:
-        """Images asked for and never answered, their request being no longer under way."""
+        """Queries that were sent and never answered, and are no longer under way."""
         return self._unanswered - sum(map(len, self._pending.values()))
 
     @property
     def remaining(self) -> int:
-        """Images that may still be asked for."""
+        """Queries that may still be reserved."""
         return self.budget - self.total
 
-    def doubted(self, phase: str) -> int:
-        """Images of a phase whose answer never came."""
+    @property
+    def halvings(self) -> int:
+        """How many times to halve the number of requests at once: once a crash of this run, if doubt costs money."""
+        return self.crashes if self.counts_in_doubt else 0
+
+    def in_doubt_of(self, phase: str) -> int:
+        """Queries of a phase that were never answered."""
         row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NULL", (phase,))
         return int(row.fetchone()[0] or 0)
 
     def spent(self, phase: str) -> int:
-        """Images answered in a phase."""
+        """Queries of a phase that were answered."""
         row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NOT NULL", (phase,))
         return int(row.fetchone()[0] or 0)
 
-    # -- answers ------------------------------------------------------------------------------------------------------
+    # -- scores -------------------------------------------------------------------------------------------------------
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._rows
@@ -157,14 +172,14 @@ class Ledger:
         return len(self._rows)
 
     def scores(self, keys: Sequence[bytes]) -> Scores:
-        """Recorded answers ``(Q, K)``; all keys must be in the ledger."""
+        """Recorded scores ``(Q, K)``; all keys must be in the ledger."""
         return self._scores[[self._rows[key] for key in keys]]
 
-    def ask(self, phase: str, keys: Sequence[bytes]) -> int:
-        """Writes down that these images are about to be sent; returns the request's number.
+    def reserve(self, phase: str, keys: Sequence[bytes]) -> int:
+        """Counts a request that is about to be sent against the budget; returns its number.
 
         Raises:
-            BudgetError: they would pass the budget; nothing was written.
+            BudgetError: it would pass the budget; nothing was written.
         """
         if len(keys) > self.remaining:
             raise BudgetError(
@@ -174,12 +189,12 @@ class Ledger:
         row = (phase, time.time(), len(keys), b"".join(keys))
         number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row)
         self._pending[number] = list(keys)
-        self._asked += len(keys)
+        self._reserved += len(keys)
         self._unanswered += len(keys)
         return number
 
-    def answer(self, request: int, scores: Scores) -> None:
-        """Keeps the answer ``(images, K)`` of a request."""
+    def record(self, request: int, scores: Scores) -> None:
+        """Records the scores ``(images, K)`` of a request."""
         keys = self._pending[request]
         rows = np.ascontiguousarray(scores, np.float32)
         self._write(
@@ -187,12 +202,12 @@ class Ledger:
             (time.time(), rows.tobytes(), rows.shape[1], request),
         )
         self._unanswered -= len(self._pending.pop(request))
-        self._learn(keys, rows)
+        self._index(keys, rows)
 
     def reuse(self, other: str | Path) -> int:
-        """Takes over another ledger's answers, to be served for free; returns how many there are.
+        """Copies another ledger's scores, which are free here; returns how many there are.
 
-        Only those to the same images under the same z by the same target are ever asked for: their keys say so.
+        Only those of the same images under the same z by the same target are ever used: their keys say so.
 
         Raises:
             InputError: no such ledger, or one in use.
@@ -207,7 +222,7 @@ class Ledger:
                 ).fetchall()
         except sqlite3.Error as error:
             raise _explain(error, other) from error
-        with self.together():
+        with self.transaction():
             return self._take(found)
 
     def _take(self, found: list[tuple[Any, ...]]) -> int:
@@ -221,32 +236,32 @@ class Ledger:
                 "INSERT INTO requests(phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?)"
             )
             self._write(statement, row)
-            self._learn(split, np.frombuffer(scores, np.float32).reshape(images, width))
+            self._index(split, np.frombuffer(scores, np.float32).reshape(images, width))
             taken += images
         return taken
 
-    def awaits(self, request: int) -> bool:
-        """Whether the answer to a request of this process is still to come."""
+    def is_pending(self, request: int) -> bool:
+        """Whether a request of this process is reserved and neither recorded nor given up."""
         return request in self._pending
 
     def abandon(self, request: int) -> None:
-        """Gives up on an answer: its images stay in doubt."""
+        """Gives up on a response: its queries stay in doubt."""
         self._pending.pop(request)
 
     def withdraw(self, request: int) -> None:
-        """Takes back a request that was never sent."""
+        """Takes back the reservation of a request that was never sent."""
         self._write("DELETE FROM requests WHERE id=?", (request,))
         count = len(self._pending.pop(request))
-        self._asked -= count
+        self._reserved -= count
         self._unanswered -= count
 
-    def _learn(self, keys: Sequence[bytes], rows: Scores) -> None:
+    def _index(self, keys: Sequence[bytes], rows: Scores) -> None:
         start = len(self._rows)
         if self._scores.shape[1] != rows.shape[1]:
             if start:
                 raise InputError(
-                    f"{self.path} holds answers of {self._scores.shape[1]} scores and now got {rows.shape[1]}: "
-                    "the target changed; start a new run."
+                    f"{self.path} holds {self._scores.shape[1]} scores an image and the target now gave "
+                    f"{rows.shape[1]}: it changed; start a new run."
                 )
             self._scores = np.empty((1024, rows.shape[1]), np.float32)
         fresh = [i for i, key in enumerate(keys) if key not in self._rows]
@@ -257,13 +272,13 @@ class Ledger:
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
-    def check(self, step: int, proposal: bytes) -> None:
-        """Records the digest of what the estimator asked at ``step``, or compares it with the recorded one.
+    def check_replay(self, step: int, proposal: bytes) -> None:
+        """Records the digest of the proposal at ``step``, or compares it with the recorded one.
 
         Raises:
-            ReplayError: the estimator asks something else than it did before.
+            ReplayError: the estimator proposes something else than it did before.
         """
-        number = self.course * STEPS + step
+        number = self.trajectory * MAX_STEPS + step
         if number in self._proposals:
             if self._proposals[number] != proposal:
                 raise ReplayError(
@@ -274,25 +289,25 @@ class Ledger:
         self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (number, proposal))
         self._proposals[number] = proposal
 
-    def keep(self, name: str, value: str) -> None:
-        """Writes a note of the run (not of its course)."""
+    def set_note(self, name: str, value: str) -> None:
+        """Writes a note about the run."""
         self._write("INSERT OR REPLACE INTO meta VALUES(?, ?)", (name, value))
 
-    def recall(self, name: str) -> str | None:
-        """A note written by ``keep``."""
+    def note(self, name: str) -> str | None:
+        """What ``set_note`` wrote."""
         row = self._db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     # -- file ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """All that is written inside is committed at its end, at once; also what was written before a failure."""
-        self._held = True
+    def transaction(self) -> Iterator[None]:
+        """Commits all that is written inside at once, at its end; also what was written before a failure."""
+        self._in_transaction = True
         try:
             yield
         finally:
-            self._held = False
+            self._in_transaction = False
             self._commit(self._lag)
 
     def _write(self, statement: str, values: tuple[object, ...]) -> int:
@@ -302,12 +317,12 @@ class Ledger:
             number = int(self._db.execute(statement, values).lastrowid or 0)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
-        if not self._held:
+        if not self._in_transaction:
             self._commit(self._lag)
         return number
 
     def _commit(self, lag: float = 0.0) -> None:
-        """Unless that was done less than ``lag`` seconds ago."""
+        """Commits, unless the last commit is less than ``lag`` seconds old."""
         if lag and time.monotonic() - self._committed < lag:
             return
         try:
@@ -318,10 +333,10 @@ class Ledger:
             raise _explain(error, self.path) from error
 
     def close(self) -> None:
-        """Folds the log into the file and lets go of it."""
+        """Folds SQLite's log into the file and closes it."""
         try:
-            # Who comes to this line has not died.
-            self.keep("doubted", str(self._unanswered))
+            # Clean shutdown: store the number of unanswered requests.
+            self.set_note("doubted", str(self._unanswered))
             self._commit()
         finally:
             self._db.close()

@@ -26,7 +26,7 @@ TIMES = 2
 """How many times in a row less has to be promised."""
 
 
-class Stillness:
+class EarlyStopping:
     """Whether going on is worth it, from the proposals and losses of a search by antithetic pairs.
 
     With ``w`` the way and a pair's span ``s (k,)`` and difference of losses ``d``, ``k d (s w) / |s|^2`` estimates the

@@ -13,10 +13,10 @@ from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.estimators.base import Estimator, Proposal
 from blackbox_dft.objectives.losses import Objective, decide
-from blackbox_dft.objectives.outputs import Reading
-from blackbox_dft.scoring.scorer import Asked, Scorer
-from blackbox_dft.search.early_stopping import FIRST, Stillness
-from blackbox_dft.search.minibatches import Draw, Telling
+from blackbox_dft.objectives.outputs import OutputDecoder
+from blackbox_dft.scoring.scorer import Scorer, Submission
+from blackbox_dft.search.early_stopping import FIRST, EarlyStopping
+from blackbox_dft.search.minibatches import ImportanceSampler, StratifiedSampler
 from blackbox_dft.search.progress import Point
 
 SEGMENTS = 64
@@ -31,7 +31,7 @@ class Task:
     """What is asked of images and what counts as a good answer."""
 
     scorer: Scorer
-    reading: Reading
+    reading: OutputDecoder
     objective: Objective
     labels: Ints
     """``(N,)``, of all images of the pool."""
@@ -44,7 +44,7 @@ class Task:
 
 
 @dataclass(eq=False)
-class Course:
+class Trajectory:
     """Where the search went."""
 
     last: Floats
@@ -79,50 +79,52 @@ def tune(
     limit: int,
     seed: int,
     in_flight: int = 1,
-    stillness: Stillness | None = None,
+    early_stopping: EarlyStopping | None = None,
     told: Callable[[Point], None] = lambda point: None,
     watch: Callable[[int], None] = lambda spent: None,
-) -> Course:
+) -> Trajectory:
     """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries.
 
-    ``in_flight`` proposals of a ``Patient`` estimator are asked at once: the next one is made before the estimator has
-    been told of the ``in_flight - 1`` before it. They are told in order, whenever they are answered, so that the course
-    is the same each time. ``stillness`` ends the search when it has had enough. ``told`` hears of every step, ``watch``
-    is called with the queries spent after it and may stop the search.
+    ``in_flight`` proposals of a ``SupportsDelayedTell`` estimator are scored at once: the next one is made before the
+    estimator has been told the ``in_flight - 1`` before it. Losses are told in order, whenever scores arrive, so that
+    the trajectory is the same each time. ``early_stopping`` ends the search. ``told`` is called after every step,
+    ``watch`` after that with the queries spent; it may stop the search by raising.
     """
     # A course that may end early is remembered in finer parts.
-    course = Course(estimator.best, SEGMENTS * min(MOST_TIMES, 1 + limit // FIRST) if stillness else SEGMENTS)
-    telling = Telling(train, task.labels, seed)
-    coming = _proposals(task, estimator, Draw(train, task.labels, seed), telling, limit)
-    flying: deque[tuple[Proposal, Ints, Asked]] = deque()
+    trajectory = Trajectory(
+        estimator.best, SEGMENTS * min(MOST_TIMES, 1 + limit // FIRST) if early_stopping else SEGMENTS
+    )
+    importance = ImportanceSampler(train, task.labels, seed)
+    coming = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
+    flying: deque[tuple[Proposal, Ints, Submission]] = deque()
     spent = 0
     while True:
-        for proposal, images in islice(coming, 0 if course.stopped else in_flight - len(flying)):
-            asked = task.scorer.begin("tune", images, proposal.candidates, proposal.rows)
+        for proposal, images in islice(coming, 0 if trajectory.stopped else in_flight - len(flying)):
+            asked = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
             flying.append((proposal, images, asked))
         if not flying:
-            return course
+            return trajectory
         proposal, images, asked = flying.popleft()
-        answers = task.reading(task.scorer.answers(asked))
+        answers = task.reading(task.scorer.result(asked))
         losses = task.objective(answers, task.labels[images]) + task.penalty(proposal.candidates)[proposal.rows]
         if proposal.uneven:
-            telling.told(images, answers[np.arange(len(images)), task.labels[images]])
+            importance.told(images, answers[np.arange(len(images)), task.labels[images]])
         estimator.tell(proposal, losses)
-        if stillness:
-            stillness.tell(proposal, losses, estimator.best)
-            course.stopped = stillness.enough
+        if early_stopping:
+            early_stopping.tell(proposal, losses, estimator.best)
+            trajectory.stopped = early_stopping.enough
         spent += proposal.queries * task.scorer.repeats
-        course.visit(estimator.best, spent / limit)
+        trajectory.visit(estimator.best, spent / limit)
         right = decide(answers) == task.labels[images]
         stand = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
         loss, accuracy = (float(np.average(values, weights=stand)) for values in (losses, right))
-        course.points.append(Point(spent, loss, accuracy))
-        told(course.points[-1])
+        trajectory.points.append(Point(spent, loss, accuracy))
+        told(trajectory.points[-1])
         watch(spent)
 
 
 def _proposals(
-    task: Task, estimator: Estimator, draw: Draw, telling: Telling, limit: int
+    task: Task, estimator: Estimator, draw: StratifiedSampler, importance: ImportanceSampler, limit: int
 ) -> Iterator[tuple[Proposal, Ints]]:
     """What the estimator asks, and the images of its queries ``(Q,)``, until the next would pass the limit."""
     asked = 0
@@ -131,9 +133,9 @@ def _proposals(
         asked += proposal.queries * task.scorer.repeats
         if asked > limit:
             return
-        task.scorer.ledger.check(number, _digest(proposal))
+        task.scorer.ledger.check_replay(number, _digest(proposal))
         if proposal.uneven:
-            drawn, weights = telling(proposal.images)
+            drawn, weights = importance(proposal.images)
             proposal = replace(proposal, weights=weights)
         else:
             drawn = draw(proposal.images)

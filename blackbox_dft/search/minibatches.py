@@ -10,7 +10,7 @@ FLOOR = 0.02
 """Least an image is taken to tell, of at most 0.25: what looks settled may come undone, and weights stay bounded."""
 
 
-class Draw:
+class StratifiedSampler:
     """Endless images of a split: every image once before any twice, classes in turn, in a seeded order."""
 
     def __init__(self, indices: Ints, labels: Ints, seed: int) -> None:
@@ -34,7 +34,7 @@ class Draw:
         return np.argsort(place, kind="stable")
 
 
-class Telling:
+class ImportanceSampler:
     """Images of a split, drawn with a probability that grows with how much their loss can still change.
 
     An image whose true label has probability ``p`` is taken to tell ``p (1 - p)``, the slope of its sigmoid loss; those

@@ -26,7 +26,7 @@ class Progress(Protocol):
         """A phase of so many queries begins."""
         ...
 
-    def passed(self, images: int, paid: int) -> None:
+    def scored(self, images: int, paid: int) -> None:
         """So many queries of the phase are answered, ``paid`` of them just now by the target."""
         ...
 
@@ -35,7 +35,7 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
+class NoProgress:
     """Watches and says nothing."""
 
     def note(self, text: str) -> None:
@@ -44,7 +44,7 @@ class Silent:
     def phase(self, name: str, queries: int) -> None:
         """Ignored."""
 
-    def passed(self, images: int, paid: int) -> None:
+    def scored(self, images: int, paid: int) -> None:
         """Ignored."""
 
     def told(self, point: Point) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.search.loop import Course, Task
+from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.spaces.composed import Composed
 
 IDENTITY, LATE = "identity", "mean of the last quarter"
@@ -38,7 +38,7 @@ class Choice:
     accuracies: dict[str, float]
 
 
-def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
+def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> Choice:
     """Keeps the mean of the course's last quarter, or the identity, by the paired differences on the ``val`` images.
 
     The mean is kept where loss and accuracy together speak for it: their gains, each in its own standard errors, add
@@ -50,7 +50,7 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
     """
     candidates = {
         IDENTITY: identity,
-        LATE: course.average(1 / 4),
+        LATE: trajectory.average(1 / 4),
     }
     labels = task.labels[val]
     answers = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
@@ -66,7 +66,7 @@ def select(task: Task, course: Course, val: Ints, identity: Floats) -> Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PartGain:
     """What one part of a composed space does: how much better it is with it than without."""
 
     name: str
@@ -74,7 +74,7 @@ class Part:
     """Right with it less right without it ``(N,)``, on validation images."""
 
 
-def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part]:
+def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[PartGain]:
     """Puts one part of ``z`` after the other to rest, on the ``val`` images."""
     labels = task.labels[val]
 
@@ -83,7 +83,7 @@ def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part
 
     whole, numbers = right(z), range(len(space.parts))
     return [
-        Part(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
+        PartGain(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
         for out, part in enumerate(space.parts)
     ]
 

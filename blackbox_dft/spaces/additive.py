@@ -16,7 +16,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, Images, Ints
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 Channels = Literal["rgb", "luma"]
 
@@ -80,13 +80,13 @@ class Pixels(PerPixel):
         """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
         return _mean_square(self._field(z), self.bound)
 
-    def field(self, graph: Graph, z: str) -> str:
+    def field(self, graph: OnnxBuilder, z: str) -> str:
         """The perturbation before it is clipped, as ONNX nodes: ``(M, C or 1, H, W)``."""
         values = graph.op("Mul", z, graph.constant(np.float32(self.epsilon)))
         sides = np.array([-1, *self.shape[:2], self.planes], np.int64)
         return graph.op("Transpose", graph.op("Reshape", values, graph.constant(sides)), perm=[0, 3, 1, 2])
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
         return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
@@ -155,7 +155,7 @@ class Separable:
         field: Array = np.matmul(np.matmul(self.rows, filled), self._spread)
         return field.reshape(len(z), *self.shape[:2], depth)
 
-    def field(self, graph: Graph, z: str) -> str:
+    def field(self, graph: OnnxBuilder, z: str) -> str:
         """The perturbation before it is clipped, as ONNX nodes: ``(M, C or 1, H, W)``."""
         directions, depth = self.mix.shape
         rows, columns = self.rows.shape[1], self.columns.shape[1]
@@ -167,7 +167,7 @@ class Separable:
         across = graph.op("MatMul", graph.constant(self.rows), filled)
         return graph.op("MatMul", across, graph.constant(np.ascontiguousarray(self.columns.T)))
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
         return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
@@ -188,7 +188,7 @@ def _add(images: Images, field: Images, bound: float) -> Images:
     return np.clip(out, 0, 1, out=out)
 
 
-def _add_graph(graph: Graph, planes: str, field: str, bound: float) -> str:
+def _add_graph(graph: OnnxBuilder, planes: str, field: str, bound: float) -> str:
     field = graph.op("Clip", field, graph.constant(-np.float32(bound)), graph.constant(np.float32(bound)))
     zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
     return graph.op("Clip", graph.op("Add", planes, field), zero, one)

@@ -15,7 +15,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 REACH = np.array([7.0, 6.0, 6.0, 9.0])
@@ -88,7 +88,7 @@ class Affine:
             axis=1,
         )
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes, with GridSample (opset 16)."""
         height, width, _ = self.shape
 
@@ -143,7 +143,7 @@ def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
     return Affine(shape)
 
 
-def _mirrored(graph: Graph, at: str, length: int, mirrors: int) -> str:
+def _mirrored(graph: OnnxBuilder, at: str, length: int, mirrors: int) -> str:
     """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), from -1 to 1 as GridSample's."""
     last = graph.constant(np.float32(length - 1))
     # |last - |last - |at||| is the mirror for all up to 3 last, with one pair more up to 5 last; nothing within moves.

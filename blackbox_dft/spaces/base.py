@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from blackbox_dft._utils.types import Floats, Images
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 
 class Space(Protocol):
@@ -43,7 +43,7 @@ class Space(Protocol):
         """
         ...
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same change as ONNX nodes: tensor names in (``planes (N,C,H,W)``, ``z (1,k)`` or ``(N,k)``), name out."""
         ...
 

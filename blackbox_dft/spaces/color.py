@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}
@@ -73,7 +73,7 @@ class Color:
             _mix(out, _mixing(u))
         return np.clip(out, 0, 1, out=out)
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
         zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
 

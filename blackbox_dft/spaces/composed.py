@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats, Images
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Composed:
             images = part.apply(images, own)
         return images
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
         start = 0
         for part in self.parts:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blackbox_dft._utils.types import Array
 
 
-class Graph:
+class OnnxBuilder:
     """Collects nodes and constants; every method returns the name of the tensor it made.
 
     >>> g = Graph("change")

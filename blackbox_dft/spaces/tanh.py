@@ -15,7 +15,7 @@ import numpy as np
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.additive import Channels, PerPixel, whole_levels
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 UNIT = 2 * 8 / 255
 """n at z of 1: moves a pixel of middle grey by 8 levels."""
@@ -42,7 +42,7 @@ class Tanh(PerPixel):
         change += images
         return np.clip(change, 0, 1, out=change)
 
-    def graph(self, graph: Graph, planes: str, z: str) -> str:
+    def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         """The same as ONNX nodes."""
 
         def number(value: float) -> str:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Ints, Scores
-from blackbox_dft.targets.input_format import InputForm
+from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -58,7 +58,7 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class Elastic(Protocol):
+class ConcurrentTarget(Protocol):
     """A target that takes any number of requests at once, up to ``most``, and which is best is not known."""
 
     workers: int
@@ -67,13 +67,6 @@ class Elastic(Protocol):
 
     def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
         """``scores`` in two steps: the request made up, in any thread; and what sends it, which does not wait."""
-
-    def drop(self, answer: Future[Scores]) -> None:
-        """An answer that is no longer wanted; its images may have been charged."""
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait to be sent again now."""
 
     @property
     def resent(self) -> int:
@@ -85,7 +78,7 @@ class Elastic(Protocol):
 
 
 @runtime_checkable
-class Arrangeable(Protocol):
+class AutotunableTarget(Protocol):
     """A target that can be called many times at once, or with many threads a call, and which is best is not known."""
 
     @property
@@ -98,11 +91,11 @@ class Arrangeable(Protocol):
 
 
 @runtime_checkable
-class Graphic(Protocol):
+class GraphTarget(Protocol):
     """A target that is an ONNX graph of this machine: what changes the images can be written in front of it."""
 
     path: Path
-    form: InputForm
+    form: InputFormat
     provider: str
     """``cpu``, ``cuda`` or ``tensorrt``."""
     files: tuple[Path, ...]

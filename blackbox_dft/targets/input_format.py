@@ -25,7 +25,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class InputForm:
+class InputFormat:
     """The model's input, apart from its name."""
 
     layout: Literal["nchw", "nhwc"]
@@ -77,7 +77,7 @@ class InputForm:
 
 def infer_form(
     name: str, shape: Sequence[Any], kind: str, options: TargetOptions, graph: GraphProto | None
-) -> tuple[InputForm, list[str]]:
+) -> tuple[InputFormat, list[str]]:
     """The form of input ``name`` with ``shape`` (None or text where free), and notes of what was assumed.
 
     Raises:
@@ -111,7 +111,7 @@ def infer_form(
     else:
         mean = std = None
         value_range = options.range if options.range != "auto" else _range(kind, name, graph, notes)
-    form = InputForm(
+    form = InputFormat(
         layout=layout,
         channels=channels,
         range=value_range,

@@ -13,7 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.images.encoding import Encoding
-from blackbox_dft.targets.base import Elastic, Graphic, Target
+from blackbox_dft.targets.base import ConcurrentTarget, GraphTarget, Target
 
 BATCHES = (1, 4, 16, 64)
 """Tried where images cost nothing."""
@@ -85,7 +85,7 @@ def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> 
     compared = min(8, images)
     together = min(target.batch, compared)
     plan = Inspection(compared, together, min(4, compared) if together > 1 else 0, (), paid)
-    most = target.most if isinstance(target, Elastic) else target.workers
+    most = target.most if isinstance(target, ConcurrentTarget) else target.workers
     batch = min(target.batch, DEAREST - plan.queries)
     # One at a time is timed by the comparisons, unless batches are larger.
     for level in LEVELS[1:] if batch == together else LEVELS:
@@ -97,7 +97,7 @@ def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> 
 
 
 @dataclass(eq=False)
-class _Asker:
+class _Prober:
     """Asks in calls of so many images, and times them."""
 
     target: Target
@@ -127,7 +127,7 @@ def inspect_target(
         images = smooth(64, target.image_size or (ANY_SIZE, ANY_SIZE))
     plan = plan or plan_inspection(target, len(images))
     found = dict(target.describe())
-    ask = _Asker(target)
+    ask = _Prober(target)
     sample = images[: plan.images]
     scores = ask(sample, plan.batch)
     repeated = [ask(sample, plan.batch)]
@@ -143,7 +143,7 @@ def inspect_target(
     found["encoding_effect"] = {
         name: _most(scores, ask(Encoding.parse(name).encode_bytes(sample), plan.batch)) for name in ENCODINGS
     }
-    if isinstance(target, Graphic) and (coarsened := target.coarsened(sample)) is not None:
+    if isinstance(target, GraphTarget) and (coarsened := target.coarsened(sample)) is not None:
         found["float16_effect"] = coarsened
     found["latency_ms"] = round(1000 * float(np.median(ask.seconds[1])), 3)
     found |= _throughput(ask, images, plan)
@@ -153,7 +153,7 @@ def inspect_target(
     return found, scores
 
 
-def _throughput(ask: _Asker, images: ImageBytes, plan: Inspection) -> dict[str, Any]:
+def _throughput(ask: _Prober, images: ImageBytes, plan: Inspection) -> dict[str, Any]:
     """Images/s of every way of asking, and the best."""
     # The comparisons were calls one at a time; the first of all warmed the target up.
     rates = {
@@ -179,10 +179,10 @@ def _throughput(ask: _Asker, images: ImageBytes, plan: Inspection) -> dict[str, 
 
 
 def _slowed(target: Target) -> int:
-    return target.slowed if isinstance(target, Elastic) else 0
+    return target.slowed if isinstance(target, ConcurrentTarget) else 0
 
 
-def _rate(ask: _Asker, images: ImageBytes, trial: Trial) -> float:
+def _rate(ask: _Prober, images: ImageBytes, trial: Trial) -> float:
     """Images a second, stopping early where it takes long."""
     # Not the same images in every call, as somebody on the way might remember their answers.
     endless = cycle(range(len(images)))

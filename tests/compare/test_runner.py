@@ -101,16 +101,16 @@ def test_the_table_has_a_row_for_every_run_and_budget(compared: Path, tiny: Path
 def test_the_json_holds_what_the_table_says(compared: Path) -> None:
     found = results(compared)
     for way in found["ways"]:
-        for course in way["course"]:
+        for trajectory in way["course"]:
             here = [
                 float(row["accuracy"])
                 for row in table(compared)
                 if (row["space"], row["estimator"]) == (way["space"], way["estimator"])
-                and row["budget"] == str(course["budget"])
+                and row["budget"] == str(trajectory["budget"])
             ]
-            assert course["each"] == pytest.approx(here)
-            assert course["median"] == pytest.approx(np.median(here), abs=1e-6)
-            assert course["q1"] <= course["median"] <= course["q3"]
+            assert trajectory["each"] == pytest.approx(here)
+            assert trajectory["median"] == pytest.approx(np.median(here), abs=1e-6)
+            assert trajectory["q1"] <= trajectory["median"] <= trajectory["q3"]
     for number, at in enumerate(found["at"]):
         means = [way["course"][number]["mean"] for way in found["ways"]]
         assert means[at["best"]] == max(means)

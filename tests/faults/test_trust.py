@@ -26,8 +26,8 @@ from blackbox_dft import Config, Tuning, optimize
 from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.run.budget import make_plan
 from blackbox_dft.run.runner import resume
-from blackbox_dft.scoring.concurrency import Probe
-from blackbox_dft.scoring.scorer import settled
+from blackbox_dft.scoring.concurrency import ConcurrencySearch
+from blackbox_dft.scoring.scorer import merge_repeats
 from blackbox_dft.targets.inspection import advice
 from tests import forked
 from tests.conftest import Bbdft
@@ -243,26 +243,26 @@ class Simulated:
         self.now = 0.0
         self.heard = 0
 
-    def serve(self, probe: Probe, requests: int) -> None:
+    def serve(self, probe: ConcurrencySearch, requests: int) -> None:
         under_way = 0
         while requests and not probe.settled:
-            under_way = max(under_way, min(requests, probe.concurrency))
+            under_way = max(under_way, min(requests, probe.limit))
             self.slowed += under_way > self.crowd
             self.now += 1 / min(under_way, self.capacity)
             under_way -= 1
             requests -= 1
             self.heard += 1
             self.resent += self.heard == self.breaks
-            probe.heard(8)
+            probe.answered(8)
 
 
 @pytest.mark.parametrize(("capacity", "found"), [(1, 1), (2, 2), (3, 4), (4, 4), (8, 8), (16, 16), (100, 16)], ids=str)
 def test_the_probe_finds_what_a_server_can_do(capacity: int, found: int) -> None:
     server = Simulated(capacity)
-    probe = Probe(server, 16, lambda: server.now)
+    probe = ConcurrencySearch(server, 16, lambda: server.now)
     server.serve(probe, 1000)
     assert probe.settled
-    assert probe.concurrency == found
+    assert probe.limit == found
     assert server.heard <= 67
     assert probe.rates[1] == pytest.approx(8)
     assert str(probe).startswith(f"{found} request{'s' if found > 1 else ''} at once (images/s 1: 8")
@@ -270,20 +270,20 @@ def test_the_probe_finds_what_a_server_can_do(capacity: int, found: int) -> None
 
 def test_the_probe_goes_back_where_it_is_told_to_wait() -> None:
     server = Simulated(100, crowd=5)
-    probe = Probe(server, 16, lambda: server.now)
+    probe = ConcurrencySearch(server, 16, lambda: server.now)
     server.serve(probe, 1000)
-    assert probe.concurrency == 4
+    assert probe.limit == 4
     assert "the server asked for fewer than 8" in str(probe)
 
 
 @pytest.mark.parametrize(("requests", "found"), [(0, 4), (3, 4), (20, 4), (40, 8)])
 def test_the_probe_takes_what_it_knows_where_images_run_out(requests: int, found: int) -> None:
     server = Simulated(100)
-    probe = Probe(server, 16, lambda: server.now)
+    probe = ConcurrencySearch(server, 16, lambda: server.now)
     server.serve(probe, requests)
     assert not probe.settled
     probe.end()
-    assert probe.concurrency == found
+    assert probe.limit == found
     assert "too few images" in str(probe)
 
 
@@ -291,19 +291,19 @@ def test_the_probe_takes_what_it_knows_where_images_run_out(requests: int, found
 @pytest.mark.parametrize(("breaks", "found"), [(2, 4), (20, 4), (40, 8)])
 def test_trouble_is_no_reason_for_fewer_than_usual(breaks: int, found: int, lost: bool) -> None:
     server = Simulated(100, breaks=1000 if lost else breaks)
-    probe = Probe(server, 16, lambda: server.now)
+    probe = ConcurrencySearch(server, 16, lambda: server.now)
     server.serve(probe, breaks if lost else 1000)
     if lost:
         probe.lost()
-    assert probe.concurrency == found
+    assert probe.limit == found
     assert "failed" in str(probe)
 
 
 def test_the_probe_stays_below_what_it_may_take() -> None:
     server = Simulated(100)
-    probe = Probe(server, 5, lambda: server.now)
+    probe = ConcurrencySearch(server, 5, lambda: server.now)
     server.serve(probe, 1000)
-    assert probe.concurrency == 4
+    assert probe.limit == 4
 
 
 def noted(run: Path) -> str | None:
@@ -380,11 +380,11 @@ def test_a_number_that_is_given_is_not_looked_for(bbdft: Bbdft, tiny: Path, tmp_
 
 def test_answers_are_joined() -> None:
     answers = np.float32([[[0.2, 0.8], [1, 0]], [[0.4, 0.6], [0, 1]]])
-    np.testing.assert_allclose(settled(answers), [[0.3, 0.7], [0.5, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(merge_repeats(answers), [[0.3, 0.7], [0.5, 0.5]], rtol=1e-6)
     # Class indices have no mean: the most frequent, or the earliest of those.
     votes = np.float32([[[0], [2], [5]], [[3], [2], [1]], [[3], [7], [0]]])
-    assert settled(votes).tolist() == [[3], [2], [5]]
-    np.testing.assert_allclose(settled(np.float32([[[0.0]], [[0.5]]])), [[0.25]])
+    assert merge_repeats(votes).tolist() == [[3], [2], [5]]
+    np.testing.assert_allclose(merge_repeats(np.float32([[[0.0]], [[0.5]]])), [[0.25]])
 
 
 @given(

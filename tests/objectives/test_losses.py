@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.objectives import OBJECTIVES, make_objective
-from blackbox_dft.objectives.outputs import Reading, infer_kind, members, parse_map, probabilities
+from blackbox_dft.objectives.outputs import OutputDecoder, infer_kind, members, parse_map, probabilities
 
 simplexes = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(2, 5)), elements=st.floats(0, 1)).map(
     lambda a: (a + 1e-12) / (a + 1e-12).sum(1, keepdims=True)
@@ -86,14 +86,14 @@ def test_scores_that_are_no_numbers_end_it(bad: float) -> None:
     with pytest.raises(InputError, match="1 of 2 answers"):
         infer_kind(np.array([[0.5, 0.5], [bad, 0.5]], np.float32))
     with pytest.raises(TargetError, match="for changed images"):
-        Reading("probabilities", np.eye(2))(np.array([[0.5, bad]], np.float32))
+        OutputDecoder("probabilities", np.eye(2))(np.array([[0.5, bad]], np.float32))
 
 
 def test_maps() -> None:
     classes = ["angry", "happy", "sad"]
     matrix = members(["nonsmile", "smile"], classes, 3, parse_map(["smile=happy", "nonsmile=*"]))
     np.testing.assert_array_equal(matrix, [[1, 0], [0, 1], [1, 0]])
-    reading = Reading("probabilities", matrix)
+    reading = OutputDecoder("probabilities", matrix)
     np.testing.assert_allclose(reading(np.array([[0.2, 0.5, 0.3]], np.float32)), [[0.5, 0.5]], atol=1e-6)
     np.testing.assert_array_equal(members(["Female", "male"], ["male", "female"], 2, {}), [[0, 1], [1, 0]])
     np.testing.assert_array_equal(members(["0", "1"], ["x", "y"], 2, {}), np.eye(2))

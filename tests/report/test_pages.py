@@ -97,9 +97,9 @@ def pages(
     faces = [shared / "models/age_gender_faceapi.onnx", "--data", shared / "data/lfw/labels_gender.csv"]
     space = ["--space", "affine+color+dct:8"]
     bbdft("optimize", *faces, *space, "--budget", 3500, "--out", folder / "run", code=0)
-    job = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--budgets", "200,400,2000", "--seeds", 2]
+    experiment = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--budgets", "200,400,2000", "--seeds", 2]
     ways = ["--estimator", "nes", "--estimator", "spsa", "--space", "affine", "--space", "color"]
-    bbdft("compare", *job, *ways, "--out", folder / "compare", "--processes", 1, code=0)
+    bbdft("compare", *experiment, *ways, "--out", folder / "compare", "--processes", 1, code=0)
     words = write_hostile(tiny, folder / "a<b>&'\"c")
     bbdft(*words, "--space", "color+dct:2", "--budget", 600, "--out", folder / "hostile", code=0)
     markup = "<b onclick=alert(1)>&'\"</b>"

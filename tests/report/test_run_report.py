@@ -19,7 +19,7 @@ from blackbox_dft.report import breakdown
 from blackbox_dft.report.change import in_words
 from blackbox_dft.report.provenance import WORDS, command, public
 from blackbox_dft.report.run_report import write_run_report
-from blackbox_dft.run.predictions import Answers
+from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.targets import TargetOptions
 from tests.conftest import Bbdft
 from tests.hostile import EVIL, write_hostile
@@ -105,7 +105,7 @@ def test_it_says_what_the_summary_says(run: Path) -> None:
         "color+dct:2",
     ):
         assert shown in page.text
-    answers = Answers.read(run)
+    answers = Predictions.read(run)
     right = [p.argmax(axis=1) == answers.labels for p in (answers.before, answers.after)]
     assert f"Mended: {int((~right[0] & right[1]).sum())}" in page.text
     text = (run / "report.txt").read_text()
@@ -177,11 +177,11 @@ def test_images_that_are_gone_leave_the_rest(tiny: Path, tmp_path: Path) -> None
     assert "No pictures: " in read(tmp_path / "run/report.html").text
 
 
-def answers(labels: list[int], before: list[int], after: list[int], **more: object) -> Answers:
+def answers(labels: list[int], before: list[int], after: list[int], **more: object) -> Predictions:
     eye = np.eye(max(*labels, *before, *after) + 1)
     names = tuple(f"class {number}" for number in range(len(eye)))
     files = tuple(f"{number}.png" for number in range(len(labels)))
-    return Answers(names, files, np.array(labels), eye[before], eye[after], np.empty((0, 3)), **more)  # type: ignore[arg-type]
+    return Predictions(names, files, np.array(labels), eye[before], eye[after], np.empty((0, 3)), **more)  # type: ignore[arg-type]
 
 
 def test_one_group_mended_at_anothers_cost_is_seen() -> None:
@@ -215,13 +215,13 @@ def test_few_images_get_no_interval_and_many_values_no_table() -> None:
 def test_answers_come_back_from_their_file(tmp_path: Path) -> None:
     odd = answers([0, 1], [0, 0], [0, 1], groups=np.array([3, 4]), traits={"\udcff": ("ü", "\udc80")})
     odd.write(tmp_path)
-    back = Answers.read(tmp_path)
+    back = Predictions.read(tmp_path)
     assert (back.classes, back.files, dict(back.traits)) == (odd.classes, odd.files, dict(odd.traits))
     np.testing.assert_array_equal(back.after, odd.after)
     assert back.groups is not None
     np.savez(tmp_path / "answers.npz", labels=np.array([print], dtype=object))
     with pytest.raises(InputError, match="cannot be read"):
-        Answers.read(tmp_path)
+        Predictions.read(tmp_path)
 
 
 def test_the_command_is_one_that_gives_the_run_again() -> None:

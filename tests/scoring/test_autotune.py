@@ -11,11 +11,11 @@ import pytest
 
 from blackbox_dft import Config, TargetOptions, optimize, resume
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft.search.progress import Silent
+from blackbox_dft.search.progress import NoProgress
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
 
-class Notes(Silent):
+class Notes(NoProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 
@@ -56,10 +56,10 @@ class LedgerMachine(RuleBasedStateMachine):
         counted = self.asked - (self.lost if self.policy == "free" else 0)
         if counted + count > BUDGET:
             with pytest.raises(BudgetError, match="budget of 40"):
-                self.ledger.ask("tune", [key(n) for n in numbers])
+                self.ledger.reserve("tune", [key(n) for n in numbers])
             return
         self.next += count
-        self.open[self.ledger.ask("tune", [key(n) for n in numbers])] = numbers
+        self.open[self.ledger.reserve("tune", [key(n) for n in numbers])] = numbers
         self.asked += count
 
     @precondition(lambda self: self.open)
@@ -67,7 +67,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def answer(self, data: st.DataObject) -> None:
         request = data.draw(st.sampled_from(sorted(self.open)))
         numbers = self.open.pop(request)
-        self.ledger.answer(request, np.array([answer_of(n) for n in numbers], np.float32))
+        self.ledger.record(request, np.array([answer_of(n) for n in numbers], np.float32))
         self.answered.update(numbers)
 
     @precondition(lambda self: self.open)
@@ -111,35 +111,35 @@ TestLedgerMachine = LedgerMachine.TestCase
 def test_a_refused_request_leaves_no_trace(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
         with pytest.raises(BudgetError):
-            ledger.ask("tune", [key(n) for n in range(4)])
+            ledger.reserve("tune", [key(n) for n in range(4)])
         assert ledger.total == 0
-        ledger.ask("tune", [key(n) for n in range(3)])
+        ledger.reserve("tune", [key(n) for n in range(3)])
         assert ledger.remaining == 0
 
 
 def test_replay_notices_another_course(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
-        ledger.check(0, digest("a"))
-        ledger.check(1, digest("b"))
+        ledger.check_replay(0, digest("a"))
+        ledger.check_replay(1, digest("b"))
     with Ledger(tmp_path / "l.sqlite", budget=3) as ledger:
-        ledger.check(0, digest("a"))
+        ledger.check_replay(0, digest("a"))
         with pytest.raises(ReplayError, match="step 1"):
-            ledger.check(1, digest("c"))
+            ledger.check_replay(1, digest("c"))
 
 
 def test_several_courses_share_answers_and_are_checked_each_by_itself(tmp_path: Path) -> None:
     for _ in range(2):
         with Ledger(tmp_path / "l.sqlite", budget=10) as ledger:
-            ledger.check(0, b"a")
-            ledger.course = 500
-            ledger.check(0, b"b")
+            ledger.check_replay(0, b"a")
+            ledger.trajectory = 500
+            ledger.check_replay(0, b"b")
             with pytest.raises(ReplayError):
-                ledger.check(0, b"a")
+                ledger.check_replay(0, b"a")
 
 
 def test_second_process_is_told(tmp_path: Path) -> None:
     code = f"""
-from blackbox_dft.ledger import Ledger
+from blackbox_dft.scoring.ledger import Ledger
 try:
     Ledger({str(tmp_path / "l.sqlite")!r}, budget=3)
 except Exception as error:
@@ -166,10 +166,10 @@ def test_not_a_ledger_and_other_version_are_named(tmp_path: Path) -> None:
 
 def test_scores_of_another_width_stop_the_run(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite", budget=9) as ledger:
-        ledger.answer(ledger.ask("tune", [key(0)]), np.ones((1, 2), np.float32))
-        request = ledger.ask("tune", [key(1)])
+        ledger.record(ledger.reserve("tune", [key(0)]), np.ones((1, 2), np.float32))
+        request = ledger.reserve("tune", [key(1)])
         with pytest.raises(InputError, match="2 scores and now got 3"):
-            ledger.answer(request, np.ones((1, 3), np.float32))
+            ledger.record(request, np.ones((1, 3), np.float32))
 
 
 def test_unchanged_images_share_their_key_between_spaces() -> None:
@@ -186,12 +186,12 @@ def test_unchanged_images_share_their_key_between_spaces() -> None:
 
 def test_where_images_in_doubt_count_no_kill_loses_them(tiny: Path, tmp_path: Path) -> None:
     # A file's answers are free unless somebody says otherwise, and only then is committing put off.
-    job = Job(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
+    experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
     run, killed = tmp_path / "run", tmp_path / "killed"
     run.mkdir()
-    with job.ledger(run / LEDGER) as ledger:
-        ledger.ask("tune", [bytes(16)])
+    with experiment.ledger(run / LEDGER) as ledger:
+        ledger.reserve("tune", [bytes(16)])
         # What is on the disk now is what a kill would leave.
         shutil.copytree(run, killed)
-    with job.ledger(killed / LEDGER) as left:
+    with experiment.ledger(killed / LEDGER) as left:
         assert left.in_doubt == 1

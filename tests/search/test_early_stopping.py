@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blackbox_dft import Tuning
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators import make_estimator
-from blackbox_dft.search.early_stopping import FIRST, GROWTH, Stillness
+from blackbox_dft.search.early_stopping import FIRST, GROWTH, EarlyStopping
 from tests.conftest import Bbdft
 
 PAIRED = ["surface", "nes", "spsa", "finite-difference", "spsa:crossed=true"]
@@ -28,7 +28,7 @@ def stops(
     lower[4:], upper[4:] = -np.inf, np.inf
     at = np.array([2.0, -1.0, 0.5, 0.0, 1.0, -1.0])
     made = make_estimator(estimator, 6, start=np.zeros(6), lower=lower, upper=upper, seed=seed)
-    still = Stillness(lower, upper)
+    still = EarlyStopping(lower, upper)
     spent = 0
 
     def loss(z: Floats) -> Floats:

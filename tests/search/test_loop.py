@@ -14,7 +14,7 @@ from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import make_estimator
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.targets.options import TargetOptions
@@ -58,31 +58,36 @@ def test_the_course_depends_on_the_number_and_not_on_time(estimator: str, tiny: 
     for in_flight, workers in ((1, 4), (4, 1), (4, 4)):
         what = config(tiny, estimator=estimator, in_flight=in_flight, workers=workers)
         found[in_flight, workers] = optimize(what, tmp_path / f"{in_flight}-{workers}")
-    np.testing.assert_array_equal(found[4, 1].course.last, found[4, 4].course.last)
-    assert (found[4, 1].course.last != found[1, 4].course.last).any()
-    queries = {name: result.course.points[-1].queries for name, result in found.items()}
+    np.testing.assert_array_equal(found[4, 1].trajectory.last, found[4, 4].trajectory.last)
+    assert (found[4, 1].trajectory.last != found[1, 4].trajectory.last).any()
+    queries = {name: result.trajectory.points[-1].queries for name, result in found.items()}
     assert len(set(queries.values())) == 1
     assert all(result.summary["queries"]["total"] <= 1200 for result in found.values())
 
 
 def test_proposals_are_asked_side_by_side(tiny: Path) -> None:
-    job = Job(config(tiny))
+    experiment = Experiment(config(tiny))
     with answered_together(4), Ledger(tiny / "side.sqlite", budget=100) as ledger:
-        scorer = job.scorer(ledger)
-        scorer.allow(4)
-        asked = [scorer.begin("tune", np.arange(first, first + 16), np.full(job.space.size, 0.5)) for first in (0, 16)]
-        scores = [scorer.answers(one) for one in asked]
+        scorer = experiment.scorer(ledger)
+        scorer.set_call_plan(scorer.batch, 4)
+        asked = [
+            scorer.submit("tune", np.arange(first, first + 16), np.full(experiment.space.size, 0.5))
+            for first in (0, 16)
+        ]
+        scores = [scorer.result(one) for one in asked]
         scorer.close()
     assert [len(one) for one in scores] == [16, 16]
 
 
 def test_what_is_on_its_way_when_a_search_stops_is_kept(tiny: Path, tmp_path: Path) -> None:
-    job = Job(replace(config(tiny), in_doubt="count"))
+    experiment = Experiment(replace(config(tiny), in_doubt="count"))
     # Nobody would have to pay for the second, had it not reached the target before the first is answered.
     with answered_together(2), Ledger(tmp_path / "l.sqlite", budget=100, in_doubt="count") as ledger:
-        scorer = job.scorer(ledger)
-        first, second = (scorer.begin("tune", np.arange(at, at + 8), np.full(job.space.size, 0.5)) for at in (0, 8))
-        scorer.answers(first)
+        scorer = experiment.scorer(ledger)
+        first, second = (
+            scorer.submit("tune", np.arange(at, at + 8), np.full(experiment.space.size, 0.5)) for at in (0, 8)
+        )
+        scorer.result(first)
         scorer.close()
         assert ledger.in_doubt == 0
         assert all(key in ledger for key in second.keys)
@@ -95,7 +100,7 @@ def test_one_that_has_to_hear_first_is_refused(estimator: str, tiny: Path, bbdft
     done = bbdft("optimize", tiny / "model.onnx", *line, code=2)
     assert f"--estimator {estimator} has to hear of a proposal before it makes the next" in done.stderr
     with pytest.raises(InputError, match="leave out --in-flight"):
-        _ = Job(config(tiny, estimator=estimator, in_flight=3)).plan
+        _ = Experiment(config(tiny, estimator=estimator, in_flight=3)).plan
 
 
 @pytest.mark.parametrize("estimator", PATIENT)

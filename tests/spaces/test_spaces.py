@@ -19,7 +19,7 @@ from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.spaces.onnx_builder import Graph
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 SHAPE = (20, 24, 3)
@@ -241,7 +241,7 @@ def test_the_exported_graph_does_the_same(spec: str, seed: int, tmp_path: Path) 
 
 
 def run_graph(space: Space, batch: np.ndarray, z: np.ndarray) -> np.ndarray:
-    graph = Graph("g")
+    graph = OnnxBuilder("g")
     out = space.graph(graph, "images", "z")
     batch = batch.transpose(0, 3, 1, 2)
     sides = ["N", *batch.shape[1:]]

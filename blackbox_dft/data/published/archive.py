@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import LONGEST, SUFFIXES, Held
+from blackbox_dft.images.files import LONGEST, SUFFIXES, ByteSource
 
 CHUNK = 2**20
 
@@ -45,7 +45,7 @@ class Member:
         return f"{self.archive}: {self.name}"
 
 
-def unpack(archives: Sequence[Path], where: str) -> dict[str, Held]:
+def unpack(archives: Sequence[Path], where: str) -> dict[str, ByteSource]:
     """The image files in ``archives``, by name, in their order; ``where`` they are published.
 
     They take room in ``TMPDIR`` as long as the result is in use.

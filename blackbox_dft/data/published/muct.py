@@ -14,7 +14,7 @@ from blackbox_dft.data.published.archive import unpack
 from blackbox_dft.data.published.tables import REDRAW
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import Held, list_images
+from blackbox_dft.images.files import ByteSource, list_images
 
 HOME = "http://www.milbo.org/muct/ (muct-a-jpg-v1.tar.gz to muct-e-jpg-v1.tar.gz)"
 NAME = re.compile(r"i([0-9]{3})([q-z])([a-e])-([fm])([gn])\.jpg")
@@ -49,7 +49,7 @@ def list_muct(folder: Path, label: str) -> Listing:
     return Listing(folder, tuple(rows), REDRAW, notes, traits, held)
 
 
-def _files(folder: Path) -> tuple[Sequence[str], Mapping[str, Held], tuple[str, ...]]:
+def _files(folder: Path) -> tuple[Sequence[str], Mapping[str, ByteSource], tuple[str, ...]]:
     """Names of the images, where those of archives are, and what to say of it."""
     archives = [folder]
     notes: tuple[str, ...] = ()

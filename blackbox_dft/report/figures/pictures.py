@@ -20,7 +20,7 @@ SHOWN = {"mended": 5, "broken": 2, "right before and after": 1}
 def write_pictures(result: Result, out: Path) -> None:
     """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries)."""
     write_png(out / "contact.png", _contact(result))
-    if result.course.points:
+    if result.trajectory.points:
         write_png(out / "curve.png", _curve(result))
 
 
@@ -60,7 +60,7 @@ def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
 
 
 def _curve(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    points = result.course.points
+    points = result.trajectory.points
     summary = result.summary
     test = summary["accuracy"]["test"]
     return accuracy_curve(

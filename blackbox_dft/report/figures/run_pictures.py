@@ -15,13 +15,13 @@ from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.thumbnails import difference, thumbnail
 from blackbox_dft.report.provenance import public
 from blackbox_dft.run.config import Config
-from blackbox_dft.run.predictions import Answers
+from blackbox_dft.run.predictions import Predictions
 
 SHOWN, TYPICAL = 6, 4
 """Images shown of those mended and of those broken, and typical ones."""
 
 
-def images(config: Config, tuning: Tuning, answers: Answers, data: Dataset | None) -> tuple[ImageBytes | None, str]:
+def images(config: Config, tuning: Tuning, answers: Predictions, data: Dataset | None) -> tuple[ImageBytes | None, str]:
     """The test images ``(N, H, W, C)``, or what to say of their lack."""
     try:
         found = data or load(
@@ -35,7 +35,7 @@ def images(config: Config, tuning: Tuning, answers: Answers, data: Dataset | Non
     return found.images[[where[name] for name in answers.files]], ""
 
 
-def galleries(answers: Answers, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
+def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
     """Mended, broken and typical test images ``(N, H, W, C)``, with what was said of them."""
     chosen = breakdown.chosen_images(answers, SHOWN, TYPICAL)
     every = np.concatenate(list(chosen.values()))

@@ -1,1 +1,50 @@
-"""Where images are changed and scored: in this process, or on a Ray cluster."""
+"""Where images are changed and scored: as arrays, by one fused graph, on a Ray cluster, or behind a URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blackbox_dft._utils.types import ImageBytes
+from blackbox_dft.fusion.fused_path import FusedPath
+from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.scoring.backends.array import ArrayBackend
+from blackbox_dft.scoring.backends.base import Backend
+from blackbox_dft.scoring.backends.fused import FusedBackend
+from blackbox_dft.scoring.backends.http import HttpBackend
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.targets.base import ConcurrentTarget, Target
+from blackbox_dft.targets.options import TargetOptions
+
+if TYPE_CHECKING:
+    from blackbox_dft.scoring.backends.ray_cluster import Cluster
+
+__all__ = ["Backend", "make_backend"]
+
+
+def make_backend(
+    images: ImageBytes,
+    space: Space,
+    target: Target,
+    encoding: Encoding,
+    *,
+    path: FusedPath | None = None,
+    cluster: Cluster | None = None,
+    options: TargetOptions | None = None,
+    threads: int = 1,
+) -> Backend:
+    """The backend for a pool of ``images (N, H, W, 3)``.
+
+    Args:
+        path: the fused path, if there is one.
+        cluster: the Ray cluster that scores instead of this process.
+        options: what the target was made with; only a cluster needs them, to make the same target there.
+        threads: of a call on the cluster.
+    """
+    array = ArrayBackend(images, space, target, encoding)
+    if cluster:
+        from blackbox_dft.scoring.backends.ray import RayBackend
+
+        return RayBackend.of(cluster, array, options or TargetOptions(), fused=path is not None, threads=threads)
+    if isinstance(target, ConcurrentTarget):
+        return HttpBackend(array, target)
+    return FusedBackend(array, path) if path else array

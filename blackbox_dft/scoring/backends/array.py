@@ -1,43 +1,46 @@
-"""From indices and z to scores, where the model is: in this process, or on an actor of a cluster."""
+"""Array backend: images are changed as NumPy arrays, then scored by the target in this process."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import Future
 
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.images.encoding import Encoding, to_floats
+from blackbox_dft.scoring.backends.base import CallThreads, Send
 from blackbox_dft.spaces.base import Space
-from blackbox_dft.targets.base import Ask, Target
+from blackbox_dft.targets.base import Target
 
 
-def sent_images(images: ImageBytes, space: Space, z: Floats, encoding: Encoding) -> ImageBytes | Images:
-    """Images ``(N, H, W, C)`` as the target is sent them under ``z (k,)`` or ``(N, k)``."""
-    return encoding.encode(space.apply(to_floats(images), z))
+class ArrayBackend:
+    """Changes images by ``space.apply`` and calls ``target.scores``, from ``target.workers`` threads at once."""
+
+    def __init__(self, images: ImageBytes, space: Space, target: Target, encoding: Encoding) -> None:
+        self.images, self.space, self.target, self.encoding = images, space, target, encoding
+        self._threads = CallThreads(target.workers)
+        self.concurrency = self._threads.count
+
+    def scores(self, indices: Ints, z: Floats) -> Scores:
+        """Scores ``(N, K)`` of images ``indices (N,)`` under ``z (k,)`` or ``(N, k)``."""
+        return self.target.scores(self.changed(indices, z))
+
+    def changed(self, indices: Ints, z: Floats) -> ImageBytes | Images:
+        """The images as the target receives them; unchanged ones are not taken through floats."""
+        images = self.images[indices]
+        if is_identity(self.space, z):
+            return self.encoding.encode_bytes(images)
+        return self.encoding.encode(self.space.apply(to_floats(images), z))
+
+    def prepare(self, indices: Ints, z: Floats) -> Future[Send]:
+        """A call in a thread of its own."""
+        return self._threads.prepare(self.scores, indices, z)
+
+    def close(self) -> None:
+        """Waits for running calls."""
+        self._threads.close()
 
 
-@dataclass(frozen=True, eq=False)
-class Asker:
-    """Scores ``(N, K)`` of images ``indices (N,)`` of a pool under ``z (k,)`` or ``(N, k)``.
-
-    Unchanged images always go to the target itself, so that their scores do not depend on the path.
-    """
-
-    images: ImageBytes
-    space: Space
-    target: Target
-    encoding: Encoding
-    fused: Ask | None = None
-
-    def __call__(self, indices: Ints, z: Floats) -> Scores:
-        """Asks the model."""
-        if self.fused and not np.array_equal(z, self.space.initial()):
-            return self.fused(indices, z)
-        return self.target.scores(self.sent(indices, z))
-
-    def sent(self, indices: Ints, z: Floats) -> ImageBytes | Images:
-        """What the target is sent where images are changed as arrays."""
-        if np.array_equal(z, self.space.initial()):
-            return self.encoding.encode_bytes(self.images[indices])
-        return sent_images(self.images[indices], self.space, z, self.encoding)
+def is_identity(space: Space, z: Floats) -> bool:
+    """Whether ``z (k,)`` leaves images as they are; ``(N, k)`` is taken for a change."""
+    return np.array_equal(z, space.initial())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.targets.http.messages import Sent
+from blackbox_dft.targets.http.messages import HttpRequest
 
 
 class Signer:
@@ -41,7 +41,7 @@ class Signer:
         frozen = self._credentials.get_frozen_credentials()
         return [value for value in (frozen.secret_key, frozen.token) if value]
 
-    def __call__(self, request: Sent) -> Sent:
+    def __call__(self, request: HttpRequest) -> HttpRequest:
         """The request with its signature."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest

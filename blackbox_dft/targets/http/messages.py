@@ -18,7 +18,7 @@ GZIP = 16
 
 
 @dataclass(frozen=True)
-class Sent:
+class HttpRequest:
     """One request: everything but the host."""
 
     method: str
@@ -32,7 +32,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """A response with status 2xx."""
 
     headers: Mapping[str, str]

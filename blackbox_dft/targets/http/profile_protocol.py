@@ -38,8 +38,8 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import Answer, Sent
-from blackbox_dft.targets.http.protocol import Meeting, checked
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
+from blackbox_dft.targets.http.protocol import ServerInfo, checked
 from blackbox_dft.targets.http.secrets import resolve
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
@@ -48,7 +48,7 @@ MARKS = ("{base64}", "{pixels}", "{levels}")
 
 
 @dataclass(eq=False)
-class Declared:
+class ProfileProtocol:
     """A server spoken to as a profile says."""
 
     url: str
@@ -56,7 +56,7 @@ class Declared:
     options: TargetOptions
     headers: dict[str, str]
     """Resolved: they hold secrets."""
-    sign: Callable[[Sent], Sent] | None = None
+    sign: Callable[[HttpRequest], HttpRequest] | None = None
     no_scores: int = 0
     """Images that the server had no scores for."""
 
@@ -86,13 +86,13 @@ class Declared:
         """The profile's text as written, references unresolved."""
         return json.dumps([self.url, self.table, self.classes], sort_keys=True)
 
-    def meet(self, transport: Transport, options: TargetOptions) -> Meeting:
+    def meet(self, transport: Transport, options: TargetOptions) -> ServerInfo:
         """Such servers do not say what they are."""
         batch = int(self.table.get("batch", 1))
         about = {"profile": self.table.get("name"), "image": self._request.get("image", "png")}
-        return Meeting(self.classes, options.size, min(batch, options.batch or batch), about)
+        return ServerInfo(self.classes, options.size, min(batch, options.batch or batch), about)
 
-    def request(self, images: ImageBytes | Images) -> Sent:
+    def request(self, images: ImageBytes | Images) -> HttpRequest:
         """The body of the profile, filled in."""
         from httpx import URL
 
@@ -104,10 +104,10 @@ class Declared:
             form = {key: resolve(str(value))[0] for key, value in self._request["form"].items()}
             parts = {k: (f"image.{kind[6:]}", data, kind) for k, v in form.items() if v == "{bytes}"}
             fields = {k: v for k, v in form.items() if v != "{bytes}"}
-            return Sent(method, url, self.headers, parts=parts, fields=fields)
+            return HttpRequest(method, url, self.headers, parts=parts, fields=fields)
         body = json.dumps(self._filled(self._request["json"], images)).encode()
         headers = {"content-type": "application/json", **{name.lower(): text for name, text in self.headers.items()}}
-        sent = Sent(method, url, headers, body)
+        sent = HttpRequest(method, url, headers, body)
         return self.sign(sent) if self.sign else sent
 
     def _filled(self, node: Any, images: ImageBytes | Images) -> Any:
@@ -137,7 +137,7 @@ class Declared:
         _, data = cv2.imencode(f".{form}", _levels(image)[..., ::-1], options)
         return bytes(data.tobytes())
 
-    def scores(self, answer: Answer, count: int) -> Scores:
+    def scores(self, answer: HttpResponse, count: int) -> Scores:
         """Rows found by the profile's JMESPath."""
         document = answer.json()
         if "error" in self._find and (text := self._find["error"].search(document)):

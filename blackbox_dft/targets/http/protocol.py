@@ -9,13 +9,13 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import LostAnswer
-from blackbox_dft.targets.http.messages import Answer, Sent
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 
 @dataclass(frozen=True)
-class Meeting:
+class ServerInfo:
     """What is known of a server before the first image."""
 
     classes: tuple[str, ...] | None
@@ -27,20 +27,20 @@ class Meeting:
     notes: tuple[str, ...] = ()
 
 
-class Speaks(Protocol):
+class WireProtocol(Protocol):
     """A protocol, ready to be spoken to one server."""
 
     @property
     def identity(self) -> str:
         """Text of all that determines the scores, without secrets."""
 
-    def meet(self, transport: Transport, options: TargetOptions) -> Meeting:
+    def meet(self, transport: Transport, options: TargetOptions) -> ServerInfo:
         """Asks the server what it is, where it can say so."""
 
-    def request(self, images: ImageBytes | Images) -> Sent:
+    def request(self, images: ImageBytes | Images) -> HttpRequest:
         """Images ``(N, H, W, 3)`` as a request."""
 
-    def scores(self, answer: Answer, count: int) -> Scores:
+    def scores(self, answer: HttpResponse, count: int) -> Scores:
         """The answer to ``count`` images as ``(count, K)``.
 
         Raises:

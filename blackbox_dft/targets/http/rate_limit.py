@@ -8,7 +8,7 @@ import time
 from blackbox_dft.errors import InputError
 
 
-class Rate:
+class RateLimit:
     """Spaces requests so that no second (or minute, or hour) holds more than it may."""
 
     def __init__(self, count: float, seconds: float) -> None:
@@ -16,7 +16,7 @@ class Rate:
         self._next = 0.0
 
     @classmethod
-    def parse(cls, text: str) -> Rate:
+    def parse(cls, text: str) -> RateLimit:
         """``10/s``, ``600/m`` or ``5000/h``, requests."""
         number, slash, unit = text.partition("/")
         seconds = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}.get(unit)

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import Answer
-from blackbox_dft.targets.http.profile_protocol import Declared
+from blackbox_dft.targets.http.messages import HttpResponse
+from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import read_profile
-from blackbox_dft.targets.http.protocol import Speaks
+from blackbox_dft.targets.http.protocol import WireProtocol
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
@@ -41,7 +41,7 @@ class HttpTarget:
         self.name = url
         self.workers = options.workers or CONCURRENCY
         self.most = options.workers or MOST
-        self.speaks, secrets = _speaks(url, options)
+        self.protocol, secrets = _speaks(url, options)
         self.transport = Transport(
             connections=self.most,
             timeout=options.timeout,
@@ -53,7 +53,7 @@ class HttpTarget:
         # Whoever mistypes a URL should not wait for as long as a server in trouble is given.
         self.transport.patience = min(options.patience, FIRST_PATIENCE)
         try:
-            met = self.speaks.meet(self.transport, options)
+            met = self.protocol.meet(self.transport, options)
         except LostAnswer as error:
             self.transport.close()
             raise TargetError(f"{self.transport.clean(str(error))}: is {url} the right URL and --profile?") from error
@@ -65,7 +65,7 @@ class HttpTarget:
         self.image_size = met.image_size
         self.batch = options.batch or met.batch
         self._about, self._notes = met.about, met.notes
-        self.fingerprint = blake2b(self.speaks.identity.encode(), digest_size=16).hexdigest()
+        self.fingerprint = blake2b(self.protocol.identity.encode(), digest_size=16).hexdigest()
 
     def scores(self, images: ImageBytes | Images) -> Scores:
         """``(N, H, W, 3)`` to ``(N, K)``, in one request."""
@@ -73,21 +73,12 @@ class HttpTarget:
 
     def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
         """The request for ``images (N, H, W, 3)``; calling it sends it and does not wait."""
-        request, count = self.speaks.request(images), len(images)
+        request, count = self.protocol.request(images), len(images)
 
-        def read(answer: Answer) -> Scores:
-            return self.speaks.scores(answer, count)
+        def read(answer: HttpResponse) -> Scores:
+            return self.protocol.scores(answer, count)
 
         return lambda: self.transport.post(request, read)
-
-    def drop(self, answer: Future[Scores]) -> None:
-        """Breaks off the request that ``answer`` is to."""
-        self.transport.drop(answer)
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait to be sent again now."""
-        return self.transport.waiting
 
     @property
     def resent(self) -> int:
@@ -120,7 +111,7 @@ class HttpTarget:
         self.transport.close()
 
 
-def _speaks(url: str, options: TargetOptions) -> tuple[Speaks, list[str]]:
+def _speaks(url: str, options: TargetOptions) -> tuple[WireProtocol, list[str]]:
     parts = urlsplit(url)
     try:
         host = parts.hostname
@@ -150,9 +141,9 @@ def _speaks(url: str, options: TargetOptions) -> tuple[Speaks, list[str]]:
     if secrets and parts.scheme == "http" and host not in LOCAL and not options.insecure:
         raise InputError(f"{url} would carry a secret unencrypted: use https, or give --insecure if that is meant.")
     if table is None:
-        from blackbox_dft.targets.http.v2_protocol import V2
+        from blackbox_dft.targets.http.v2_protocol import V2Protocol
 
-        return V2(url, options, headers), secrets
+        return V2Protocol(url, options, headers), secrets
     sign = None
     if scheme := table["request"].get("sign"):
         from blackbox_dft.targets.http.aws import Signer
@@ -162,7 +153,7 @@ def _speaks(url: str, options: TargetOptions) -> tuple[Speaks, list[str]]:
             raise InputError(f"--profile {options.profile}: sign = {scheme!r} is not known: write 'aws:SERVICE'.")
         sign = Signer(service, url)
         secrets += sign.secrets
-    return Declared(url, table, options, headers, sign), secrets
+    return ProfileProtocol(url, table, options, headers, sign), secrets
 
 
 def _strings(node: Any) -> list[str]:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,13 +22,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from blackbox_dft.errors import LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import Answer, Sent, clip, load_certificate, retry_after, unpacked
-from blackbox_dft.targets.http.rate_limit import Rate
-
-# httpcore looks for sniffio at every lock it takes. Where there is none, knowing that from the first time on saves the
-# search of all of sys.path, which is a third of what a small request costs.
-if "sniffio" not in sys.modules and find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse, clip, load_certificate, retry_after, unpacked
+from blackbox_dft.targets.http.rate_limit import RateLimit
 
 T = TypeVar("T")
 HEALING = (408, 425, 429, 500, 502, 503, 504)
@@ -44,7 +37,7 @@ class RefusedError(TargetError):
     """The server answered that it will not do this."""
 
 
-class _TryAgainError(Exception):
+class _RetryableError(Exception):
     """The request was not served; it may be sent again after a while."""
 
     def __init__(self, what: str, after: float | None = None) -> None:
@@ -76,7 +69,7 @@ class Transport:
         cert: str | None = None,
     ) -> None:
         self.timeout, self.patience, self.secrets = timeout, patience, secrets
-        self.rate = Rate.parse(rate) if rate else None
+        self.rate = RateLimit.parse(rate) if rate else None
         self.resent = 0
         """Requests sent again after they had not been served."""
         self.slowed = 0
@@ -85,9 +78,7 @@ class Transport:
         if cert is not None:
             load_certificate(trusted, cert)
         self._healthy = time.monotonic()
-        self.waiting = 0
-        """Requests that wait to be sent again now."""
-        self._tasks: dict[Future[Any], asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
         self._thread.start()
@@ -111,7 +102,7 @@ class Transport:
             headers={"accept-encoding": "gzip"},
         )
 
-    def send(self, request: Sent) -> Answer:
+    def send(self, request: HttpRequest) -> HttpResponse:
         """Sends it until it is served.
 
         Raises:
@@ -120,32 +111,21 @@ class Transport:
         """
         return self.post(request, lambda answer: answer).result()
 
-    def post(self, request: Sent, read: Callable[[Answer], T]) -> Future[T]:
+    def post(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> Future[T]:
         """``send`` without waiting; ``read`` turns the answer into what is asked for, in the loop's thread.
 
-        What was sent cannot be taken back: the future cannot be cancelled, but ``drop`` breaks the request off.
+        What was sent cannot be taken back: the future cannot be cancelled.
         """
         given: Future[T] = Future()
         given.set_running_or_notify_cancel()
         self._loop.call_soon_threadsafe(self._begin, request, read, given)
         return given
 
-    def drop(self, given: Future[Any]) -> None:
-        """Breaks off a request whose answer is no longer wanted."""
-
-        def cancel() -> None:
-            if task := self._tasks.get(given):
-                task.cancel()
-
-        self._loop.call_soon_threadsafe(cancel)
-
-    def _begin(self, request: Sent, read: Callable[[Answer], T], given: Future[T]) -> None:
+    def _begin(self, request: HttpRequest, read: Callable[[HttpResponse], T], given: Future[T]) -> None:
         async def serve() -> None:
             try:
                 answer = await self._until_served(request)
                 found = self._cleaned(read, answer)
-            except asyncio.CancelledError:
-                given.set_exception(LostAnswer(f"the request to {self._host(request)} was broken off"))
             except BaseException as error:
                 given.set_exception(error)
             else:
@@ -153,10 +133,10 @@ class Transport:
 
         task = self._loop.create_task(serve())
         # The loop itself holds tasks weakly.
-        self._tasks[given] = task
-        task.add_done_callback(lambda _: self._tasks.pop(given))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _cleaned(self, read: Callable[[Answer], T], answer: Answer) -> T:
+    def _cleaned(self, read: Callable[[HttpResponse], T], answer: HttpResponse) -> T:
         """``read(answer)``; what it has to say of it shows no secrets."""
         try:
             return read(answer)
@@ -168,48 +148,45 @@ class Transport:
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _until_served(self, request: Sent) -> Answer:
+    async def _until_served(self, request: HttpRequest) -> HttpResponse:
         # After a quiet time, waiting starts with this request.
         self._healthy = max(self._healthy, time.monotonic() - self.patience / 2)
         try:
             answer = await self._once(request)
-        except _TryAgainError as error:
+        except _RetryableError as error:
             answer = await self._again(request, error)
         self._healthy = time.monotonic()
         return answer
 
-    async def _again(self, request: Sent, first: _TryAgainError) -> Answer:
+    async def _again(self, request: HttpRequest, first: _RetryableError) -> HttpResponse:
         """Goes on after a ``first`` attempt that failed; most requests never come here."""
         failed = [first]
 
-        async def attempt() -> Answer:
+        async def attempt() -> HttpResponse:
             if failed:
                 raise failed.pop()
             return await self._once(request)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_TryAgainError),
+            retry=retry_if_exception_type(_RetryableError),
             wait=self._wait,
             stop=self._stop,
             reraise=True,
             before_sleep=self._count,
         )
-        self.waiting += 1
         try:
             return await retrying(attempt)
-        except _TryAgainError as error:
+        except _RetryableError as error:
             raise TargetError(
                 f"{self._host(request)} did not serve for {self.patience:.0f} s (last: {self.clean(str(error))}); "
                 "try later, or give it longer with --patience"
             ) from error
-        finally:
-            self.waiting -= 1
 
     _backoff = wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.after if isinstance(error, _TryAgainError) else None
+        asked = error.after if isinstance(error, _RetryableError) else None
         return float(self._backoff(state)) if asked is None else asked
 
     def _stop(self, state: RetryCallState) -> bool:
@@ -219,7 +196,7 @@ class Transport:
     def _count(self, state: RetryCallState) -> None:
         self.resent += 1
 
-    async def _once(self, request: Sent) -> Answer:
+    async def _once(self, request: HttpRequest) -> HttpResponse:
         if self.rate:
             await self.rate.turn()
         try:
@@ -235,14 +212,14 @@ class Transport:
                 ) from error
             if "WRONG_VERSION_NUMBER" in str(error):
                 raise TargetError(f"{self._host(request)} does not speak TLS: is it http:// there?") from error
-            raise _TryAgainError(f"no connection: {error}") from error
+            raise _RetryableError(f"no connection: {error}") from error
         except httpx.UnsupportedProtocol as error:
             raise TargetError(f"{request.url}: {error}") from error
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
             raise LostAnswer(f"{self._host(request)} broke off ({self.clean(what)})") from error
 
-    async def _exchange(self, request: Sent) -> Answer:
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
         sent = self._client.build_request(
             request.method,
             _parsed(request.url),
@@ -257,11 +234,11 @@ class Transport:
         finally:
             await response.aclose()
         if response.is_success:
-            return Answer(dict(response.headers), body)
+            return HttpResponse(dict(response.headers), body)
         if response.status_code in HEALING:
             self.slowed += response.status_code == 429 or "retry-after" in response.headers
             what = f"{response.status_code} {response.reason_phrase}"
-            raise _TryAgainError(what, retry_after(response.headers.get("retry-after")))
+            raise _RetryableError(what, retry_after(response.headers.get("retry-after")))
         if response.is_redirect:
             place = urlsplit(response.headers.get("location", ""))
             to = place._replace(query="", fragment="").geturl()
@@ -269,7 +246,7 @@ class Transport:
         said = self.clean(clip(body))
         raise RefusedError(f"{self._host(request)} refused: {response.status_code} {response.reason_phrase} ({said})")
 
-    async def _body(self, response: httpx.Response, request: Sent) -> bytes:
+    async def _body(self, response: httpx.Response, request: HttpRequest) -> bytes:
         pieces, size = [], 0
         # Unpacked here and not by httpx, which would unpack a bomb before its size is seen.
         async for piece in response.aiter_raw():
@@ -286,10 +263,10 @@ class Transport:
             raise self._too_large(request)
         return body
 
-    def _too_large(self, request: Sent) -> TargetError:
+    def _too_large(self, request: HttpRequest) -> TargetError:
         return TargetError(f"{self._host(request)} answered more than {LARGEST >> 20} MiB: is it a model's URL?")
 
-    def _host(self, request: Sent) -> str:
+    def _host(self, request: HttpRequest) -> str:
         parts = urlsplit(request.url)
         return self.clean(f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}")
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import Answer, Sent
-from blackbox_dft.targets.http.protocol import Meeting, checked
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
+from blackbox_dft.targets.http.protocol import ServerInfo, checked
 from blackbox_dft.targets.http.transport import RefusedError, Transport
 from blackbox_dft.targets.http.v2_tensors import decode_response, encode_request
-from blackbox_dft.targets.input_format import InputForm, infer_form
+from blackbox_dft.targets.input_format import InputFormat, infer_form
 from blackbox_dft.targets.options import TargetOptions
 
 KINDS = {"FP32": "tensor(float)", "FP16": "tensor(float16)", "FP64": "tensor(double)", "UINT8": "tensor(uint8)"}
@@ -24,7 +24,7 @@ BINARY = "binary_tensor_data"
 """Name of the extension by which tensors are bytes behind the JSON."""
 
 
-class V2:
+class V2Protocol:
     """One model of a V2 server; ``url`` is the server's or the model's (``.../v2/models/NAME[/versions/V]``)."""
 
     def __init__(self, url: str, options: TargetOptions, headers: dict[str, str]) -> None:
@@ -34,7 +34,7 @@ class V2:
         self.base = base.rstrip("/") + "/v2"
         self.model = rest.removeprefix("/models/") if rest.startswith("/models/") else ""
         self.input, self.output, self.kind = "", options.output, "FP32"
-        self.form: InputForm
+        self.form: InputFormat
         self.binary = True
 
     @property
@@ -42,11 +42,11 @@ class V2:
         """Server, model, input and output."""
         return json.dumps([self.base, self.model, self.input, self.output, str(self.form)])
 
-    def meet(self, transport: Transport, options: TargetOptions) -> Meeting:
+    def meet(self, transport: Transport, options: TargetOptions) -> ServerInfo:
         """Reads the model's metadata; what it leaves out has to be told or is assumed."""
         if not self.model:
             self.model = self._only_model(transport)
-        about = transport.send(Sent("GET", f"{self.base}/models/{self.model}", self.headers)).json()
+        about = transport.send(HttpRequest("GET", f"{self.base}/models/{self.model}", self.headers)).json()
         if not isinstance(about, dict):
             raise LostAnswer("the server's metadata is no JSON object")
         notes: list[str] = []
@@ -98,7 +98,7 @@ class V2:
             "range": self.form.range,
             "output": self.output,
         }
-        return Meeting(names, self.form.size, batch, facts, (*notes, *more))
+        return ServerInfo(names, self.form.size, batch, facts, (*notes, *more))
 
     def _takes_binary(self, transport: Transport) -> bool:
         """Whether tensors are sent as bytes: a server that lists its extensions and not this one is sent JSON.
@@ -106,7 +106,7 @@ class V2:
         JSON is the part of the protocol that all speak. Trying would not tell: some answer 500, which heals elsewhere.
         """
         try:
-            about = transport.send(Sent("GET", self.base, self.headers)).json()
+            about = transport.send(HttpRequest("GET", self.base, self.headers)).json()
         except (TargetError, LostAnswer):
             # Often only the model's own path is let through.
             return True
@@ -116,7 +116,7 @@ class V2:
     def _only_model(self, transport: Transport) -> str:
         """The model of a server that has one; the index is an extension that not all offer."""
         try:
-            index = transport.send(Sent("POST", f"{self.base}/repository/index", self.headers, b"{}")).json()
+            index = transport.send(HttpRequest("POST", f"{self.base}/repository/index", self.headers, b"{}")).json()
         except (RefusedError, LostAnswer):
             index = None
         named = [str(one["name"]) for one in index or [] if isinstance(one, dict) and "name" in one]
@@ -125,13 +125,13 @@ class V2:
         which = f" (it has {', '.join(named)})" if named else ""
         raise InputError(f"{self.base} does not say which model is meant{which}: give {self.base}/models/NAME.")
 
-    def request(self, images: ImageBytes | Images) -> Sent:
+    def request(self, images: ImageBytes | Images) -> HttpRequest:
         """One input tensor, binary where the server takes that."""
         headers, body = encode_request(self.input, self.kind, self.form.prepare(images), self.binary)
         url = f"{self.base}/models/{self.model}/infer"
-        return Sent("POST", url, {**headers, **self.headers}, body)
+        return HttpRequest("POST", url, {**headers, **self.headers}, body)
 
-    def scores(self, answer: Answer, count: int) -> Scores:
+    def scores(self, answer: HttpResponse, count: int) -> Scores:
         """The output's rows."""
         try:
             tensors = decode_response(answer.headers, answer.body)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def halved(proto: ModelProto, path: Path) -> bytes:
+def to_float16(proto: ModelProto, path: Path) -> bytes:
     """A file of ``proto``, which came from ``path`` and is used up, with weights and products in float16.
 
     Images go in and scores come out as before; operators that ONNX Runtime's converter holds to be too coarse in

@@ -11,7 +11,7 @@ from blackbox_dft._utils.types import Array
 DEVICES = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
 
 
-class Bound:
+class BoundSession:
     """Calls a session with inputs of which ``held`` are handed over once; to be called from any number of threads.
 
     On the CPU nothing is copied: the session reads the arrays themselves, memory-mapped ones too.

@@ -19,8 +19,8 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.input_format import infer_form
-from blackbox_dft.targets.onnx.float16 import halved
-from blackbox_dft.targets.onnx.io_binding import Bound
+from blackbox_dft.targets.onnx.float16 import to_float16
+from blackbox_dft.targets.onnx.io_binding import BoundSession
 from blackbox_dft.targets.onnx.providers import open_session
 from blackbox_dft.targets.options import TargetOptions
 
@@ -54,7 +54,7 @@ class OnnxTarget:
         try:
             # What answers is on a cluster; here, the model's form is read.
             provider = "cpu" if options.cluster else options.provider
-            self._model = halved(_read(self.path, weights=True), self.path) if options.float16 else self.path
+            self._model = to_float16(_read(self.path, weights=True), self.path) if options.float16 else self.path
             self.session, self.provider, self.provider_note = open_session(self._model, provider, _settings(1))
         except InputError:
             raise
@@ -177,7 +177,7 @@ class OnnxTarget:
         if literal:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
-        bound = Bound(session, self.output.name, held, self.provider)
+        bound = BoundSession(session, self.output.name, held, self.provider)
         return partial(self._ask, bound)
 
     def _run(self, fed: Array, count: int) -> Scores:

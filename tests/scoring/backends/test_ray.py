@@ -13,10 +13,11 @@ import pytest
 
 from blackbox_dft import Config, optimize, resume
 from blackbox_dft.errors import InputError, TargetError
-from blackbox_dft.run.experiment import Job
+from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import Result
-from blackbox_dft.scoring.backends.array import Asker
-from blackbox_dft.scoring.backends.ray_recipe import Recipe
+from blackbox_dft.scoring.backends.array import ArrayBackend
+from blackbox_dft.scoring.backends.fused import FusedBackend
+from blackbox_dft.scoring.backends.ray_worker_spec import WorkerSpec
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.targets import TargetOptions
 from tests.conftest import Bbdft
@@ -220,14 +221,16 @@ def test_a_url_runs_elsewhere_already(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_another_model_or_version_on_a_node_is_refused(tiny: Path) -> None:
-    """What an actor makes is made from the recipe alone: the files travel in it."""
-    job = Job(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="dct:4", budget=900))
-    asker = Asker(job.data.images, job.space, job.target, job.encoding, job.fused)
-    recipe = Recipe.of(asker, job.config.target_options, 1)
+    """What an actor makes is made from the spec alone: the files travel in it."""
+    experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="dct:4", budget=900))
+    array = ArrayBackend(experiment.data.images, experiment.space, experiment.target, experiment.encoding)
+    assert experiment.fused
+    here = FusedBackend(array, experiment.fused).scores
+    recipe = WorkerSpec.of(array, experiment.config.target_options, fused=True, threads=1)
     moved = replace(recipe, name="/nowhere/model.onnx")
-    z = np.full(job.space.size, 0.3)
-    assert np.array_equal(moved(job.data.images)(np.arange(5), z), asker(np.arange(5), z))
-    with pytest.raises(InputError, match="is not the same as where the run was begun"):
-        replace(recipe, fingerprint="0")(job.data.images)
-    with pytest.raises(InputError, match=r"and 0\.0\.1 began the run"):
-        replace(recipe, version="0.0.1")(job.data.images)
+    z = np.full(experiment.space.size, 0.3)
+    assert np.array_equal(moved(experiment.data.images)(np.arange(5), z), here(np.arange(5), z))
+    with pytest.raises(InputError, match="differs from the one the run was started with"):
+        replace(recipe, fingerprint="0")(experiment.data.images)
+    with pytest.raises(InputError, match=r"the run was started with 0\.0\.1"):
+        replace(recipe, version="0.0.1")(experiment.data.images)
