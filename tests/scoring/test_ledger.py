@@ -1,4 +1,4 @@
-"""The ledger: what is counted, what is kept, what a second look at the file finds."""
+"""The ledger: what it counts, what it records, and what it finds in an existing file."""
 
 import shutil
 import sqlite3
@@ -18,7 +18,6 @@ from blackbox_dft._utils.hashing import digest
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
-from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 
 BUDGET = 40
@@ -33,7 +32,7 @@ def answer_of(number: int) -> list[float]:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Any order of asking, answering, withdrawing and dying keeps the counts, the cap and every answer."""
+    """Any order of reserving, recording, withdrawing and dying keeps the counts, the cap and all scores."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +136,7 @@ def test_several_courses_share_answers_and_are_checked_each_by_itself(tmp_path: 
                 ledger.check_replay(0, b"a")
 
 
-def test_second_process_is_told(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     code = f"""
 from blackbox_dft.scoring.ledger import Ledger
 try:
@@ -168,24 +167,12 @@ def test_scores_of_another_width_stop_the_run(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite", budget=9) as ledger:
         ledger.record(ledger.reserve("tune", [key(0)]), np.ones((1, 2), np.float32))
         request = ledger.reserve("tune", [key(1)])
-        with pytest.raises(InputError, match="2 scores and now got 3"):
+        with pytest.raises(InputError, match="2 scores an image and the target now gave 3"):
             ledger.record(request, np.ones((1, 3), np.float32))
 
 
-def test_unchanged_images_share_their_key_between_spaces() -> None:
-    images = [digest("x"), digest("y")]
-    dct, color = Keys("model", "dct:8", np.zeros(4)), Keys("model", "color", np.zeros(2))
-    assert dct.of(images, np.zeros((1, 4)), [0, 0]) == color.of(images, np.zeros((1, 2)), [0, 0])
-    other = Keys("model", "grid:2", np.zeros(4))
-    assert dct.of(images, np.ones((1, 4)), [0, 0]) != other.of(images, np.ones((1, 4)), [0, 0])
-    assert len(set(dct.of(images, np.array([np.ones(4), np.zeros(4)]), [0, 1]))) == 2
-    assert dct.of(images, np.ones((1, 4)), [0, 0]) != Keys("other", "dct:8", np.zeros(4)).of(
-        images, np.ones((1, 4)), [0, 0]
-    )
-
-
 def test_where_images_in_doubt_count_no_kill_loses_them(tiny: Path, tmp_path: Path) -> None:
-    # A file's answers are free unless somebody says otherwise, and only then is committing put off.
+    # Commits are delayed only for a local model whose queries are free.
     experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
     run, killed = tmp_path / "run", tmp_path / "killed"
     run.mkdir()

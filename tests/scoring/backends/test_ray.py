@@ -155,7 +155,7 @@ def test_images_that_kill_every_actor_end_the_run(
 ) -> None:
     from blackbox_dft.scoring.backends import ray
 
-    monkeypatch.setattr(ray, "TRIES", 2)
+    monkeypatch.setattr(ray, "MAX_TRIES", 2)
     (function / "deaths").mkdir()
     for number in range(100):
         (function / "deaths" / str(number)).touch()
