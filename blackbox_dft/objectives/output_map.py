@@ -1,0 +1,266 @@
+"""Output map: the model's outputs -> probabilities of the user's labels, fitted on scores that are paid for already.
+
+It corrects what no change of images can: a shifted decision threshold, classes that the model confuses in the same way
+each time, and outputs that belong to no label and yet tell labels apart. With ``p (N, L)`` the probabilities of the
+labels as the model gives them, and ``f (N, K)`` the centred logarithms of all its outputs over their common spread::
+
+    log q = log_softmax(exp(s) log p + W f + b)
+
+This is Dirichlet calibration (Kull et al. 2019, arXiv 1910.12656, eq. 9) around the model's own decision: penalties on
+s^2, |W|^2 and |b|^2 shrink the map to the identity ``q = p``, so that few or useless scores change nothing. With ``s``
+and ``W`` zero it shifts the decision thresholds (Platt 1999). If there are too many classes for ``W``, counts take its
+place: how often a label is true when a class is answered, smoothed to the identity (as in Cai et al. 2024, arXiv
+2410.24018, whose prior is uniform).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from blackbox_dft._utils.types import Floats, Ints
+
+Family = Literal["none", "bias", "scale", "linear", "counts"]
+
+MIN_PROBABILITY = 1e-4
+"""Probabilities below are taken for it, as scores may be rounded to a few digits."""
+SCALE_PENALTY, BIAS_PENALTY = 0.1, 1.0
+"""Of s^2 and |b|^2, against the log likelihood summed over all answers."""
+WEIGHT_PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0)
+"""Of |W|^2, tried from the strongest to the weakest; each fit starts from the one before."""
+COUNT_PRIORS = (30.0, 10.0, 3.0)
+"""Answers that the identity is worth in each row of the counts."""
+MAX_WEIGHTS = 5000
+"""Entries that W may have; counts take its place beyond."""
+FOLDS = 5
+MAX_RACED = 1500
+"""Answers that candidates are compared on; the chosen one is fitted to all."""
+MAX_STEPS, TOLERANCE = 25, 1e-6
+"""Of L-BFGS, relative in the loss."""
+
+
+@dataclass(frozen=True, eq=False)
+class OutputMap:
+    """Maps probabilities of the model's classes ``(N, K)`` to probabilities of the labels ``(N, L)``.
+
+    >>> answers = np.array([[0.6, 0.4], [0.9, 0.1]])
+    >>> OutputMap(np.eye(2))(answers).tolist() == answers.tolist()
+    True
+    >>> OutputMap(np.eye(2), "bias", bias=np.array([0.0, 1.0]))(answers).argmax(axis=1).tolist()
+    [1, 0]
+    """
+
+    label_matrix: Floats
+    """``(K, L)``: 1 if a class of the model counts for a label."""
+    family: Family = "none"
+    log_scale: float = 0.0
+    bias: Floats = field(default_factory=lambda: np.zeros(0))
+    """``(L,)``; empty if there is none."""
+    weights: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """``(L, K)``; empty if there are none."""
+    spread: float = 1.0
+    counts: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """``(K, L)``, rows summing to 1; empty unless the family is ``counts``."""
+
+    def __call__(self, probabilities: Floats) -> Floats:
+        """Probabilities of the labels ``(N, L)``; rows sum to 1, for the identity only if each class has a label."""
+        if self.family == "none":
+            return np.asarray(probabilities @ self.label_matrix, np.float64)
+        if self.family == "counts":
+            return np.asarray(probabilities @ self.counts, np.float64)
+        logits = np.exp(self.log_scale) * _logs(probabilities @ self.label_matrix)
+        if self.bias.size:
+            logits = logits + self.bias
+        if self.weights.size:
+            logits = logits + _features(probabilities) / self.spread @ self.weights.T
+        return np.asarray(np.exp(log_softmax(logits, axis=1)), np.float64)
+
+
+def fit_output_map(
+    probabilities: Floats,
+    labels: Ints,
+    label_matrix: Floats,
+    *,
+    weights: Floats | None = None,
+    groups: Ints | None = None,
+    families: tuple[Family, ...] = get_args(Family),
+    seed: int = 0,
+) -> OutputMap:
+    """The map of least cross-validated log loss among ``families``; the identity unless another has less.
+
+    Args:
+        probabilities: of the model's classes ``(N, K)``.
+        labels: true labels ``(N,)``.
+        label_matrix: ``(K, L)``, 1 if a class counts for a label.
+        weights: what each answer counts ``(N,)``; 1 by default.
+        groups: answers of one image, or one person, ``(N,)``: they are held out together.
+        families: candidates; ``none`` always is one.
+        seed: of the folds.
+
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(0, 2, 300)
+    >>> margins = 2.0 * labels + rng.normal(size=300)  # answers "1" too often
+    >>> answers = 1 / (1 + np.exp(np.stack([margins + 1, -margins - 1], axis=1)))
+    >>> found = fit_output_map(answers, labels, np.eye(2))
+    >>> bool((found(answers).argmax(1) == labels).mean() > (answers.argmax(1) == labels).mean() + 0.1)
+    True
+    """
+    used = np.ones(len(labels)) if weights is None else weights * (len(labels) / weights.sum())
+    problem = _Problem.of(probabilities, labels, label_matrix)
+    candidates = [c for c in _candidates(*label_matrix.shape) if c.family in families]
+    best = _race(problem, candidates, used, np.arange(len(labels)) if groups is None else groups, seed)
+    if best is None:
+        return OutputMap(label_matrix)
+    # The fits that lead to it, as in the race.
+    along = [c for c in candidates[: best + 1] if c.family in ("scale", candidates[best].family)]
+    return _path(problem, along, used)[-1]
+
+
+def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int) -> int | None:
+    """The candidate of least cross-validated log loss; ``None`` if that is the identity's."""
+    folds = _folds(groups, seed)
+    if len(folds) > MAX_RACED:
+        # Whole groups, as many as fit.
+        kept = np.random.default_rng(seed).permutation(np.unique(groups))
+        sizes = np.cumsum(np.unique(groups, return_counts=True)[1][np.searchsorted(np.unique(groups), kept)])
+        rows = np.flatnonzero(np.isin(groups, kept[: max(1, int(np.searchsorted(sizes, MAX_RACED)))]))
+        problem, weights, folds = problem.at(rows), weights[rows], folds[rows]
+    if not candidates or folds.max() < 1:
+        return None
+    losses = np.zeros((len(candidates), len(folds)))
+    for fold in range(int(folds.max()) + 1):
+        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        held = problem.at(test)
+        for number, fitted in enumerate(_path(problem.at(train), candidates, weights[train])):
+            losses[number, test] = _log_loss(fitted, held)
+    means = losses @ weights
+    plain = _log_loss(OutputMap(problem.label_matrix), problem) @ weights
+    return int(means.argmin()) if bool(means.min() < plain) else None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    family: Family
+    penalty: float = 0.0
+
+
+def _candidates(classes: int, labels: int) -> list[_Candidate]:
+    """From simple to rich; each continuous family starts from the one before."""
+    rich = (
+        [_Candidate("linear", penalty) for penalty in WEIGHT_PENALTIES]
+        if classes * labels <= MAX_WEIGHTS
+        else [_Candidate("counts", prior) for prior in COUNT_PRIORS]
+    )
+    return [_Candidate("bias"), _Candidate("scale"), *rich]
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Answers in the form that the fits need."""
+
+    probabilities: Floats
+    logs: Floats
+    features: Floats
+    spread: float
+    labels: Ints
+    label_matrix: Floats
+
+    @classmethod
+    def of(cls, probabilities: Floats, labels: Ints, label_matrix: Floats) -> _Problem:
+        features = _features(probabilities)
+        spread = float(features.std()) or 1.0
+        return cls(probabilities, _logs(probabilities @ label_matrix), features / spread, spread, labels, label_matrix)
+
+    def at(self, rows: Ints) -> _Problem:
+        parts = self.probabilities[rows], self.logs[rows], self.features[rows], self.spread, self.labels[rows]
+        return _Problem(*parts, self.label_matrix)
+
+
+def _path(problem: _Problem, candidates: list[_Candidate], weights: Floats) -> list[OutputMap]:
+    """The map of each candidate, fitted in this order."""
+    count = problem.logs.shape[1]
+    start = np.zeros(1 + count)
+    maps = []
+    for candidate in candidates:
+        if candidate.family == "counts":
+            maps.append(_counted(problem, candidate.penalty, weights))
+            continue
+        if candidate.family == "linear" and start.size == 1 + count:
+            start = np.concatenate([start, np.zeros(count * problem.features.shape[1])])
+        start = _minimise(_objective(problem, candidate, weights), start)
+        rest = start[1 + count :].reshape(count, -1) if candidate.family == "linear" else np.zeros((0, 0))
+        parts = {"log_scale": float(start[0]), "bias": start[1 : 1 + count], "weights": rest, "spread": problem.spread}
+        maps.append(OutputMap(problem.label_matrix, candidate.family, **parts))  # type: ignore[arg-type]
+    return maps
+
+
+def _minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS, "ftol": TOLERANCE})
+    return np.asarray(found.x, np.float64)
+
+
+def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Callable[[Floats], tuple[float, Floats]]:
+    """Penalised negative log likelihood and its gradient, of s, b and W in one vector."""
+    logs, features, labels = problem.logs, problem.features, problem.labels
+    rows, count = np.arange(len(labels)), logs.shape[1]
+    truth = np.zeros_like(logs)
+    truth[rows, labels] = 1
+
+    def objective(values: Floats) -> tuple[float, Floats]:
+        scale, bias = values[0], values[1 : 1 + count]
+        matrix = values[1 + count :].reshape(count, -1)
+        logits = np.exp(scale) * logs + bias
+        if matrix.size:
+            logits += features @ matrix.T
+        logits -= logits.max(axis=1, keepdims=True)
+        own = logits[rows, labels]
+        error = np.exp(logits, out=logits)
+        sums = error.sum(axis=1)
+        value = float(weights @ (np.log(sums) - own)) + BIAS_PENALTY * float(bias @ bias)
+        value += SCALE_PENALTY * scale**2 + candidate.penalty * float((matrix**2).sum())
+        error /= sums[:, None]
+        error -= truth
+        error *= weights[:, None]
+        by_scale = np.exp(scale) * (error * logs).sum() + 2 * SCALE_PENALTY * scale
+        by_bias = error.sum(axis=0) + 2 * BIAS_PENALTY * bias
+        by_matrix = error.T @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)
+        # A shift alone keeps the scale.
+        return value, np.concatenate([[by_scale * (candidate.family != "bias")], by_bias, by_matrix.ravel()])
+
+    return objective
+
+
+def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
+    truth = np.zeros((len(problem.labels), problem.label_matrix.shape[1]))
+    truth[np.arange(len(truth)), problem.labels] = weights
+    # A class without a label has no identity to be smoothed to: all labels are as likely.
+    matrix = problem.label_matrix
+    identity = np.where(matrix.sum(axis=1, keepdims=True) > 0, matrix, 1 / matrix.shape[1])
+    counts = problem.probabilities.T @ truth + prior * identity
+    return OutputMap(matrix, "counts", counts=counts / counts.sum(axis=1, keepdims=True))
+
+
+def _folds(groups: Ints, seed: int) -> Ints:
+    """A fold for each answer ``(N,)``, the same within a group."""
+    _, member = np.unique(groups, return_inverse=True)
+    count = int(member.max()) + 1
+    return np.asarray(np.random.default_rng(seed).permutation(count)[member] % min(FOLDS, count), np.int64)
+
+
+def _log_loss(fitted: OutputMap, problem: _Problem) -> Floats:
+    found = _logs(fitted(problem.probabilities))
+    return np.asarray(-found[np.arange(len(found)), problem.labels], np.float64)
+
+
+def _logs(probabilities: Floats) -> Floats:
+    return np.asarray(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)), np.float64)
+
+
+def _features(probabilities: Floats) -> Floats:
+    logs = _logs(probabilities)
+    return np.asarray(logs - logs.mean(axis=1, keepdims=True), np.float64)
