@@ -13,9 +13,9 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.encoding import LUMA_WEIGHTS
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}
 """What z of 1 means."""
 REACH = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperature": 8.0, "tint": 8.0}
@@ -89,7 +89,7 @@ class Color:
         # ONNX Runtime's own power takes nearly twice as long; zero stays zero, as exp(-inf).
         out = graph.op("Exp", graph.op("Mul", graph.op("Log", out), graph.op("Exp", unit("gamma", 1, 1, 1))))
         if self.size > 3:
-            away = graph.op("Mul", unit("saturation", 1, 1), graph.constant(np.eye(3, dtype=np.float32) - LUMA))
+            away = graph.op("Mul", unit("saturation", 1, 1), graph.constant(np.eye(3, dtype=np.float32) - LUMA_WEIGHTS))
             warmth = graph.op("Mul", unit("temperature", 1, 1), graph.constant(WARMTH[:, None]))
             tint = graph.op("Mul", unit("tint", 1, 1), graph.constant(TINT[:, None]))
             balance = graph.op("Exp", graph.op("Add", warmth, tint))
@@ -134,5 +134,5 @@ def _mix(images: Images, mixing: Array) -> None:
 def _mixing(u: Array) -> Array:
     """Saturation and white balance as one matrix for row vectors of colour, ``(N, 3, 3)``; exact at the identity."""
     saturation, temperature, tint = (u[:, index, 0] for index in (3, 4, 5))
-    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA[:, None])
+    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA_WEIGHTS[:, None])
     return np.asarray(mixed * np.exp(temperature * WARMTH + tint * TINT), np.float32)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from blackbox_dft.data import load
 from blackbox_dft.data.splits import SHARES, draw
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import fit, list_images, read_image, write_image
+from blackbox_dft.images.files import list_images, read_image, resize, write_image
 
 RNG = np.random.default_rng(0)
 COLORS = np.kron(RNG.integers(30, 220, (3, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -311,7 +311,7 @@ def test_written_images_come_back(tmp_path: Path) -> None:
 
 def test_images_that_cannot_be_written_leave_nothing_behind(tmp_path: Path) -> None:
     for name in ("x.xyz", "x", "x.gif"):
-        with pytest.raises(InputError, match=r"let its name end in \.png or \.jpg"):
+        with pytest.raises(InputError, match=r"give it a name that ends in \.png or \.jpg"):
             write_image(tmp_path / name, COLORS)
     with pytest.raises(InputError, match="cannot write"):
         write_image(tmp_path / "nowhere/x.png", COLORS)
@@ -320,10 +320,10 @@ def test_images_that_cannot_be_written_leave_nothing_behind(tmp_path: Path) -> N
 
 def test_shrinking_averages_and_enlarging_interpolates() -> None:
     stripes = np.tile(np.array([0, 200], np.uint8)[None, :, None], (8, 8, 3))
-    np.testing.assert_array_equal(fit(stripes, (4, 8)), np.full((4, 8, 3), 100, np.uint8))
-    assert fit(COLORS, (12, 16)).shape == (12, 16, 3)
+    np.testing.assert_array_equal(resize(stripes, (4, 8)), np.full((4, 8, 3), 100, np.uint8))
+    assert resize(COLORS, (12, 16)).shape == (12, 16, 3)
     ramp = np.repeat(np.arange(0, 200, 50, dtype=np.uint8)[None, :, None], 3, axis=2)
-    larger = fit(ramp, (1, 16))[0, :, 0]
+    larger = resize(ramp, (1, 16))[0, :, 0]
     assert (np.diff(larger.astype(int)) >= 0).all()
     assert len(set(larger)) > 4
 
@@ -463,7 +463,7 @@ def test_pixels_beyond_memory_live_in_a_nameless_file(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_is_refused(tmp_path: Path) -> None:
     folders(tmp_path)
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match=r"no room for 1,440 bytes of pixels in .*file.* give another folder as cache"):
+    with pytest.raises(InputError, match=r"no space for 1,440 bytes of pixels in .*file.* give another folder"):
         load(tmp_path, memory=100, cache=tmp_path / "file")
 
 
@@ -476,7 +476,7 @@ def test_a_full_disk_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Monk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     try:
-        with pytest.raises(InputError, match="no room for 12,582,912 bytes"):
+        with pytest.raises(InputError, match="no space for 12,582,912 bytes"):
             load(tmp_path / "in", size=(512, 512), memory=100, cache=tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -656,28 +656,28 @@ SPLIT = "\n".join(["file,label,split", *SPLIT_ROWS])
     [
         ("", r"t\.csv is empty: write a header file,label"),
         (" \n,,\n", r"t\.csv is empty"),
-        ("file,label\n", "lists no images: write one line an image"),
+        ("file,label\n", "lists no images: write one line per image"),
         (LISTED.replace("file", "picture"), r"no column 'file' \(it has picture, label\): name its columns file,label"),
         (LISTED.replace("label", "kind"), "neither a column 'label' nor 'class'"),
         (LISTED.replace("file,label", "file,label,Label"), "two columns 'label': rename or drop one"),
         ("\n".join(f"{row},a,b" for row in ROWS), "4 columns and no header: write one"),
         (LISTED.replace("cat/0.png,cat", "cat/0.png,"), "line 2: the file or the label is missing"),
         (LISTED.replace("cat/1.png,cat", "\n\n ,cat"), "line 5: the file or the label is missing"),
-        (LISTED.replace("cat/0.png", "a,b.png"), "line 2: has 3 cells for 2 columns: put names that hold a comma"),
+        (LISTED.replace("cat/0.png", "a,b.png"), "line 2: has 3 cells for 2 columns: put names that contain a comma"),
         (LISTED.replace("cat/0.png", "cat/9.png"), r"cat/9\.png does not exist: correct the path, .*--skip-bad"),
         (LISTED.replace("cat/0.png", "cat/0.gif"), r"cat/0\.gif does not end in one of \.jpg"),
         (LISTED.replace("cat/0.png", "../cat/0.png"), r"\.\./cat/0\.png lies outside .*: copy it there"),
         (LISTED.replace("cat/0.png", "/etc/x.png"), r"/etc/x\.png lies outside"),
         (LISTED.replace("cat/0.png", "..\\cat\\0.png"), "lies outside"),
-        (LISTED.replace("cat/0.png", "cat/\0.png"), "is no path of a file"),
-        (LISTED.replace("cat/0.png", "x" * 5000 + ".png"), "is no path of a file|cannot be read|does not exist"),
+        (LISTED.replace("cat/0.png", "cat/\0.png"), "is not a valid file path"),
+        (LISTED.replace("cat/0.png", "x" * 5000 + ".png"), "is not a valid file path|cannot be read|does not exist"),
         (LISTED.replace("cat/0.png", "cat/1.png"), r"lists cat/1\.png twice: keep one of them"),
         (LISTED.replace("cat/0.png", "./cat/../cat/1.png"), r"cat/1\.png and \./cat/.*twice|twice: keep one"),
         (LISTED.replace("cat/0.png", "dog/1.png"), r"dog/1\.png twice with different labels"),
-        (LISTED.replace(",dog", ",cat"), r"one class only \(cat\): there is nothing to tell apart; add another"),
+        (LISTED.replace(",dog", ",cat"), r"one class only \(cat\): nothing to distinguish: add another"),
         ("\n".join(["file,label", *ROWS[:9]]), "no image of class 'dog': add images"),
         (SPLIT.replace("cat,val", "cat,vla"), "line 5: unknown split 'vla': write train, val or test"),
-        (SPLIT.replace("cat,val", "cat,"), "line 5: names no split, as others do: fill it in, or drop the column"),
+        (SPLIT.replace("cat,val", "cat,"), "line 5: has no split, but other lines do: fill it in, or drop the column"),
         (
             SPLIT.replace("cat,val", "cat,train"),
             "'val' has no image of class 'cat': add some, or drop the column 'split'",
@@ -740,7 +740,7 @@ def test_links_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 def test_folders_of_splits_that_cannot_be(tmp_path: Path) -> None:
     folders(tmp_path, splits=("train", "val"))
-    with pytest.raises(InputError, match="'test' has no image: add some, or put the folders of classes side by side"):
+    with pytest.raises(InputError, match="'test' has no image: add some, or put all class folders directly into"):
         load(tmp_path)
     folders(tmp_path, splits=("test",))
     save(tmp_path / "extra/cat/1.png", COLORS)
@@ -752,7 +752,7 @@ def test_files_of_other_kinds_are_told(tmp_path: Path) -> None:
     folders(tmp_path)
     save(tmp_path / "cat/9.gif", COLORS)
     (tmp_path / "dog/notes.txt").write_text("x")
-    assert any("2 files are no images by their names" in note and "9.gif" in note for note in load(tmp_path).notes)
+    assert any("2 files without an image suffix" in note and "9.gif" in note for note in load(tmp_path).notes)
 
 
 @pytest.mark.parametrize(
