@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, through_jpeg
-from blackbox_dft.images.files import SUFFIXES, encode_image, list_images, read_image, resize, write_image
+from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
 from blackbox_dft.images.similarity import psnr
 
 CHUNK = 64
@@ -51,12 +52,13 @@ class ApplyReport:
 
 
 @dataclass(frozen=True)
-class _Stream:
+class _Stream(ByteSource):
     """An image that came without a name."""
 
     data: bytes
     suffix: str = ".png"
 
+    @override
     def read_bytes(self) -> bytes:
         return self.data
 
