@@ -1,40 +1,40 @@
-"""Everything a user can get wrong or a target can do wrong, one class for each exit code of the command line.
+"""Exceptions: one class for each exit code of the command line.
 
 ::
 
     BlackboxError
-     ├── InputError    exit 2: a file, an option or a value is not what it must be
+     ├── InputError    exit 2: a file, an option or a value cannot be used
      ├── BudgetError   exit 3: the budget cannot cover the job
      └── TargetError   exit 4: the target failed for good
-          └── LostAnswer   not yet: the images may be asked for again
+          └── LostAnswer   only if retries do not help: the request may be sent again
 
-A message is one sentence: what, where, and the mend.
+A message is one sentence: what is wrong, where, and how to mend it.
 """
 
 
 class BlackboxError(Exception):
-    """Base of all errors that end in one sentence instead of a traceback."""
+    """Base of all errors that the command line prints as one sentence, without a traceback."""
 
     exit_code = 1
 
 
 class InputError(BlackboxError):
-    """A file, an option or a value is not what it must be."""
+    """A file, an option or a value cannot be used."""
 
     exit_code = 2
 
 
 class BudgetError(BlackboxError):
-    """The budget cannot cover what was asked for."""
+    """The budget cannot cover the job."""
 
     exit_code = 3
 
 
 class TargetError(BlackboxError):
-    """The target failed for good; everything it answered before is in the ledger."""
+    """The target failed for good; all scores it returned before are in the ledger."""
 
     exit_code = 4
 
 
-class LostAnswer(TargetError):  # noqa: N818 - it need not become one
-    """The images were sent and no usable answer came back: somebody may have been charged, and may be asked again."""
+class LostAnswer(TargetError):  # noqa: N818 - retries usually keep it from becoming an error
+    """A request was sent and no usable response came back: it may have been charged, and it may be sent again."""

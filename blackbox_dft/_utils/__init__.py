@@ -1,1 +1,1 @@
-"""Helpers that know nothing of the project's subject: arrays' names, files, plugins, processor cores, digests."""
+"""Helpers independent of the subject: array types, atomic files, plugins, CPU cores, digests."""

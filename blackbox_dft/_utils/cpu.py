@@ -1,4 +1,4 @@
-"""How many processor cores there are for this process."""
+"""Number of CPU cores."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """Number of CPU cores that this process may use (its affinity mask, where the system has one)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,9 @@
-"""Writing files so that a reader never sees half of one, and where what can be made again is kept."""
+"""Atomic file writes, and the location of the cache folder."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -12,26 +12,28 @@ from blackbox_dft.errors import InputError
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Calls ``write`` with a new file beside ``path`` and moves it there once it is whole.
+    """Calls ``write`` with a new binary file in the folder of ``path``, then renames that file to ``path``.
+
+    Readers see the old file or the new one, never a part of either. Any number of threads may write at once. The
+    file's permissions are those that the process's umask gives to any new file.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
     path = Path(path)
+    temporary = path.parent / f".{path.name}.{secrets.token_urlsafe(6)}"
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        # Mode "x" creates the file with 0o666, from which the kernel takes the umask: to read the umask one has to set
+        # it, for all threads of the process.
+        with temporary.open("x+b") as file:
             try:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:
-                Path(file.name).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
-        # Temporary files are private by default; results are as public as the user's umask says.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(file.name).chmod(0o666 & ~umask)
-        Path(file.name).replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise InputError(
             f"cannot write {path} ({error.strerror or error}): check the folder, its rights and the disk."
@@ -44,13 +46,13 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept.
+    """The folder for data that can be computed again: ``$BBDFT_CACHE``, else ``$XDG_CACHE_HOME/blackbox-dft``.
 
     Raises:
-        RuntimeError: nowhere, as ``BBDFT_CACHE=none`` says, or as there is no home.
+        RuntimeError: there is none, because ``BBDFT_CACHE`` is ``none`` or the user has no home folder.
     """
-    if told := os.environ.get("BBDFT_CACHE"):
-        if told == "none":
-            raise RuntimeError("nothing is to be kept")
-        return Path(told)
+    if folder := os.environ.get("BBDFT_CACHE"):
+        if folder == "none":
+            raise RuntimeError("caching is switched off by BBDFT_CACHE=none")
+        return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blackbox-dft"

@@ -1,4 +1,4 @@
-"""Named parts: the package's own in a table, third parties' through entry points."""
+"""Plugins by name: the package's own in a table, those of other packages through entry points."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -10,15 +10,18 @@ from blackbox_dft.errors import InputError
 
 
 def names(builtin: Mapping[str, str], group: str) -> list[str]:
-    """All names known in a room: its own table first, then the entry points of ``blackbox_dft.<group>``."""
+    """All known names: those of ``builtin`` first, then those of the entry points ``blackbox_dft.<group>``."""
     return [*builtin, *(e.name for e in entry_points(group=f"blackbox_dft.{group}") if e.name not in builtin)]
 
 
 def find(name: str, builtin: Mapping[str, str], group: str) -> Any:
-    """The object registered as ``name``; ``builtin`` maps names to ``"module:attribute"``, imported on demand.
+    """Imports the object registered as ``name``; ``builtin`` maps names to ``"module:attribute"``.
+
+    >>> find("join", {"join": "posixpath:join"}, "examples")("a", "b")
+    'a/b'
 
     Raises:
-        InputError: nobody registered the name; the sentence gives the nearest one.
+        InputError: the name is not registered; the message gives the nearest one.
     """
     if name in builtin:
         module, attribute = builtin[name].split(":")

@@ -1,4 +1,4 @@
-"""Names for the arrays that pass between the rooms."""
+"""Array types used in signatures throughout the package."""
 
 from typing import Any, TypeAlias
 
@@ -9,7 +9,7 @@ Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float64]
 """Vectors of the search: z ``(k,)``, candidates ``(M, k)``, losses ``(Q,)``."""
 Scores: TypeAlias = NDArray[np.float32]
-"""What a target answers: ``(N, K)``."""
+"""Output of a target: ``(N, K)``."""
 Images: TypeAlias = NDArray[np.float32]
 """Images inside a space: ``(N, H, W, C)``, RGB (or one grey channel) in [0, 1]."""
 ImageBytes: TypeAlias = NDArray[np.uint8]

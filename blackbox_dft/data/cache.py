@@ -1,8 +1,8 @@
-"""Decoded images kept between runs: a memory-mapped file in the user's cache folder.
+"""Disk cache of decoded images: memory-mapped files in the user's cache folder.
 
-An entry is a folder named by what decides its pixels: the files with their sizes and times of change (reading them all
-would take as long as decoding), the size they are brought to, and whether bad ones are left out. It holds ``pixels``,
-the bytes ``(N, H, W, 3)``, and ``about.npz``.
+An entry is a folder named by a digest of everything that decides its pixels: paths, sizes and modification times of the
+files (reading their contents would take as long as decoding them), the target size, and whether bad files are skipped.
+It holds ``pixels``, the bytes ``(N, H, W, 3)``, and ``about.npz``.
 """
 
 from __future__ import annotations
@@ -21,104 +21,111 @@ import numpy as np
 
 from blackbox_dft._utils.files import cache_folder
 from blackbox_dft._utils.types import ImageBytes
-from blackbox_dft.data.decoding import reserve
+from blackbox_dft.data.decoding import preallocate
 
 VERSION = 1
-LIMIT = 20 * 2**30
-"""Bytes of all entries together; the ones not used for longest go first."""
+MAX_CACHE_BYTES = 20 * 2**30
+"""Size of all entries together; the least recently used are evicted first."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImages:
-    """Images read from files, and what is known of them."""
+    """Images decoded from a list of files."""
 
     images: ImageBytes
-    read: list[int]
-    """Which of the files they are."""
+    indices: list[int]
+    """Which of the files they are; all of them unless bad files were skipped."""
     digests: list[bytes]
+    """16 bytes per image, of its pixels."""
     resized: int
+    """Number of images that had another size."""
 
 
-def entry_of(folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
-    """Where the images of these files below ``folder`` are kept, or would be; nothing where that cannot be said."""
+def entry_path(folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
+    """Folder of the cache entry for these files below ``folder``; None without a cache or if a file is missing."""
     hasher = blake2b(f"{VERSION} {size} {skip_bad}".encode(), digest_size=16)
     try:
         for file in files:
-            # No path is made of each: there may be 100,000.
+            # Plain texts and os.stat: a Path for each of 100,000 files takes seconds.
             path = f"{folder}/{file}"
             about = os.stat(path)  # noqa: PTH116
-            # The time of the last change of anything is what no copying tool sets back.
-            said = f"{path}\0{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}\0"
-            hasher.update(said.encode(errors="surrogateescape"))
+            # Copying tools set back the modification time, but not the time of the last status change.
+            identity = f"{path}\0{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}\0"
+            hasher.update(identity.encode(errors="surrogateescape"))
         return cache_folder() / "images" / hasher.hexdigest()
     except (OSError, ValueError, RuntimeError):
         return None
 
 
-def recall(entry: Path) -> DecodedImages | None:
-    """What is kept there, if it is whole."""
+def load_entry(entry: Path) -> DecodedImages | None:
+    """The images of a cache entry, memory-mapped; None if there is no such entry or it is damaged."""
     try:
         with np.load(entry / "about.npz", allow_pickle=False) as about:
             shape = tuple(int(side) for side in about["shape"])
-            read, digests, resized = about["read"].tolist(), about["digests"], int(about["resized"])
+            indices, digests, resized = about["read"].tolist(), about["digests"], int(about["resized"])
         if (entry / "pixels").stat().st_size < np.prod(shape) or len(digests) != shape[0] != 0:
             return None
         images = np.memmap(entry / "pixels", np.uint8, "r", shape=shape)
         with suppress(OSError):
-            # Used just now.
+            # Marks the entry as used now.
             os.utime(entry)
-        return DecodedImages(images, read, [digest.tobytes() for digest in digests], resized)
+        return DecodedImages(images, indices, [digest.tobytes() for digest in digests], resized)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
 
-def keep(entry: Path, shape: tuple[int, ...], decode: Callable[[ImageBytes], DecodedImages]) -> DecodedImages | None:
-    """Has the images decoded into a new entry; nothing where there is no room for one.
+def store_entry(
+    entry: Path, shape: tuple[int, ...], decode: Callable[[ImageBytes], DecodedImages]
+) -> DecodedImages | None:
+    """Calls ``decode`` with a new memory-mapped array of this shape and stores the result as a cache entry.
+
+    None, without an error, if the entry is too large for the cache or cannot be written.
 
     Raises:
-        InputError: what ``decode`` raises.
+        InputError: raised by ``decode``.
     """
     size = int(np.prod(shape, dtype=object))
-    if size > LIMIT:
+    if size > MAX_CACHE_BYTES:
         return None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        # What is there has been found damaged.
+        # An entry that could not be loaded is damaged.
         shutil.rmtree(entry, ignore_errors=True)
-        _make_room(entry.parent, LIMIT - size)
+        _evict(entry.parent, MAX_CACHE_BYTES - size)
         folder = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".new-"))
     except OSError:
         return None
     try:
         with (folder / "pixels").open("w+b") as file:
-            reserve(file.fileno(), size)
+            preallocate(file.fileno(), size)
             file.truncate(size)
-        done = decode(np.memmap(folder / "pixels", np.uint8, "r+", shape=shape))
-        if not done.read:
-            return done
-        digests = np.frombuffer(b"".join(done.digests), np.uint8).reshape(len(done.digests), -1)
+        decoded = decode(np.memmap(folder / "pixels", np.uint8, "r+", shape=shape))
+        if not decoded.indices:
+            return decoded
+        digests = np.frombuffer(b"".join(decoded.digests), np.uint8).reshape(len(decoded.digests), -1)
         np.savez(
             folder / "about.npz",
-            shape=np.array(done.images.shape),
-            read=np.array(done.read, np.int64),
+            shape=np.array(decoded.images.shape),
+            read=np.array(decoded.indices, np.int64),
             digests=digests,
-            resized=done.resized,
+            resized=decoded.resized,
         )
         with suppress(OSError):
-            # Another process may have been first, with the same images.
+            # Fails if another process has just stored the same entry.
             folder.rename(entry)
-        return done
+        return decoded
     except OSError:
         return None
     finally:
-        # The images stay mapped, also where the file has no name any more.
+        # The images stay mapped even if their file has been unlinked.
         if folder.exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_room(folder: Path, most: int) -> None:
+def _evict(folder: Path, remaining: int) -> None:
+    """Deletes the least recently used entries, so that the others take at most ``remaining`` bytes."""
     entries = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for entry in entries:
-        most -= sum(file.stat().st_blocks * 512 for file in entry.iterdir())
-        if most < 0:
+        remaining -= sum(file.stat().st_blocks * 512 for file in entry.iterdir())
+        if remaining < 0:
             shutil.rmtree(entry, ignore_errors=True)

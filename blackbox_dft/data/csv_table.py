@@ -1,4 +1,4 @@
-"""A CSV as people write them: with or without header, comma, semicolon or tab, any line ends."""
+"""CSV reader for label tables: any header, delimiter (comma, semicolon, tab) and line ends."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from pathlib import Path
 
 from blackbox_dft.errors import InputError
 
-HEADLESS = ("file", "label", "split")
-"""What the columns are where there is no header."""
+DEFAULT_COLUMNS = ("file", "label", "split")
+"""Columns of a table without a header."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name, lower case, and lines with their numbers in the file."""
+    """Rows of a CSV."""
 
     columns: tuple[str, ...]
+    """Lower case."""
     lines: tuple[tuple[int, Mapping[str, str]], ...]
+    """For each row its line number in the file, and its cells by column."""
 
 
-def read_table(path: Path, headless: Sequence[str]) -> Table:
-    """Reads a table that has a column ``file``, or has no header and begins with a name ending in one of ``headless``.
+def read_table(path: Path, file_suffixes: Sequence[str]) -> Table:
+    """Reads a table that has a column ``file``, or no header and a file with one of the suffixes in its first cell.
+
+    >>> from blackbox_dft.demo import assets
+    >>> read_table(assets() / "labels.csv", [".png"]).lines[0]
+    (2, {'file': 'images/000.png', 'label': '2', 'split': 'train'})
 
     Raises:
         InputError: not UTF-8, empty, no column ``file``, or a line with more cells than there are columns.
@@ -40,21 +46,21 @@ def read_table(path: Path, headless: Sequence[str]) -> Table:
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}: check its quotes.") from error
     if not lines:
-        raise InputError(f"{path} is empty: write a header file,label and one line an image.")
+        raise InputError(f"{path} is empty: write a header file,label and one line per image.")
     columns = tuple(cell.lower() for cell in lines[0][1])
     if "file" in columns:
         del lines[0]
-    elif len(columns) > 1 and Path(columns[0]).suffix in headless:
-        if len(columns) > len(HEADLESS):
+    elif len(columns) > 1 and Path(columns[0]).suffix in file_suffixes:
+        if len(columns) > len(DEFAULT_COLUMNS):
             raise InputError(f"{path} has {len(columns)} columns and no header: write one, such as file,label,split.")
-        columns = HEADLESS[: len(columns)]
+        columns = DEFAULT_COLUMNS[: len(columns)]
     else:
         raise InputError(f"{path} has no column 'file' (it has {', '.join(columns)}): name its columns file,label.")
     if not lines:
-        raise InputError(f"{path} lists no images: write one line an image under its header.")
-    if twice := next((name for name in columns if name and columns.count(name) > 1), None):
-        raise InputError(f"{path} has two columns {twice!r}: rename or drop one.")
-    return Table(columns, tuple((number, _named(path, number, columns, cells)) for number, cells in lines))
+        raise InputError(f"{path} lists no images: write one line per image under its header.")
+    if duplicate := next((name for name in columns if name and columns.count(name) > 1), None):
+        raise InputError(f"{path} has two columns {duplicate!r}: rename or drop one.")
+    return Table(columns, tuple((number, _by_column(path, number, columns, cells)) for number, cells in lines))
 
 
 def _text(path: Path) -> str:
@@ -66,10 +72,10 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _named(path: Path, number: int, columns: tuple[str, ...], cells: list[str]) -> Mapping[str, str]:
+def _by_column(path: Path, number: int, columns: tuple[str, ...], cells: list[str]) -> Mapping[str, str]:
     if any(cells[len(columns) :]):
         raise InputError(
             f"{path}, line {number}: has {len(cells)} cells for {len(columns)} columns: "
-            'put names that hold a comma between "quotes".'
+            'put names that contain a comma between "quotes".'
         )
     return dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))

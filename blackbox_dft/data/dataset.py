@@ -1,4 +1,4 @@
-"""Labelled images, read and split."""
+"""``load`` and ``Dataset``: labelled images, decoded and split into train, val and test."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import cache as pixel_cache
 from blackbox_dft.data.cache import DecodedImages
-from blackbox_dft.data.decoding import common_size, fill, room
+from blackbox_dft.data.decoding import allocate_pixels, common_size, decode_into
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.data.sources import list_source
 from blackbox_dft.data.splits import read_splits
 from blackbox_dft.errors import InputError
 
-MEMORY = 256 * 2**20
-"""Bytes of pixels above which they live in a file."""
+MAX_MEMORY_BYTES = 256 * 2**20
+"""Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels and splits."""
+    """Labelled images and their splits; made by ``load``."""
 
     images: ImageBytes
-    """``(N, H, W, 3)`` RGB; a memory-mapped file, or in memory."""
+    """``(N, H, W, 3)`` uint8 RGB, in memory or memory-mapped."""
     labels: Ints
-    """``(N,)``, indices into classes."""
+    """``(N,)``, indices into ``classes``."""
     classes: tuple[str, ...]
-    """Names of the labels, sorted; by value where all are whole numbers."""
+    """Names of the labels, sorted; by value if all are whole numbers."""
     files: tuple[str, ...]
-    """As listed, relative to the source's folder."""
+    """Names as listed, relative to the source's folder."""
     splits: Mapping[str, Ints]
     """Indices of ``train``, ``val`` and ``test``."""
     groups: Ints | None
-    """``(N,)``: which images belong together (one person), where the source says."""
+    """``(N,)``: equal for images that belong together (one person); None if the source names no groups."""
     digests: tuple[bytes, ...]
-    """16 bytes an image, of its pixels as they are here."""
+    """16 bytes per image, of its pixels after resizing."""
     source: Path
     skipped: tuple[str, ...] = ()
-    """Files left out because they could not be read."""
+    """Files left out because they cannot be read."""
     resized: int = 0
-    """Images that had another size."""
+    """Number of images that had another size."""
     notes: tuple[str, ...] = ()
-    """What was assumed or drawn, a line each."""
+    """Lines for the user about what was assumed, drawn or left out."""
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What else the source says of every image, by name: N texts each."""
+    """Further attributes of the images by name, N texts each; the report breaks its results down by them."""
 
     def groups_of(self, indices: Ints) -> Ints | None:
-        """Groups ``(N,)`` of these images, where the source names any."""
+        """Groups of these images; None if the source names no groups."""
         return None if self.groups is None else self.groups[indices]
 
 
@@ -65,31 +65,41 @@ def load(
     skip_bad: bool = False,
     seed: int = 0,
     cache: Path | None = None,
-    memory: int = MEMORY,
+    memory: int = MAX_MEMORY_BYTES,
 ) -> Dataset:
-    """Reads a CSV (``file,label|class[,split][,group|person]``) or a folder with one sub-folder per class.
+    """Loads a CSV (``file,label|class[,split][,group|person]``) or a folder with one sub-folder per class.
+
+    Decoded images are cached in the user's cache folder, so that a second ``load`` of the same files decodes nothing.
 
     Args:
-        source: the CSV or folder; or ``lfw:DIR``, ``celeba:DIR``, ``muct:DIR``, the data sets as they are published.
-        label: attribute of such a data set, or column of the CSV, that holds the labels.
-        size: height and width all images are brought to; the most common one unless given.
-        skip_bad: leave out images that cannot be read instead of stopping at the first.
-        seed: of the splits, where they are drawn.
-        cache: folder of a temporary file instead of the user's cache folder, in which decoded images are kept.
-        memory: bytes of pixels to hold in memory where they are not kept; more goes to a temporary file.
+        source: the CSV or folder; or a published data set: ``lfw:DIR``, ``celeba:DIR``, ``muct:DIR``.
+        label: attribute of a published data set, or column of the CSV, to use as label.
+        size: (height, width) that all images are resized to; by default the most common one.
+        skip_bad: leave out images that cannot be read, instead of stopping at the first.
+        seed: seed of the splits, if they are drawn.
+        cache: folder for a temporary file of pixels, instead of the user's cache folder.
+        memory: bytes of pixels to hold in memory if they cannot be cached; more goes to a temporary file.
 
     Raises:
-        InputError: names the file or line, and the mend.
+        InputError: the source or one of its images cannot be used; the message names the file or line.
+
+    >>> from blackbox_dft.demo import assets
+    >>> data = load(assets() / "labels.csv")
+    >>> data.images.shape, data.images.dtype
+    ((800, 32, 32, 3), dtype('uint8'))
+    >>> data.classes
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+    >>> {split: len(indices) for split, indices in data.splits.items()}
+    {'train': 240, 'val': 160, 'test': 400}
     """
     source = Path(source)
     listing = list_source(source, label)
-    # What is wrong with the listing is said before any time goes into its images.
+    # Before decoding, so that errors in the listing are reported at once.
     parts = _arrange(source, listing, listing.rows, seed)
-    decoded = _decoded(listing, size, skip_bad, memory, cache)
-    read, digests, resized = decoded.read, decoded.digests, decoded.resized
-    rows = [listing.rows[number] for number in read]
-    known = set(read)
-    skipped = [row.file for number, row in enumerate(listing.rows) if number not in known]
+    decoded = _decode(listing, size, skip_bad, memory, cache)
+    rows = [listing.rows[number] for number in decoded.indices]
+    read = set(decoded.indices)
+    skipped = [row.file for number, row in enumerate(listing.rows) if number not in read]
     notes = list(listing.notes)
     if skipped:
         if not rows:
@@ -101,10 +111,10 @@ def load(
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
     if parts.drawn:
         notes.insert(0, parts.drawn)
-    if resized:
+    if decoded.resized:
         height, width = decoded.images.shape[1:3]
-        notes.append(f"{resized} images had another size and were resized to {height}x{width}")
-    notes += _shared_notes(parts.splits, digests, parts.groups)
+        notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}")
+    notes += _leak_notes(parts.splits, decoded.digests, parts.groups)
     return Dataset(
         images=decoded.images[: len(rows)],
         labels=parts.labels,
@@ -112,66 +122,68 @@ def load(
         files=tuple(row.file for row in rows),
         splits=parts.splits,
         groups=parts.groups,
-        digests=tuple(digests),
+        digests=tuple(decoded.digests),
         source=source,
         skipped=tuple(skipped),
-        resized=resized,
+        resized=decoded.resized,
         notes=tuple(notes),
         traits={name: tuple(row.traits[number] for row in rows) for number, name in enumerate(listing.traits)},
     )
 
 
-def _decoded(
+def _decode(
     listing: Listing, size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
 ) -> DecodedImages:
-    """The images of files: as they were kept, or decoded, and kept then where that is possible."""
+    """Decodes the images, or loads them from the cache."""
     files = [row.file for row in listing.rows]
-    entry = pixel_cache.entry_of(listing.folder, files, size, skip_bad) if cache is None and not listing.held else None
-    if entry and (found := pixel_cache.recall(entry)):
-        return found
-    paths = [listing.place(row) for row in listing.rows]
+    cached = cache is None and not listing.members
+    entry = pixel_cache.entry_path(listing.folder, files, size, skip_bad) if cached else None
+    if entry and (images := pixel_cache.load_entry(entry)):
+        return images
+    locations = [listing.location(row) for row in listing.rows]
     with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
-        shape = (len(paths), *(size or common_size(paths, threads)), 3)
+        shape = (len(locations), *(size or common_size(locations, threads)), 3)
 
         def decode(pixels: ImageBytes) -> DecodedImages:
-            read, digests, resized = fill(pixels, paths, threads, skip_bad=skip_bad)
-            return DecodedImages(pixels[: len(read)], read, digests, resized)
+            indices, digests, resized = decode_into(pixels, locations, threads, skip_bad=skip_bad)
+            return DecodedImages(pixels[: len(indices)], indices, digests, resized)
 
-        if entry and (found := pixel_cache.keep(entry, shape, decode)):
-            return found
-        return decode(room(shape, memory, cache))
+        if entry and (images := pixel_cache.store_entry(entry, shape, decode)):
+            return images
+        return decode(allocate_pixels(shape, memory, cache))
 
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What rows say, in numbers."""
+    """Rows as numbers: class, group and split of each."""
 
     classes: tuple[str, ...]
     labels: Ints
     groups: Ints | None
     splits: Mapping[str, Ints]
     drawn: str | None
+    """Note on the splits that were drawn."""
 
 
 def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int) -> _Parts:
     classes = _sorted({row.label for row in rows})
     if len(classes) < 2:
-        raise InputError(f"{source} holds one class only ({classes[0]}): there is nothing to tell apart; add another.")
+        raise InputError(f"{source} holds one class only ({classes[0]}): nothing to distinguish: add another.")
     number = {label: index for index, label in enumerate(classes)}
     labels = np.array([number[row.label] for row in rows], np.int64)
     groups = None
     if any(row.group for row in rows):
-        # An image that names no group is one of its own.
+        # An image without a group is a group of its own.
         named = [row.group or f"\0{index}" for index, row in enumerate(rows)]
         groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
     splits, drawn = read_splits([row.split for row in rows], labels, groups, seed)
     for split, indices in splits.items():
-        lacking = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
-        if lacking.size:
-            what = "no image" if lacking.size == len(classes) else f"no image of class {classes[lacking[0]]!r}"
-            # Drawn splits lack a class only where it has fewer images, or groups, than there are splits.
+        missing = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
+        if missing.size:
+            what = "no image" if missing.size == len(classes) else f"no image of class {classes[missing[0]]!r}"
+            # Drawn splits lack a class only if it has fewer images, or groups, than there are splits.
             mend = "add images of other groups" if groups is not None else "add images"
-            mend = mend if drawn else f"add some, or {listing.undo} to have splits drawn"
+            mend = mend if drawn else f"add some, or {listing.redraw_hint} to have splits drawn"
             raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
     return _Parts(classes, labels, groups, splits, drawn)
 
@@ -182,14 +194,14 @@ def _sorted(labels: set[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def _shared_notes(splits: Mapping[str, Ints], digests: Sequence[bytes], groups: Ints | None) -> list[str]:
-    """Warnings that test is not as held out as it should be."""
+def _leak_notes(splits: Mapping[str, Ints], digests: Sequence[bytes], groups: Ints | None) -> list[str]:
+    """Warnings that images or groups of test are also in train or val."""
     seen = {digests[i] for split in ("train", "val") for i in splits[split]}
     notes = []
-    if both := sum(digests[i] in seen for i in splits["test"]):
-        notes.append(f"{both} images of test have exactly the pixels of one in train or val")
+    if duplicates := sum(digests[i] in seen for i in splits["test"]):
+        notes.append(f"{duplicates} images of test have exactly the pixels of one in train or val")
     if groups is not None:
         others = np.concatenate([splits["train"], splits["val"]])
-        if people := len(np.intersect1d(groups[splits["test"]], groups[others])):
-            notes.append(f"{people} groups of test are also in train or val")
+        if shared := len(np.intersect1d(groups[splits["test"]], groups[others])):
+            notes.append(f"{shared} groups of test are also in train or val")
     return notes

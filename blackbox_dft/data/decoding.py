@@ -1,4 +1,4 @@
-"""Many image files into one array, in memory or in a file."""
+"""Decodes many image files in parallel into one array, in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import ByteSource, fit, image_size, read_image
+from blackbox_dft.images.files import ByteSource, image_size, read_image, resize
 
-LARGE = 512 * 2**20
-"""Bytes of a mapped file from which on its memory is let go of now and then."""
-HELD = 32 * 2**20
-"""Bytes of it that are used in between; the system maps up to ten times as much around them."""
-AHEAD = 512
-"""Files read at a time: so many at most are read in vain when one of them is bad."""
+MIN_RELEASED_BYTES = 512 * 2**20
+"""Size of a memory map from which on its pages are released now and then."""
+RELEASE_INTERVAL_BYTES = 32 * 2**20
+"""Bytes used between two releases; the system maps up to ten times as much around them."""
+FILES_PER_BATCH = 512
+"""Files decoded before the next error check: at most this many are decoded in vain if one of them is bad."""
 
 
-def common_size(paths: Sequence[Path | ByteSource], threads: Executor) -> tuple[int, int]:
-    """The most common (height, width), as the headers say; the larger of equals.
+def common_size(files: Sequence[Path | ByteSource], threads: Executor) -> tuple[int, int]:
+    """The most common (height, width), as the headers declare it; the larger of equally common ones.
 
     Raises:
-        InputError: none says.
+        InputError: no header can be read.
     """
-    sizes = Counter(size for size in threads.map(image_size, paths) if size)
+    sizes = Counter(size for size in threads.map(image_size, files) if size)
     if not sizes:
-        # The first failure says what is wrong.
-        height, width = read_image(paths[0]).shape[:2]
+        # Raises the error of the first file.
+        height, width = read_image(files[0]).shape[:2]
         return height, width
     return max(sizes, key=lambda size: (sizes[size], size))
 
 
-def room(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
-    """Uninitialised bytes: in memory, or beyond ``memory`` in a nameless file of the folder ``cache``.
+def allocate_pixels(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
+    """Uninitialised uint8 array: in memory, or beyond ``memory`` bytes in an unlinked file of the folder ``cache``.
+
+    >>> allocate_pixels((2, 4, 4, 3), memory=2**20, cache=None).shape
+    (2, 4, 4, 3)
 
     Raises:
-        InputError: the disk does not hold that much, or the folder cannot be written.
+        InputError: the disk is too full, or the folder cannot be written.
     """
     size = int(np.prod(shape, dtype=object))
     if size <= memory:
@@ -56,17 +59,23 @@ def room(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
         handle, name = tempfile.mkstemp(dir=folder, prefix="bbdft-", suffix=".images")
         with os.fdopen(handle, "r+b") as file:
             try:
-                reserve(file.fileno(), size)
+                preallocate(file.fileno(), size)
                 return np.memmap(file, np.uint8, "r+", shape=shape)
             finally:
-                _forget(Path(name))
+                _unlink_open_file(Path(name))
     except OSError as error:
-        mend = "set TMPDIR to a folder with more" if cache is None else "give another folder as cache"
-        raise InputError(f"no room for {size:,} bytes of pixels in {folder} ({error.strerror}): {mend}.") from error
+        mend = "set TMPDIR to a folder with more space" if cache is None else "give another folder as cache"
+        raise InputError(f"no space for {size:,} bytes of pixels in {folder} ({error.strerror}): {mend}.") from error
 
 
-def reserve(file: int, size: int) -> None:
-    """Takes the room on the disk now: a file with holes is mapped gladly, and its user killed once the disk is full."""
+def preallocate(file: int, size: int) -> None:
+    """Allocates ``size`` bytes on disk: writing to a sparse memory map on a full disk raises SIGBUS.
+
+    Does nothing on systems and file systems that cannot preallocate.
+
+    Raises:
+        OSError: the disk is too full.
+    """
     if not hasattr(os, "posix_fallocate"):
         return
     try:
@@ -76,74 +85,75 @@ def reserve(file: int, size: int) -> None:
             raise
 
 
-def _forget(path: Path) -> None:
-    """Takes the name from a file in use, so that nothing is left of it however the process ends."""
+def _unlink_open_file(path: Path) -> None:
+    """Removes the name of a file in use, so that its space is freed however the process ends."""
     try:
         path.unlink()
     except OSError:
-        # Windows keeps the names of files in use.
+        # Windows does not unlink open files.
         atexit.register(path.unlink, missing_ok=True)
 
 
-def fill(
-    pixels: ImageBytes, paths: Sequence[Path | ByteSource], threads: Executor, *, skip_bad: bool
+def decode_into(
+    pixels: ImageBytes, files: Sequence[Path | ByteSource], threads: Executor, *, skip_bad: bool
 ) -> tuple[list[int], list[bytes], int]:
-    """Reads images to the front of ``pixels`` ``(N, H, W, 3)``, resized where they have another size.
+    """Decodes ``files`` into ``pixels`` ``(N, H, W, 3)``, resized to its (H, W); with ``skip_bad``, without gaps.
 
     Returns:
-        Which of ``paths`` were read, the digest of each, and how many were resized.
+        Indices of the files that were read, a 16-byte digest of each image's pixels, and how many images were resized.
 
     Raises:
-        InputError: the first that cannot be read, unless ``skip_bad``.
+        InputError: the error of the first file that cannot be read, unless ``skip_bad``.
     """
     size = (pixels.shape[1], pixels.shape[2])
 
-    def one(number: int) -> tuple[bytes, bool] | InputError:
+    def decode(number: int) -> tuple[bytes, bool] | InputError:
         try:
-            image = read_image(paths[number])
+            image = read_image(files[number])
         except InputError as error:
             return error
-        pixels[number] = fitted = fit(image, size)
-        digest = blake2b(fitted.tobytes(), digest_size=16, person=b"%d" % size[1]).digest()
+        pixels[number] = resized_image = resize(image, size)
+        digest = blake2b(resized_image.tobytes(), digest_size=16, person=b"%d" % size[1]).digest()
         return digest, image.shape[:2] != size
 
-    read: list[int] = []
+    indices: list[int] = []
     digests: list[bytes] = []
     resized = 0
-    release = releaser(pixels)
-    for start in range(0, len(paths), AHEAD):
-        numbers = range(start, min(start + AHEAD, len(paths)))
-        for number, found in zip(numbers, threads.map(one, numbers), strict=True):
-            if isinstance(found, InputError):
+    release = page_releaser(pixels)
+    for start in range(0, len(files), FILES_PER_BATCH):
+        numbers = range(start, min(start + FILES_PER_BATCH, len(files)))
+        for number, result in zip(numbers, threads.map(decode, numbers), strict=True):
+            if isinstance(result, InputError):
                 if not skip_bad:
-                    raise found
+                    raise result
                 continue
-            if len(read) < number:
-                # Closes the gaps that bad files left; those behind are not written any more.
-                pixels[len(read)] = pixels[number]
-            read.append(number)
-            digests.append(found[0])
-            resized += found[1]
+            if len(indices) < number:
+                # Closes the gap left by bad files; no thread writes to this place any more.
+                pixels[len(indices)] = pixels[number]
+            indices.append(number)
+            digests.append(result[0])
+            resized += result[1]
         release(len(numbers))
-    return read, digests, resized
+    return indices, digests, resized
 
 
-def releaser(images: ImageBytes) -> Callable[[int], None]:
-    """What is told how many images were used, and now and then lets go of the memory that a mapped file takes.
+def page_releaser(images: ImageBytes) -> Callable[[int], None]:
+    """A function to call with the number of images just used; it releases a memory map's pages (``madvise``).
 
-    Its pages stay in the system's own cache as long as nobody needs the room, but do not count as this process's.
+    Released pages stay in the system's page cache while there is memory to spare, but do not count as this process's.
+    Without effect for arrays in memory and for small maps.
     """
     mapped = _mapping(images)
-    if mapped is None or images.nbytes < LARGE or not hasattr(mapped, "madvise"):
-        return lambda used: None
-    each = max(1, int(images[:1].nbytes))
-    waiting = 0
+    if mapped is None or images.nbytes < MIN_RELEASED_BYTES or not hasattr(mapped, "madvise"):
+        return lambda count: None
+    image_bytes = max(1, int(images[:1].nbytes))
+    used_bytes = 0
 
     def used(count: int) -> None:
-        nonlocal waiting
-        waiting += count * each
-        if waiting > HELD:
-            waiting = 0
+        nonlocal used_bytes
+        used_bytes += count * image_bytes
+        if used_bytes > RELEASE_INTERVAL_BYTES:
+            used_bytes = 0
             mapped.madvise(mmap.MADV_DONTNEED)
 
     return used

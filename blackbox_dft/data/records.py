@@ -1,4 +1,4 @@
-"""What a source lists, as values: rows of files, labels, splits and groups."""
+"""Rows of a data set before its images are read: files, labels, splits, groups and traits, as text."""
 
 from __future__ import annotations
 
@@ -11,32 +11,38 @@ from blackbox_dft.images.files import ByteSource
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled file."""
+    """One labelled image file.
+
+    >>> Row("cat/1.png", "cat", split="train")
+    Row(file='cat/1.png', label='cat', split='train', group='', traits=())
+    """
 
     file: str
-    """Relative to the source's folder, with forward slashes."""
+    """Relative to the listing's folder, with forward slashes."""
     label: str
     split: str = ""
-    """``train``, ``val``, ``test`` or nothing."""
+    """``train``, ``val``, ``test``, or empty if the source does not say."""
     group: str = ""
+    """Images of one group (one person) go to the same split; empty for an image that is a group of its own."""
     traits: tuple[str, ...] = ()
-    """What else is said of it, one for each of the listing's ``traits``."""
+    """Further attributes of the image, one value for each of the listing's ``traits``."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All that a source lists."""
+    """All rows of a data set, and where its files are."""
 
     folder: Path
     rows: tuple[Row, ...]
-    undo: str
-    """What makes splits be drawn instead of taken as they are given."""
+    redraw_hint: str
+    """How the user gets splits drawn instead of those given, for error messages (``"drop the column 'split'"``)."""
     notes: tuple[str, ...] = ()
+    """Lines for the user about what was left out or assumed."""
     traits: tuple[str, ...] = ()
-    """Names of what else is said of every image."""
-    held: Mapping[str, ByteSource] = field(default_factory=dict)
-    """Where the files are, by name, unless they lie in ``folder``."""
+    """Names of the further attributes."""
+    members: Mapping[str, ByteSource] = field(default_factory=dict)
+    """Files by name, if they are members of archives instead of files in ``folder``."""
 
-    def place(self, row: Row) -> Path | ByteSource:
-        """What ``read_image`` reads of a row."""
-        return self.held[row.file] if self.held else self.folder / row.file
+    def location(self, row: Row) -> Path | ByteSource:
+        """What ``read_image`` reads for a row: a path, or a member of an archive."""
+        return self.members[row.file] if self.members else self.folder / row.file

@@ -1,4 +1,4 @@
-"""The demo's own model and images: handwritten digits from a worse scanner than the model learned from."""
+"""The built-in demo: a digit classifier, and digits from a worse scanner than it was trained on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ if TYPE_CHECKING:
 
 
 def assets() -> Path:
-    """The folder with ``digits.onnx``, ``labels.csv`` (file, label, split) and ``images/``."""
+    """The folder that holds ``digits.onnx``, ``labels.csv`` (file, label, split) and ``images/``.
+
+    >>> sorted(path.name for path in assets().iterdir())
+    ['README.md', 'digits.onnx', 'images', 'labels.csv']
+    """
     return Path(__file__).parent / "assets"
 
 
 def demo_config(seed: int = 0) -> Config:
-    """The demo as a run like any other."""
+    """Configuration of the demo's run, which is a run like any other.
+
+    >>> demo_config().space
+    'affine+color'
+    """
     from blackbox_dft.run.config import Config
 
     folder = assets()

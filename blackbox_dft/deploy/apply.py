@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, through_jpeg
-from blackbox_dft.images.files import SUFFIXES, encode_image, fit, list_images, read_image, write_image
+from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
 from blackbox_dft.images.similarity import psnr
 
 CHUNK = 64
@@ -51,12 +52,13 @@ class ApplyReport:
 
 
 @dataclass(frozen=True)
-class _Stream:
+class _Stream(ByteSource):
     """An image that came without a name."""
 
     data: bytes
     suffix: str = ".png"
 
+    @override
     def read_bytes(self) -> bytes:
         return self.data
 
@@ -74,7 +76,7 @@ def apply_bytes(tuning: Tuning | str | Path, data: bytes, *, encoding: str | Non
     """
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
     form, suffix = _form(tuning, encoding)
-    image = fit(read_image(_Stream(data)), tuning.shape[:2])
+    image = resize(read_image(_Stream(data)), tuning.shape[:2])
     return encode_image(tuning(image[None])[0], suffix, form.quality or None)
 
 
@@ -126,7 +128,7 @@ def apply_images(
                     done.skipped += 1
                     continue
                 done.resized += image.shape[:2] != (height, width)
-                images.append(fit(image, (height, width)))
+                images.append(resize(image, (height, width)))
                 targets.append(to)
             if not images:
                 continue

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.encoding import LUMA_WEIGHTS
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.input_format import InputFormat
 
@@ -19,7 +20,6 @@ OPSET = 17
 IR_VERSION = 8
 RENAMED = "bbdft_own_"
 """What begins the name of a model's own tensor whose name an input of the joint graph takes."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def load(path: Path) -> ModelProto:
@@ -153,7 +153,7 @@ def prepared(graph: OnnxBuilder, planes: str, form: InputFormat, kind: int, *, l
         step, zero = graph.constant(np.float32(whole / 255)), graph.constant(np.uint8(0))
         planes = graph.op("DequantizeLinear", planes, step, zero)
     if form.channels == "grey":
-        planes = graph.op("Conv", planes, graph.constant(LUMA.reshape(1, 3, 1, 1)))
+        planes = graph.op("Conv", planes, graph.constant(LUMA_WEIGHTS.reshape(1, 3, 1, 1)))
     if np.any(scale != 1) or np.any(shift != 0):
         each = (graph.constant(value.reshape(-1, 1, 1) if value.ndim else value) for value in (scale, shift))
         planes = graph.op("Add", graph.op("Mul", planes, next(each)), next(each))

@@ -1,1 +1,1 @@
-"""Images as files, bytes and arrays: reading, writing, encoding, and how similar two are."""
+"""Image files and arrays: reading, writing, encodings, bytes <-> floats, similarity."""

@@ -1,4 +1,4 @@
-"""One image file in, one out: 8-bit RGB whatever the file holds."""
+"""Reads and writes image files as 8-bit RGB arrays, whatever the format and depth of the file."""
 
 from __future__ import annotations
 
@@ -13,32 +13,41 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Array, ImageBytes
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.encoding import to_bytes
 from blackbox_dft.images.headers import Header, read_header
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-LARGEST = 100_000_000
-"""Pixels of the largest image that is decoded; more is taken for a mistake or an attack."""
-LONGEST = 2**30
-"""Bytes of the longest file that is read."""
+MAX_IMAGE_PIXELS = 100_000_000
+"""Larger images are not decoded: a mistake, or a decompression bomb."""
+MAX_FILE_BYTES = 2**30
+"""Larger files are not read."""
 
 
 class ByteSource(Protocol):
-    """An image file that is no file of its own, such as a member of an archive; its text says where it is."""
+    """An image file that is not a file on disk, such as a member of an archive.
+
+    ``read_image`` and ``image_size`` read it in place of a ``Path``, from several threads at once. ``str()`` gives the
+    location for error messages.
+    """
 
     @property
     def suffix(self) -> str:
-        """How its name ends, with the dot."""
+        """Ending of the file's name, with the dot (``".jpg"``)."""
 
     def read_bytes(self) -> bytes:
-        """All of it."""
+        """The whole encoded file."""
         ...
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All image files below ``folder``, sorted; hidden ones left out.
+    """Paths of all image files below ``folder``, sorted; hidden files and folders are left out.
+
+    >>> from blackbox_dft.demo import assets
+    >>> [path.name for path in list_images(assets())[:2]]
+    ['000.png', '001.png']
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or it cannot be listed.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -47,7 +56,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files below ``folder``, sorted, broken links too; hidden ones, and all in hidden folders, left out.
+    """Paths of all files below ``folder``, sorted, broken links included; hidden files and folders are left out.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -65,66 +74,70 @@ def visible_files(folder: Path) -> list[Path]:
 
 
 def read_image(path: str | Path | ByteSource) -> ImageBytes:
-    """``(H, W, 3)`` uint8 RGB, upright as its EXIF orientation says.
+    """Reads one image as ``(H, W, 3)`` uint8 RGB, turned upright by its EXIF orientation.
 
-    Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparency is laid on white.
+    Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparent pixels are laid on white.
+
+    >>> from blackbox_dft.demo import assets
+    >>> read_image(assets() / "images/000.png").shape
+    (32, 32, 3)
 
     Raises:
-        InputError: no such file, not an image, cut off, damaged, or larger than ``LARGEST``.
+        InputError: no such file, not an image, cut off, damaged, or more than ``MAX_IMAGE_PIXELS``.
     """
     import cv2
 
     path = Path(path) if isinstance(path, str) else path
     data, header = _open(path)
-    if (pixels := header.height * header.width) > LARGEST:
-        raise _bad(path, f"declares {pixels:,} pixels, more than {LARGEST:,}")
+    if (pixels := header.height * header.width) > MAX_IMAGE_PIXELS:
+        raise _bad_image(path, f"declares {pixels:,} pixels, more than {MAX_IMAGE_PIXELS:,}")
     if header.condition == "cut off":
-        raise _bad(path, "is cut off")
+        raise _bad_image(path, "is cut off")
     if header.condition == "damaged":
-        raise _bad(path, "is damaged (its check sum is wrong)")
+        raise _bad_image(path, "is damaged (its check sum is wrong)")
     try:
-        # Unchanged keeps depth and alpha; JPEG has neither, and CMYK is better turned to RGB by the decoder.
-        flags = cv2.IMREAD_COLOR if header.form == "jpeg" else cv2.IMREAD_UNCHANGED
+        # IMREAD_UNCHANGED keeps depth and alpha; JPEG has neither, and its decoder converts CMYK to RGB.
+        flags = cv2.IMREAD_COLOR if header.format == "jpeg" else cv2.IMREAD_UNCHANGED
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:
-        raise _unknown(path)
+        raise _not_an_image(path)
     if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise _bad(path, f"holds {image.dtype} numbers, not 8 or 16 bits without sign or floating point")
-    # OpenCV turns JPEG and TIFF itself.
-    return _turned(_rgb(np.asarray(image)), header.orientation if header.form in ("png", "webp") else 1)
+        raise _bad_image(path, f"holds {image.dtype} numbers, not 8 or 16 bits without sign or floating point")
+    # OpenCV itself applies the orientation of JPEG and TIFF.
+    return _oriented(_rgb(np.asarray(image)), header.orientation if header.format in ("png", "webp") else 1)
 
 
 def image_size(path: str | Path | ByteSource) -> tuple[int, int] | None:
-    """Height and width of an upright image as its header says, nothing decoded; None where it does not."""
+    """(height, width) of the upright image, read from its header alone; None if the file is not a whole image."""
     try:
         header = _open(Path(path) if isinstance(path, str) else path)[1]
     except InputError:
         return None
-    height, width = header.upright
-    return (height, width) if header.condition == "whole" and 0 < height * width <= LARGEST else None
+    height, width = header.upright_size
+    return (height, width) if header.condition == "whole" and 0 < height * width <= MAX_IMAGE_PIXELS else None
 
 
 def _open(path: Path | ByteSource) -> tuple[bytes, Header]:
     if path.suffix.lower() not in SUFFIXES:
-        raise _bad(path, f"does not end in one of {', '.join(SUFFIXES)}")
-    data = _contents(path) if isinstance(path, Path) else path.read_bytes()
+        raise _bad_image(path, f"does not end in one of {', '.join(SUFFIXES)}")
+    data = _read_file(path) if isinstance(path, Path) else path.read_bytes()
     if not data:
-        raise _bad(path, "is empty")
+        raise _bad_image(path, "is empty")
     header = read_header(data)
     if header is None:
-        raise _unknown(path)
+        raise _not_an_image(path)
     return data, header
 
 
-def _contents(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise _bad(path, "is not a file")
-        if about.st_size > LONGEST:
-            raise _bad(path, f"is {about.st_size:,} bytes long, more than {LONGEST:,}")
+            raise _bad_image(path, "is not a file")
+        if about.st_size > MAX_FILE_BYTES:
+            raise _bad_image(path, f"is {about.st_size:,} bytes long, more than {MAX_FILE_BYTES:,}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
@@ -136,20 +149,20 @@ def _contents(path: Path) -> bytes:
         ) from error
 
 
-def _bad(path: Path | ByteSource, what: str) -> InputError:
+def _bad_image(path: Path | ByteSource, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
 
 
-def _unknown(path: Path | ByteSource) -> InputError:
-    return _bad(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
+def _not_an_image(path: Path | ByteSource) -> InputError:
+    return _bad_image(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
 
 
 def _rgb(image: Array) -> ImageBytes:
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif image.dtype != np.uint8:
-        # Floating point TIFF, by convention in [0, 1].
-        image = np.floor(np.nan_to_num(image).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        # A floating-point TIFF, by convention in [0, 1].
+        image = to_bytes(np.nan_to_num(image).clip(0, 1))
     if image.ndim == 2:
         image = image[..., None]
     if image.shape[2] in (2, 4):
@@ -160,16 +173,20 @@ def _rgb(image: Array) -> ImageBytes:
     return np.ascontiguousarray(image[..., 2::-1])
 
 
-def _turned(image: ImageBytes, orientation: int) -> ImageBytes:
-    """EXIF 2.32, 4.6.4 A: quarter turns to the left, after a mirror for the even-handed half of the eight."""
+def _oriented(image: ImageBytes, orientation: int) -> ImageBytes:
+    """Turns an image upright (EXIF 2.32, 4.6.4 A): mirrored for half of the orientations, then quarter turns left."""
     turns, mirrored = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (1, 1), 6: (3, 0), 7: (3, 1), 8: (1, 0)}[
         orientation
     ]
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, turns))
 
 
-def fit(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
-    """``(H, W, 3)`` resized to ``size`` (height, width): areas averaged when shrinking, bilinear when enlarging."""
+def resize(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
+    """Resizes ``(H, W, 3)`` to ``size`` (height, width): area averages when shrinking, bilinear when enlarging.
+
+    >>> resize(np.zeros((64, 48, 3), np.uint8), (32, 32)).shape
+    (32, 32, 3)
+    """
     import cv2
 
     if image.shape[:2] == size:
@@ -180,9 +197,9 @@ def fit(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
 
 
 def write_image(path: str | Path, image: ImageBytes, quality: int | None = None) -> None:
-    """Writes ``(H, W, 3)`` uint8 RGB, in the format of the suffix, whole or not at all.
+    """Writes ``(H, W, 3)`` uint8 RGB atomically, in the format that the suffix names.
 
-    ``quality``, 1 to 100, is for JPEG and WebP (lossless unless given).
+    ``quality``, 1 to 100, is for JPEG and WebP; without it WebP is lossless and JPEG has OpenCV's default of 95.
 
     Raises:
         InputError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
@@ -190,13 +207,17 @@ def write_image(path: str | Path, image: ImageBytes, quality: int | None = None)
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path} cannot be written: let its name end in .png or .jpg.")
+        raise InputError(f"{path} cannot be written: give it a name that ends in .png or .jpg.")
     data = encode_image(image, suffix, quality)
     write_atomically(path, lambda file: file.write(data))
 
 
 def encode_image(image: ImageBytes, suffix: str, quality: int | None = None) -> bytes:
-    """``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of ``SUFFIXES``."""
+    """Encodes ``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of ``SUFFIXES``.
+
+    >>> encode_image(np.zeros((2, 2, 3), np.uint8), ".png")[:4]
+    b'\x89PNG'
+    """
     import cv2
 
     options = []

@@ -1,6 +1,7 @@
-"""What an image file says of itself without being decoded: format, size, orientation, and whether it is whole.
+"""Image headers, read without decoding: format, size, EXIF orientation, and whether the file is complete.
 
-Decoders fill an image that was cut off with grey and say nothing, and set out to unpack whatever size a file declares.
+Needed before decoding: OpenCV fills the missing part of a truncated image with grey without an error, and allocates
+whatever size a file declares.
 """
 
 from __future__ import annotations
@@ -16,25 +17,32 @@ Condition = Literal["whole", "cut off", "damaged"]
 
 @dataclass(frozen=True)
 class Header:
-    """A file's own account."""
+    """What the header of an image file declares."""
 
-    form: str
+    format: str
     """``jpeg``, ``png``, ``bmp``, ``webp`` or ``tiff``."""
     height: int
-    """As stored; 0 where it is not known."""
+    """As stored, before the orientation is applied; 0 if not known."""
     width: int
     condition: Condition
     orientation: int = 1
     """EXIF orientation, 1 to 8; 1 is upright."""
 
     @property
-    def upright(self) -> tuple[int, int]:
-        """Height and width once it is turned as its orientation says."""
+    def upright_size(self) -> tuple[int, int]:
+        """(height, width) after the orientation is applied."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of one of the five formats; None for anything else."""
+    """Parses the header of a JPEG, PNG, BMP, WebP or TIFF file; None for anything else.
+
+    Damaged input never raises.
+
+    >>> from blackbox_dft.demo import assets
+    >>> read_header((assets() / "images/000.png").read_bytes())
+    Header(format='png', height=32, width=32, condition='whole', orientation=1)
+    """
     for magic, at, read in _FORMATS:
         if data[at : at + len(magic)] == magic:
             return read(data)
@@ -55,10 +63,10 @@ def _jpeg(data: bytes) -> Header:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(body) >= 5:
             height, width = struct.unpack(">HH", body[1:5])
         elif marker == 0xE1 and body[:6] == b"Exif\0\0":
-            orientation = _orientation(body)
+            orientation = _exif_orientation(body)
         at += 2 + length
         if marker == 0xDA:
-            # Only here, past the thumbnail, does the marker mean the end; cameras append things after it.
+            # The end marker counts only from here on, behind the EXIF thumbnail; cameras append data to it.
             whole = data.find(b"\xff\xd9", at) >= 0
             return Header("jpeg", height, width, "whole" if whole else "cut off", orientation)
     return Header("jpeg", height, width, "cut off", orientation)
@@ -78,10 +86,10 @@ def _png(data: bytes) -> Header:
         if kind == b"IHDR" and length >= 8:
             width, height = struct.unpack_from(">II", body)
         if kind[0] < ord("a") and zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(data[end - 4 : end], "big"):
-            # Of the other chunks, which do not hold pixels, some writers get the sum wrong.
+            # The checksum of critical chunks only (5.4: upper case): some programs write wrong ones for the others.
             return Header("png", height, width, "damaged", orientation)
         if kind == b"eXIf":
-            orientation = _orientation(bytes(body))
+            orientation = _exif_orientation(bytes(body))
         elif kind == b"IEND":
             return Header("png", height, width, "whole", orientation)
         at = end
@@ -107,7 +115,7 @@ def _webp(data: bytes) -> Header:
             bits = int.from_bytes(body[1:5], "little")
             width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
         elif kind == b"EXIF":
-            orientation = _orientation(body)
+            orientation = _exif_orientation(body)
         at += 8 + length + length % 2
     return Header("webp", height, width, "whole" if len(data) >= 8 + size else "cut off", orientation)
 
@@ -119,19 +127,19 @@ def _bmp(data: bytes) -> Header:
     start, kind = struct.unpack_from("<II", data, 10)
     if kind == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-        packed = False
+        compressed = False
     else:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
-        packed = compression in (1, 2)
+        compressed = compression in (1, 2)
     width, height = abs(width), abs(height)
-    # The size that the file declares is often wrong; that of rows which are not packed is not.
-    needed = 0 if packed else start + (width * bits + 31) // 32 * 4 * height
+    # The declared file size is often wrong, so it is computed from the rows, if these are not compressed.
+    needed = 0 if compressed else start + (width * bits + 31) // 32 * 4 * height
     return Header("bmp", height, width, "whole" if len(data) >= needed else "cut off")
 
 
 def _tiff(data: bytes) -> Header:
-    """TIFF 6.0 (and BigTIFF): the first directory, which says where the strips or tiles lie."""
-    tags = _directory(data)
+    """TIFF 6.0 (and BigTIFF): the first directory, which gives the positions of strips or tiles."""
+    tags = _read_directory(data)
     if tags is None:
         return Header("tiff", 0, 0, "cut off")
     ends = [
@@ -141,24 +149,24 @@ def _tiff(data: bytes) -> Header:
     ]
     height, width = ((*tags.get(tag, ()), 0)[0] for tag in (257, 256))
     whole = max(ends, default=0) <= len(data)
-    return Header("tiff", height, width, "whole" if whole else "cut off", _upright_or(tags))
+    return Header("tiff", height, width, "whole" if whole else "cut off", _orientation_tag(tags))
 
 
-def _orientation(exif: bytes) -> int:
-    """What EXIF data (a TIFF without pixels, perhaps after its name) says of the orientation; 1 if it says nothing."""
-    return _upright_or(_directory(exif.removeprefix(b"Exif\0\0")) or {})
+def _exif_orientation(exif: bytes) -> int:
+    """The orientation in EXIF data (a TIFF without pixels, possibly after the name ``Exif``); 1 if there is none."""
+    return _orientation_tag(_read_directory(exif.removeprefix(b"Exif\0\0")) or {})
 
 
-def _upright_or(tags: dict[int, tuple[int, ...]]) -> int:
+def _orientation_tag(tags: dict[int, tuple[int, ...]]) -> int:
     value = (*tags.get(274, ()), 1)[0]
     return value if 1 <= value <= 8 else 1
 
 
-_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_INTEGER_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
-def _directory(data: bytes) -> dict[int, tuple[int, ...]] | None:
-    """Tags of the first directory that are whole numbers; None where the data end before it does."""
+def _read_directory(data: bytes) -> dict[int, tuple[int, ...]] | None:
+    """Integer tags of the first directory, those of ``_TAGS`` only; None if the data end before it does."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         return None
@@ -174,22 +182,22 @@ def _directory(data: bytes) -> dict[int, tuple[int, ...]] | None:
         head = struct.calcsize(order + entry)
         tags = {}
         for number in range(entries):
-            place = first + number * (head + word)
-            tag, kind, count = struct.unpack_from(order + entry, data, place)
-            if (code := _WHOLE_NUMBERS.get(kind)) is None or tag not in _USED:
+            position = first + number * (head + word)
+            tag, kind, count = struct.unpack_from(order + entry, data, position)
+            if (code := _INTEGER_CODES.get(kind)) is None or tag not in _TAGS:
                 continue
-            where = place + head
+            value_at = position + head
             if struct.calcsize(code) * count > word:
-                (where,) = struct.unpack_from(order + offset_code, data, where)
-            if where + struct.calcsize(code) * count > len(data):
+                (value_at,) = struct.unpack_from(order + offset_code, data, value_at)
+            if value_at + struct.calcsize(code) * count > len(data):
                 return None
-            tags[tag] = struct.unpack_from(f"{order}{count}{code}", data, where)
+            tags[tag] = struct.unpack_from(f"{order}{count}{code}", data, value_at)
         return tags
     except struct.error:
         return None
 
 
-_USED = frozenset((256, 257, 273, 274, 279, 324, 325))
+_TAGS = frozenset((256, 257, 273, 274, 279, 324, 325))
 
 _FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Header]], ...] = (
     (b"\xff\xd8", 0, _jpeg),

@@ -14,7 +14,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
-from blackbox_dft.data.decoding import releaser
+from blackbox_dft.data.decoding import page_releaser
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.estimators.base import SupportsDelayedTell
@@ -214,7 +214,7 @@ def _go(
         for other in reuse:
             progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
         _check_config(experiment, ledger, out)
-        release = releaser(experiment.data.images)
+        release = page_releaser(experiment.data.images)
 
         def scored(images: int, paid: int) -> None:
             release(images)

@@ -1,4 +1,4 @@
-"""Spaces: what may change in an image, as a function of a short vector z."""
+"""Image changes as a function of a short vector z: ``make_space`` and the table of built-in spaces."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SPACES = {
     "affine": "blackbox_dft.spaces.affine:affine",
 }
 
-EPSILON = 8 / 255
-AUTO = "affine+color+dct:8"
-"""What ``auto`` stands for: geometry and tone, which gain most, and a faint pattern beside them."""
+DEFAULT_EPSILON = 8 / 255
+AUTO_SPEC = "affine+color+dct:8"
+"""The space ``auto``: geometry and tone, which gain most, and a faint additive pattern."""
 
 
 def make_space(
@@ -34,25 +34,36 @@ def make_space(
     channels: Literal["rgb", "luma"] = "rgb",
     levels: bool = True,
 ) -> Space:
-    """The space ``spec`` for images of ``shape`` (height, width, channels): ``"dct:8"``, ``"affine+color"``.
+    """Makes the space ``spec`` for images of ``shape`` (height, width, channels).
 
     Args:
-        spec: ``auto``, or parts joined by ``+``, applied in that order; a part is a name and, for some, a number after
-            a colon.
-        epsilon: largest change of a pixel by additive parts (pixel, tanh, dct, grid), in (0, 1]; 8/255 unless given.
-        channels: whether the additive parts change colour or brightness only.
+        spec: ``auto``, or parts joined by ``+`` and applied in that order (``"affine+color"``). A part is a name and,
+            for some, a number after a colon (``"dct:8"``).
+        epsilon: largest change of a pixel by additive parts (pixel, tanh, dct, grid), in (0, 1]; 8/255 by default.
+        channels: whether the additive parts change colours (``rgb``) or brightness only (``luma``).
         levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
 
     Raises:
-        InputError: unknown, empty or repeated part, missing or useless number, or an epsilon outside its range.
+        InputError: unknown, empty or repeated part, missing or invalid number, or an epsilon outside its range.
+
+    >>> space = make_space("affine+color", (4, 4, 3))
+    >>> space.size, space.names[0], space.names[4]
+    (10, 'affine zoom', 'color gain')
+    >>> images = np.full((1, 4, 4, 3), 0.5, np.float32)
+    >>> bool((space.apply(images, space.initial()) == images).all())
+    True
+    >>> z = space.initial()
+    >>> z[4] = 1  # gain times 1.1
+    >>> space.apply(images, z)[0, 0, 0]
+    array([0.55, 0.55, 0.55], dtype=float32)
     """
     from blackbox_dft.spaces.composed import Composed
 
-    bound = EPSILON if epsilon is None else epsilon
+    bound = DEFAULT_EPSILON if epsilon is None else epsilon
     if not 0 < bound <= 1:
         raise InputError(f"epsilon {bound:g} is outside (0, 1]: give --epsilon 8/255 or the like.")
     if spec.strip() == "auto":
-        spec = AUTO
+        spec = AUTO_SPEC
     words = [part.strip() for part in spec.split("+")]
     names: list[str] = []
     parts: list[Space] = []
@@ -69,7 +80,12 @@ def make_space(
 
 
 def distance_of(space: Space) -> Callable[[Floats], Floats] | None:
-    """The mean squared perturbation, ``(M, k)`` to ``(M,)``, of all additive parts; None where there are none."""
+    """The function from ``z (M, k)`` to the mean squared perturbation ``(M,)`` of all additive parts; None without any.
+
+    >>> distance = distance_of(make_space("pixel", (2, 2, 1), epsilon=0.1, levels=False))
+    >>> distance(np.array([[1.0, 0, 0, 0]])).round(6)  # one of four pixels moves by 0.1
+    array([0.0025])
+    """
     from blackbox_dft.spaces.composed import Composed
 
     if isinstance(space, Additive):

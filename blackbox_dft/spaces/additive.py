@@ -1,8 +1,8 @@
-"""Additive spaces: one perturbation, the same in every image, bounded by epsilon in the max norm.
+"""Additive spaces ``pixel``, ``dct`` and ``grid``: one perturbation for all images, at most epsilon in the max norm.
 
 ``x' = clip(x + clip(P(z), -epsilon, epsilon), 0, 1)`` with ``P(z) = epsilon * scale * (rows Z columns^T)``: z fills a
-small matrix Z for each colour direction, which two bases spread over the image. The scale is such that z of standard
-normal numbers moves a pixel's brightness by epsilon on average (root mean square).
+small matrix Z for each colour direction, which two bases spread over the image. The scale makes a standard normal z
+move the brightness of pixels by epsilon (root mean square).
 """
 
 from __future__ import annotations
@@ -13,71 +13,61 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, Images, Ints
 from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.base import Additive, Unbounded
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 Channels = Literal["rgb", "luma"]
 
 OPPONENT = np.array([[1, 1, 1], [-0.5, -0.5, 1], [1, -1, 0]], np.float32)
-"""Colour directions: brightness, blue against yellow, red against green; largest entry 1."""
-CHROMA = 0.35
-"""Weight of the colour directions: as in JPEG, brightness matters first."""
+"""Colour directions: brightness, blue-yellow, red-green; largest entry 1."""
+DIRECTIONS = ("luma", "blue-yellow", "red-green")
+CHROMA_WEIGHT = 0.35
+"""Scale of the two colour directions beside brightness: as in JPEG, brightness matters most."""
 
 
 @dataclass(frozen=True, eq=False)
-class PerPixel:
-    """A coordinate for every value of an image: k = H W C, or H W on brightness alone."""
+class PerPixel(Unbounded):
+    """Base of spaces with one coordinate per pixel value: k = H W C, or H W if only brightness changes."""
 
     shape: tuple[int, int, int]
     epsilon: float
     bound: float
-    """What a pixel's change is clipped to: epsilon, or the whole levels below it."""
+    """Largest change of a pixel: epsilon, or the whole 8-bit levels in it."""
     channels: Channels
 
     @property
     def planes(self) -> int:
-        """Values a pixel has."""
+        """Coordinates per pixel."""
         return 1 if self.channels == "luma" else self.shape[2]
 
     @property
+    @override
     def size(self) -> int:
-        """Number of coordinates."""
         return self.shape[0] * self.shape[1] * self.planes
 
     @property
+    @override
     def names(self) -> tuple[str, ...]:
-        """Row, column, channel; in the order of an image's values."""
+        # Row, column, channel.
         return tuple(",".join(map(str, place)) for place in np.ndindex(*self.shape[:2], self.planes))
-
-    @property
-    def lower(self) -> Floats:
-        """No bound: epsilon bounds the image."""
-        return np.full(self.size, -np.inf)
-
-    @property
-    def upper(self) -> Floats:
-        """No bound."""
-        return np.full(self.size, np.inf)
-
-    def initial(self) -> Floats:
-        """Zero."""
-        return np.zeros(self.size)
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels(PerPixel):
-    """Every pixel by itself, added."""
+class Pixels(PerPixel, Additive):
+    """One coordinate per pixel value, added: the perturbation is ``epsilon z``."""
 
     spec: str = "pixel"
 
+    @override
     def apply(self, images: Images, z: Floats) -> Images:
-        """Adds ``epsilon z``, clipped, and stays within [0, 1]."""
         return _add(images, self._field(z), self.bound)
 
+    @override
     def distance(self, z: Floats) -> Floats:
-        """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
         return _mean_square(self._field(z), self.bound)
 
     def field(self, graph: OnnxBuilder, z: str) -> str:
@@ -86,8 +76,8 @@ class Pixels(PerPixel):
         sides = np.array([-1, *self.shape[:2], self.planes], np.int64)
         return graph.op("Transpose", graph.op("Reshape", values, graph.constant(sides)), perm=[0, 3, 1, 2])
 
+    @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
-        """The same as ONNX nodes."""
         return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
     def _field(self, z: Floats) -> Array:
@@ -97,49 +87,50 @@ class Pixels(PerPixel):
 
 
 @dataclass(frozen=True, eq=False)
-class Separable:
-    """A perturbation spanned by two bases, rows and columns."""
+class Separable(Unbounded, Additive):
+    """A perturbation spanned by the products of two bases, one over rows and one over columns."""
 
-    spec: str
+    kind: str
+    """``dct`` or ``grid``."""
     shape: tuple[int, int, int]
     epsilon: float
     bound: float
     channels: Channels
-    names: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+    """(row, column) in Z of each coordinate of a colour direction."""
     rows: Array
     """``(H, n)``."""
     columns: Array
     """``(W, n)``."""
-    order: Ints
-    """``(n * n,)``: place in Z of each coordinate of a colour direction."""
     mix: Array
     """``(directions, channels)``: colour of each direction, scale included."""
 
     @property
+    @override
+    def spec(self) -> str:
+        return f"{self.kind}:{self.rows.shape[1]}"
+
+    @property
+    @override
     def size(self) -> int:
-        """Number of coordinates."""
-        return len(self.names)
+        return len(self.mix) * len(self.places)
 
     @property
-    def lower(self) -> Floats:
-        """No bound: epsilon bounds the image."""
-        return np.full(self.size, -np.inf)
+    @override
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{direction} {v},{u}" for direction in DIRECTIONS[: len(self.mix)] for v, u in self.places)
 
-    @property
-    def upper(self) -> Floats:
-        """No bound."""
-        return np.full(self.size, np.inf)
+    @cached_property
+    def order(self) -> Ints:
+        """``(n * n,)``: index in the flattened Z of each coordinate of a colour direction."""
+        return np.array([v * self.columns.shape[1] + u for v, u in self.places])
 
-    def initial(self) -> Floats:
-        """Zero."""
-        return np.zeros(self.size)
-
+    @override
     def apply(self, images: Images, z: Floats) -> Images:
-        """Adds the perturbation, clipped, and stays within [0, 1]."""
         return _add(images, self._field(z), self.bound)
 
+    @override
     def distance(self, z: Floats) -> Floats:
-        """Mean squared perturbation ``(M,)`` of each of ``z (M, k)``, before it meets an image; pixels in [0, 1]."""
         return _mean_square(self._field(z), self.bound)
 
     def _field(self, z: Floats) -> Array:
@@ -148,7 +139,7 @@ class Separable:
         directions, depth = self.mix.shape
         values = z.astype(np.float32).reshape(len(z), directions, -1)
         planes = np.zeros((len(z), values.shape[2], depth), np.float32)
-        # Elementwise, and below one matrix product an image: the bits must not depend on N.
+        # Elementwise here, and below one matrix product per image: the bits must not depend on N.
         for direction in range(directions):
             planes[:, self.order] += values[:, direction, :, None] * self.mix[direction]
         filled = planes.reshape(len(z), self.rows.shape[1], -1)
@@ -160,15 +151,15 @@ class Separable:
         directions, depth = self.mix.shape
         rows, columns = self.rows.shape[1], self.columns.shape[1]
         split = graph.constant(np.array([-1, directions, len(self.order)], np.int64))
-        # Reordered by index: as a matrix the order alone would weigh 600 MB for dct:64.
+        # Reordered by Gather: a permutation matrix for dct:64 would take 600 MB.
         placed = graph.op("Gather", graph.op("Reshape", z, split), graph.constant(np.argsort(self.order)), axis=2)
         mixed = graph.op("MatMul", graph.constant(np.ascontiguousarray(self.mix.T)), placed)
         filled = graph.op("Reshape", mixed, graph.constant(np.array([-1, depth, rows, columns], np.int64)))
         across = graph.op("MatMul", graph.constant(self.rows), filled)
         return graph.op("MatMul", across, graph.constant(np.ascontiguousarray(self.columns.T)))
 
+    @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
-        """The same as ONNX nodes."""
         return _add_graph(graph, planes, self.field(graph, z), self.bound)
 
     @cached_property
@@ -195,35 +186,54 @@ def _add_graph(graph: OnnxBuilder, planes: str, field: str, bound: float) -> str
 
 
 def pixel(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Pixels:
-    """Every pixel by itself; the paper's space."""
+    """Makes the space ``pixel``: every pixel value by itself.
+
+    >>> space = pixel("", (2, 2, 1), epsilon=0.1, channels="rgb", levels=False)
+    >>> space.apply(np.full((1, 2, 2, 1), 0.5, np.float32), np.array([1, -1, 9, 0]))[0, :, :, 0]  # 9 is clipped
+    array([[0.6, 0.4],
+           [0.6, 0.5]], dtype=float32)
+    """
     if argument:
         raise InputError(f"space pixel takes no number: write pixel instead of pixel:{argument}.")
     return Pixels(shape, epsilon, whole_levels(epsilon, levels), channels)
 
 
 def dct(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Separable:
-    """The n x n lowest frequencies of the cosine transform (DCT-II, as JPEG's), in zigzag order, brightness first."""
+    """Makes the space ``dct:n``: the n x n lowest frequencies of the cosine transform (DCT-II, as in JPEG).
+
+    Coordinates are in zigzag order, brightness before colour.
+
+    >>> space = dct("2", (4, 4, 3), epsilon=8 / 255, channels="luma", levels=True)
+    >>> space.names
+    ('luma 0,0', 'luma 0,1', 'luma 1,0', 'luma 1,1')
+    """
     height, width, _ = shape
     n = _number("dct", argument, min(height, width), "frequencies a side")
-    waves = [
+    cosines = [
         np.cos(np.pi * np.outer(np.arange(length) + 0.5, np.arange(n)) / length).astype(np.float32)
         for length in (height, width)
     ]
     zigzag = sorted(((v, u) for v in range(n) for u in range(n)), key=lambda p: (p[0] + p[1], p))
-    return _separable(f"dct:{n}", shape, epsilon, channels, levels, waves[0], waves[1], zigzag)
+    return _separable("dct", shape, epsilon, channels, levels, cosines[0], cosines[1], zigzag)
 
 
 def grid(argument: str, shape: tuple[int, int, int], *, epsilon: float, channels: Channels, levels: bool) -> Separable:
-    """Values at the centres of n x n tiles, bilinear between them, constant beyond the outer centres."""
+    """Makes the space ``grid:n``: values at the centres of n x n tiles, bilinear between them, constant outside.
+
+    >>> space = grid("2", (4, 4, 1), epsilon=0.1, channels="luma", levels=False)
+    >>> change = space.apply(np.full((1, 4, 4, 1), 0.5, np.float32), 0.01 * np.array([1, 0, 0, 0])) - 0.5
+    >>> (change[0, 0, :, 0] / change[0, 0, 0, 0]).round(2)
+    array([1.  , 0.75, 0.25, 0.  ], dtype=float32)
+    """
     height, width, _ = shape
     n = _number("grid", argument, min(height, width), "tiles a side")
     tents = [_tents(length, n) for length in (height, width)]
     places = [(v, u) for v in range(n) for u in range(n)]
-    return _separable(f"grid:{n}", shape, epsilon, channels, levels, tents[0], tents[1], places)
+    return _separable("grid", shape, epsilon, channels, levels, tents[0], tents[1], places)
 
 
 def _separable(
-    spec: str,
+    kind: str,
     shape: tuple[int, int, int],
     epsilon: float,
     channels: Channels,
@@ -233,23 +243,21 @@ def _separable(
     places: list[tuple[int, int]],
 ) -> Separable:
     depth = shape[2]
-    # What standard normal coordinates amount to, by the mean square of each basis.
+    # Inverse of the root mean square that standard normal coordinates give, from the mean square of each basis.
     scale = 1 / math.sqrt(math.prod(float((basis**2).sum(axis=1).mean()) for basis in (rows, columns)))
     if channels == "luma" or depth == 1:
-        directions, mix = ["luma"], np.full((1, 1), epsilon * scale, np.float32)
+        mix = np.full((1, 1), epsilon * scale, np.float32)
     else:
-        directions = ["luma", "blue-yellow", "red-green"]
-        mix = (OPPONENT * np.array([[1], [CHROMA], [CHROMA]]) * epsilon * scale).astype(np.float32)
+        mix = (OPPONENT * np.array([[1], [CHROMA_WEIGHT], [CHROMA_WEIGHT]]) * epsilon * scale).astype(np.float32)
     return Separable(
-        spec=spec,
+        kind=kind,
         shape=shape,
         epsilon=epsilon,
         bound=whole_levels(epsilon, levels),
         channels=channels,
-        names=tuple(f"{direction} {v},{u}" for direction in directions for v, u in places),
+        places=tuple(places),
         rows=rows,
         columns=columns,
-        order=np.array([v * columns.shape[1] + u for v, u in places]),
         mix=mix,
     )
 
@@ -261,22 +269,25 @@ def _tents(length: int, n: int) -> Array:
     return weights.astype(np.float32)
 
 
-def _number(name: str, argument: str, most: int, what: str) -> int:
-    # Short and ASCII first: int() refuses superscripts, which isdigit() lets pass, and thousands of digits.
-    if not (argument.isascii() and argument.isdigit() and len(argument) < 9 and 1 <= int(argument) <= most):
-        raise InputError(f"space {name}:{argument} needs {what} from 1 to {most}: write {name}:{min(8, most)}.")
+def _number(name: str, argument: str, maximum: int, what: str) -> int:
+    # ASCII and short: int() refuses superscripts, which isdigit() accepts, and thousands of digits.
+    if not (argument.isascii() and argument.isdigit() and len(argument) < 9 and 1 <= int(argument) <= maximum):
+        raise InputError(f"space {name}:{argument} needs {what} from 1 to {maximum}: write {name}:{min(8, maximum)}.")
     return int(argument)
 
 
 def whole_levels(epsilon: float, levels: bool) -> float:
-    """``epsilon``, or where images are rounded to 8 bits the whole levels in it.
+    """``epsilon``, rounded down to whole 8-bit levels if images are rounded to ``levels``.
+
+    >>> whole_levels(0.03, levels=True) == 7 / 255
+    True
 
     Raises:
-        InputError: there are none.
+        InputError: epsilon is below one level.
     """
     if not levels:
         return epsilon
-    # A hair above, so that 8/255 read from text still counts as eight levels.
+    # The small term makes 8/255 read from text eight levels.
     whole = math.floor(epsilon * 255 + 1e-6)
     if not whole:
         raise InputError(f"epsilon {epsilon:g} is below one 8-bit level: give 1/255 or more, or --encoding none.")

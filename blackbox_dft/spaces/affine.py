@@ -1,8 +1,8 @@
-"""Geometry: zoom, shift and rotation about the centre, bilinear, the border filled by reflection.
+"""The space ``affine``: zoom, shift and rotation about the centre, bilinear, with a reflected border.
 
 With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
-5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. From 5.0 on, OpenCV's ``warpAffine``
-interpolates there exactly, on floats as fast as on bytes; it is the one definition of the warp, whatever scores it.
+5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. OpenCV's ``warpAffine`` defines the
+warp for all backends: from version 5.0 on it interpolates exactly, on floats as fast as on bytes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,29 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.base import ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
-REACH = np.array([7.0, 6.0, 6.0, 9.0])
-"""Declared range: zoom from 1/2 to 2, shifts to .3 of the image, 45 degrees."""
+"""Size of a step: log of the zoom, shifts relative to the image, angle in radians, at z of 1."""
+MAX_Z = np.array([7.0, 6.0, 6.0, 9.0])
+"""Upper bounds of z (zoom 2, shifts of .3, 45 degrees); the lower bounds are their negatives."""
 
 
 @dataclass(frozen=True, eq=False)
-class Affine:
-    """Four numbers."""
+class Affine(ZeroIdentity):
+    """Zoom, shift right and down, rotation: four coordinates.
+
+    >>> dot = np.zeros((1, 4, 4, 1), np.float32)
+    >>> dot[0, 1, 0] = 1
+    >>> space = Affine((4, 4, 1))
+    >>> space.apply(dot, np.array([0, 5, 0, 0]))[0, 1, :, 0]  # right by 5 * .05 * 4 = 1 pixel
+    array([0., 1., 0., 0.], dtype=float32)
+    """
 
     shape: tuple[int, int, int]
     spec: str = "affine"
@@ -32,21 +42,17 @@ class Affine:
     size: int = 4
 
     @property
+    @override
     def upper(self) -> Floats:
-        """Declared range."""
-        return REACH.copy()
+        return MAX_Z.copy()
 
     @property
+    @override
     def lower(self) -> Floats:
-        """Declared range."""
-        return -REACH
+        return -MAX_Z
 
-    def initial(self) -> Floats:
-        """Zero."""
-        return np.zeros(self.size)
-
+    @override
     def apply(self, images: Images, z: Floats) -> Images:
-        """Warps each image of a batch."""
         import cv2
 
         matrices = self._matrix(np.atleast_2d(np.clip(z, self.lower, self.upper)))
@@ -60,12 +66,12 @@ class Affine:
 
     @cached_property
     def _mirrors(self) -> tuple[int, int]:
-        """How many pairs of mirrors bring the farthest position of the declared range back, across and down.
+        """Number of double reflections, (across, down), that bring the farthest position within the bounds back.
 
-        One for square images; turning a long one reads far beyond its short side.
+        One for square images; more for long ones, whose rotation reads far beyond their short side.
         """
         sides = self.shape[1], self.shape[0]
-        zoom, right, down, _ = REACH * UNIT
+        zoom, right, down, _ = MAX_Z * UNIT
         halves = [(side - 1) / 2 + shift * side for side, shift in zip(sides, (right, down), strict=True)]
         farthest = math.exp(zoom) * math.hypot(*halves)
         across, along = (math.ceil(((farthest + (side - 1) / 2) / (side - 1) - 1) / 2) for side in sides)
@@ -88,8 +94,8 @@ class Affine:
             axis=1,
         )
 
+    @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
-        """The same as ONNX nodes, with GridSample (opset 16)."""
         height, width, _ = self.shape
 
         def number(value: float) -> str:
@@ -97,10 +103,10 @@ class Affine:
 
         def unit(index: int) -> str:
             column = graph.op("Gather", z, graph.constant(np.array([index])), axis=1)
-            reach = float(REACH[index])
-            kept = graph.op("Clip", column, number(-reach), number(reach))
+            bound = float(MAX_Z[index])
+            clipped = graph.op("Clip", column, number(-bound), number(bound))
             return graph.op(
-                "Reshape", graph.op("Mul", kept, number(UNIT[index])), graph.constant(np.array([-1, 1, 1], np.int64))
+                "Reshape", graph.op("Mul", clipped, number(UNIT[index])), graph.constant(np.array([-1, 1, 1], np.int64))
             )
 
         mx, my = (width - 1) / 2, (height - 1) / 2
@@ -127,7 +133,7 @@ class Affine:
             for at, length, mirrors in zip((across, down), (width, height), self._mirrors, strict=True)
         ]
         grid = graph.op("Concat", *places, axis=-1)
-        # One z for all images: as many grids as images.
+        # With one z for all images: one grid per image.
         batch = graph.op("Shape", planes, start=0, end=1)
         shape = graph.op("Concat", batch, graph.constant(np.array([height, width, 2], np.int64)), axis=0)
         grid = graph.op("Expand", grid, shape)
@@ -135,7 +141,7 @@ class Affine:
 
 
 def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
-    """The space ``affine``; epsilon and channels do not concern it."""
+    """Makes the space ``affine``; epsilon, channels and levels have no effect on it."""
     if argument:
         raise InputError(f"space affine takes no number: write affine instead of affine:{argument}.")
     if min(shape[:2]) < 2:
@@ -144,9 +150,9 @@ def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
 
 
 def _mirrored(graph: OnnxBuilder, at: str, length: int, mirrors: int) -> str:
-    """Positions mirrored at the centres of the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), from -1 to 1 as GridSample's."""
+    """Positions reflected at the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), in the units of GridSample (-1 to 1)."""
     last = graph.constant(np.float32(length - 1))
-    # |last - |last - |at||| is the mirror for all up to 3 last, with one pair more up to 5 last; nothing within moves.
+    # |last - |last - |at||| reflects positions up to 3 last, with one more pair up to 5 last; none within moves.
     at = graph.op("Abs", at)
     for _ in range(2 * mirrors):
         at = graph.op("Abs", graph.op("Sub", last, at))

@@ -1,20 +1,28 @@
-"""The contract of a space: what may change in an image, as a function of a short vector z."""
+"""``Space``: the Protocol of image changes parameterised by a short vector z."""
 
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats, Images
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 
 class Space(Protocol):
-    """A family of image changes, one for each ``z (k,)``; made for images of one shape ``(H, W, C)``.
+    """A family of image changes, one for each ``z (k,)``, for images of one shape ``(H, W, C)``.
 
-    ``z`` is scaled so that 1 is a sensible step in each coordinate. Spaces are values: no call changes one.
+    z is scaled so that 1 is a sensible step in each coordinate.
+
+    Spaces are immutable and can be pickled. ``make_space`` makes one at the start of a run. The search reads ``size``,
+    ``lower``, ``upper`` and ``initial`` before the first query; then scoring calls ``apply`` for every request, from
+    several threads or processes at once. The fused path and ``export`` call ``graph`` once. ``spec`` and ``names`` go
+    to files and reports. No value is None.
     """
 
     @property
     def spec(self) -> str:
-        """Canonical text of the space (``"dct:8"``); ``make_space`` reads it back."""
+        """Canonical text of the space (``"dct:8"``); ``make_space`` makes the same space from it."""
 
     @property
     def size(self) -> int:
@@ -22,36 +30,63 @@ class Space(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name a coordinate, for reports (``"zoom"``, ``"luma 0,1"``)."""
+        """One name per coordinate, for reports (``"zoom"``, ``"luma 0,1"``)."""
 
     @property
     def lower(self) -> Floats:
-        """Least values ``(k,)``, which ``apply`` clips z to; ``-inf`` where epsilon bounds the image instead."""
+        """Lower bounds ``(k,)``, to which ``apply`` clips z; ``-inf`` if epsilon bounds the images instead."""
 
     @property
     def upper(self) -> Floats:
-        """Greatest values ``(k,)``."""
+        """Upper bounds ``(k,)``; ``inf`` if epsilon bounds the images instead."""
 
     def initial(self) -> Floats:
-        """The identity ``(k,)``: images come out unchanged, to the bit."""
+        """The identity ``(k,)``: ``apply`` returns images unchanged, to the bit."""
         ...
 
     def apply(self, images: Images, z: Floats) -> Images:
-        """Images ``(N, H, W, C)`` float32 in [0, 1], changed by ``z (k,)`` or each by its own row of ``z (N, k)``.
+        """Changes images ``(N, H, W, C)``, float32 in [0, 1], by one ``z (k,)`` or each by its row of ``z (N, k)``.
 
-        Returns a new array, float32 in [0, 1]; the input is left alone.
+        Returns a new array, float32 in [0, 1]; the input stays as it is. The result for an image does not depend on
+        the other images of the batch, to the bit.
         """
         ...
 
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
-        """The same change as ONNX nodes: tensor names in (``planes (N,C,H,W)``, ``z (1,k)`` or ``(N,k)``), name out."""
+        """Adds the same change as ONNX nodes (opset 17) to ``graph``.
+
+        Takes the names of the tensors ``planes (N, C, H, W)`` and ``z``, ``(1, k)`` or ``(N, k)``; returns the name of
+        the changed planes.
+        """
         ...
 
 
 @runtime_checkable
 class Additive(Protocol):
-    """A space whose changes have a size that no image is needed to tell."""
+    """A space whose perturbation can be measured without an image, for the distance term of the search."""
 
     def distance(self, z: Floats) -> Floats:
-        """Mean squared perturbation ``(M,)`` under each of ``z (M, k)``, pixels in [0, 1]; 0 at the identity."""
+        """Mean squared perturbation ``(M,)`` under each of ``z (M, k)``, for pixels in [0, 1]; 0 at the identity."""
         ...
+
+
+class ZeroIdentity(Space):
+    """Base of spaces whose identity is the zero vector."""
+
+    @override
+    def initial(self) -> Floats:
+        return np.zeros(self.size)
+
+
+class Unbounded(ZeroIdentity):
+    """Base of spaces without bounds on z, because epsilon bounds the images."""
+
+    @property
+    @override
+    def lower(self) -> Floats:
+        return np.full(self.size, -np.inf)
+
+    @property
+    @override
+    def upper(self) -> Floats:
+        return np.full(self.size, np.inf)

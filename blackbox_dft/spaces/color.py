@@ -1,4 +1,4 @@
-"""Tone and colour: six numbers for gain, bias, gamma, saturation and white balance.
+"""The space ``color``: gain, bias, gamma, saturation and white balance, six coordinates.
 
 In this order, with z of 1 for each: gain ``x (1 + .1 z)``, bias ``x + .05 z``, both clipped to [0, 1]; gamma
 ``x ^ exp(.1 z)``; saturation ``x + .2 z (x - luma)``; temperature ``R exp(.05 z), B exp(-.05 z)``; tint
@@ -10,53 +10,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.encoding import LUMA_WEIGHTS
+from blackbox_dft.spaces.base import ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}
-"""What z of 1 means."""
-REACH = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperature": 8.0, "tint": 8.0}
-"""Declared range of each, to either side."""
-WARMTH = np.array([1, 0, -1], np.float32)
+"""Size of a step: the parameter at z of 1."""
+MAX_Z = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperature": 8.0, "tint": 8.0}
+"""Upper bounds of z; the lower bounds are their negatives."""
+TEMPERATURE = np.array([1, 0, -1], np.float32)
 TINT = np.array([0.5, -1, 0.5], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Color:
-    """Six numbers (three for grey images, which have no colour)."""
+class Color(ZeroIdentity):
+    """Tone and colour: six coordinates, three for grey images.
+
+    >>> grey = np.full((1, 2, 2, 3), 0.5, np.float32)
+    >>> Color((2, 2, 3)).apply(grey, np.array([0, 2, 0, 0, 0, 0]))[0, 0, 0]  # bias .05 each
+    array([0.6, 0.6, 0.6], dtype=float32)
+    """
 
     shape: tuple[int, int, int]
     spec: str = "color"
 
     @property
+    @override
     def names(self) -> tuple[str, ...]:
-        """What each number is."""
         return tuple(UNIT)[: 3 if self.shape[2] == 1 else None]
 
     @property
+    @override
     def size(self) -> int:
-        """Number of coordinates."""
         return len(self.names)
 
     @property
+    @override
     def upper(self) -> Floats:
-        """Declared range."""
-        return np.array([REACH[name] for name in self.names])
+        return np.array([MAX_Z[name] for name in self.names])
 
     @property
+    @override
     def lower(self) -> Floats:
-        """Declared range."""
         return -self.upper
 
-    def initial(self) -> Floats:
-        """Zero."""
-        return np.zeros(self.size)
-
+    @override
     def apply(self, images: Images, z: Floats) -> Images:
-        """Tone first, then colour."""
         z = np.atleast_2d(np.clip(z, self.lower, self.upper))
         u = (z * [UNIT[name] for name in self.names]).astype(np.float32)[:, :, None, None, None]
         out = np.multiply(images, 1 + u[:, 0], order="C")
@@ -66,31 +69,31 @@ class Color:
         if (exponent != 1).all():
             _power(out, exponent)
         elif len(exponent) > 1:
-            # A power of one computed through logarithms is not the number itself.
+            # With an exponent of 1, exp(log(x)) is not x to the bit.
             rows = np.flatnonzero(exponent != 1)
             out[rows] = _power(out[rows], exponent[rows])
         if self.size > 3:
             _mix(out, _mixing(u))
         return np.clip(out, 0, 1, out=out)
 
+    @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
-        """The same as ONNX nodes."""
         zero, one = graph.constant(np.float32(0)), graph.constant(np.float32(1))
 
         def unit(name: str, *shape: int) -> str:
             column = graph.op("Gather", z, graph.constant(np.array([self.names.index(name)])), axis=1)
-            reach = np.float32(REACH[name])
-            kept = graph.op("Clip", column, graph.constant(-reach), graph.constant(reach))
-            scaled = graph.op("Mul", kept, graph.constant(np.float32(UNIT[name])))
+            bound = np.float32(MAX_Z[name])
+            clipped = graph.op("Clip", column, graph.constant(-bound), graph.constant(bound))
+            scaled = graph.op("Mul", clipped, graph.constant(np.float32(UNIT[name])))
             return graph.op("Reshape", scaled, graph.constant(np.array([-1, *shape], np.int64)))
 
         out = graph.op("Mul", planes, graph.op("Add", unit("gain", 1, 1, 1), one))
         out = graph.op("Clip", graph.op("Add", out, unit("bias", 1, 1, 1)), zero, one)
-        # ONNX Runtime's own power takes nearly twice as long; zero stays zero, as exp(-inf).
+        # ONNX Runtime's Pow takes nearly twice as long; zero stays zero, as exp(-inf).
         out = graph.op("Exp", graph.op("Mul", graph.op("Log", out), graph.op("Exp", unit("gamma", 1, 1, 1))))
         if self.size > 3:
-            away = graph.op("Mul", unit("saturation", 1, 1), graph.constant(np.eye(3, dtype=np.float32) - LUMA))
-            warmth = graph.op("Mul", unit("temperature", 1, 1), graph.constant(WARMTH[:, None]))
+            away = graph.op("Mul", unit("saturation", 1, 1), graph.constant(np.eye(3, dtype=np.float32) - LUMA_WEIGHTS))
+            warmth = graph.op("Mul", unit("temperature", 1, 1), graph.constant(TEMPERATURE[:, None]))
             tint = graph.op("Mul", unit("tint", 1, 1), graph.constant(TINT[:, None]))
             balance = graph.op("Exp", graph.op("Add", warmth, tint))
             mixing = graph.op("Mul", graph.op("Add", away, graph.constant(np.eye(3, dtype=np.float32))), balance)
@@ -102,7 +105,7 @@ class Color:
 
 
 def color(argument: str, shape: tuple[int, int, int], **_: object) -> Color:
-    """The space ``color``; epsilon and channels do not concern it."""
+    """Makes the space ``color``; epsilon, channels and levels have no effect on it."""
     if argument:
         raise InputError(f"space color takes no number: write color instead of color:{argument}.")
     return Color(shape)
@@ -127,12 +130,12 @@ def _mix(images: Images, mixing: Array) -> None:
     import cv2
 
     for image, matrix in zip(images, np.broadcast_to(mixing, (len(images), 3, 3)), strict=True):
-        # OpenCV's vectors are columns.
+        # OpenCV multiplies column vectors.
         cv2.transform(image, np.ascontiguousarray(matrix.T), dst=image)
 
 
 def _mixing(u: Array) -> Array:
     """Saturation and white balance as one matrix for row vectors of colour, ``(N, 3, 3)``; exact at the identity."""
     saturation, temperature, tint = (u[:, index, 0] for index in (3, 4, 5))
-    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA[:, None])
-    return np.asarray(mixed * np.exp(temperature * WARMTH + tint * TINT), np.float32)
+    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA_WEIGHTS[:, None])
+    return np.asarray(mixed * np.exp(temperature * TEMPERATURE + tint * TINT), np.float32)

@@ -1,4 +1,4 @@
-"""A few lines over ``onnx.helper`` for writing a change as ONNX nodes."""
+"""``OnnxBuilder``: collects ONNX nodes and constants, to write an image change as a graph."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 class OnnxBuilder:
-    """Collects nodes and constants; every method returns the name of the tensor it made.
+    """Collects nodes and constants; each method returns the name of the tensor that it adds.
 
-    >>> g = Graph("change")
-    >>> y = g.op("Add", "images", g.constant(np.float32(0.1)))
+    >>> graph = OnnxBuilder("change")
+    >>> lighter = graph.op("Add", "images", graph.constant(np.float32(0.1)))
+    >>> [node.op_type for node in graph.nodes], len(graph.constants)
+    (['Add'], 1)
     """
 
     def __init__(self, prefix: str) -> None:
@@ -26,11 +28,11 @@ class OnnxBuilder:
         self._dropped = 0
 
     def name(self) -> str:
-        """A tensor name nobody else uses."""
+        """A new tensor name, unique in this graph."""
         return f"{self.prefix}_{len(self.nodes) + len(self.constants) + self._dropped}"
 
     def constant(self, value: Array | np.generic) -> str:
-        """An initializer with the dtype and shape of ``value``."""
+        """Adds an initializer with the dtype and shape of ``value``."""
         from onnx import numpy_helper
 
         name = self.name()
@@ -38,7 +40,7 @@ class OnnxBuilder:
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """A node with one output."""
+        """Adds a node with one output."""
         from onnx import helper
 
         name = self.name()
@@ -46,13 +48,13 @@ class OnnxBuilder:
         return name
 
     def rounded(self, values: str) -> str:
-        """Floats in [0, 1] brought to the nearest 8-bit level, halves upwards."""
+        """Rounds floats in [0, 1] to the nearest 8-bit level, halves up: ``to_floats(to_bytes(values))``."""
         scaled = self.op("Mul", values, self.constant(np.float32(255)))
         whole = self.op("Floor", self.op("Add", scaled, self.constant(np.float32(0.5))))
         return self.op("Div", whole, self.constant(np.float32(255)))
 
     def unclipped(self, values: str) -> str:
-        """``values`` before they were clipped to [0, 1], where that was the last thing done."""
+        """Removes the last node, if it clips ``values`` to [0, 1], and returns its input; else returns ``values``."""
         last = self.nodes[-1]
         limits = {tensor.name: tensor for tensor in self.constants}
         if last.op_type != "Clip" or list(last.output) != [values] or any(x not in limits for x in last.input[1:]):

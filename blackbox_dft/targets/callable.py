@@ -14,6 +14,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import BlackboxError, InputError, TargetError
+from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.options import TargetOptions
 
 
@@ -46,10 +47,7 @@ class CallableTarget:
 
     def scores(self, images: ImageBytes | Images) -> Scores:
         """``(N, H, W, 3)`` to ``(N, K)``; class names are turned into indices."""
-        if self.floats:
-            given: Any = images if images.dtype != np.uint8 else np.divide(images, 255, dtype=np.float32)
-        else:
-            given = images if images.dtype == np.uint8 else np.floor(images * 255 + 0.5).astype(np.uint8)
+        given = to_floats(images) if self.floats else to_bytes(images)
         try:
             answer = np.asarray(self.function(given))
         except BlackboxError:

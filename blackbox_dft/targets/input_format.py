@@ -10,12 +10,12 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, ImageBytes, Images
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_bytes, to_floats
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from onnx import GraphProto
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -48,19 +48,19 @@ class InputFormat:
         """
         moved = images[..., ::-1] if self.channels == "bgr" else images
         if self.channels == "grey":
-            floats = np.divide(images, 255, dtype=np.float32) if images.dtype == np.uint8 else images
-            moved = floats[..., :1] * LUMA[0] + floats[..., 1:2] * LUMA[1] + floats[..., 2:] * LUMA[2]
+            floats, (red, green, blue) = to_floats(images), LUMA_WEIGHTS
+            moved = floats[..., :1] * red + floats[..., 1:2] * green + floats[..., 2:] * blue
         if self.layout == "nchw":
             moved = moved.transpose(0, 3, 1, 2)
         if self.dtype == "uint8":
-            return np.ascontiguousarray(moved if moved.dtype == np.uint8 else np.floor(moved * 255 + 0.5), np.uint8)
+            return np.ascontiguousarray(to_bytes(moved))
         out = np.empty(moved.shape, np.float32)
-        if moved.dtype != np.uint8:
-            np.copyto(out, moved) if self.range == "0..1" else np.multiply(moved, np.float32(255), out=out)
-        elif self.range == "0..1":
-            np.divide(moved, 255, out=out, dtype=np.float32)
-        else:
+        if self.range == "0..1":
+            to_floats(moved, out)
+        elif moved.dtype == np.uint8:
             np.copyto(out, moved)
+        else:
+            np.multiply(moved, np.float32(255), out=out)
         if self.range == "-1..1":
             out *= np.float32(2 / 255)
             out -= 1

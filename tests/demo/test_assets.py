@@ -1,4 +1,4 @@
-"""The demo's model and images are whole, small and as hard as the demo says."""
+"""The demo's model and images: complete, small, and as hard to classify as the README says."""
 
 from __future__ import annotations
 

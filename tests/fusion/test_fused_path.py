@@ -23,7 +23,7 @@ from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
-from tests.spaces.test_spaces import form, photos, small_model
+from tests.helpers.models import form, photos, small_model
 
 SHAPE = (20, 24, 3)
 SPECS = ["pixel", "dct:4", "grid:3", "color", "affine", "affine+color", "affine+color+dct:4", "dct:4+grid:2+affine"]

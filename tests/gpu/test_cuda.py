@@ -12,7 +12,7 @@ from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
 from blackbox_dft.targets.onnx.providers import missing
 from blackbox_dft.targets.onnx.target import OnnxTarget
-from tests.spaces.test_spaces import SHAPE, form, photos, small_model
+from tests.helpers.models import SHAPE, form, photos, small_model
 
 REASON = missing("cuda")
 pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no CUDA here: {REASON}")

@@ -14,7 +14,7 @@ from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.inspection import inspect_target, rounding_step, smooth
 from blackbox_dft.targets.onnx import providers
 from blackbox_dft.targets.onnx.target import OnnxTarget
-from tests.spaces.test_spaces import form, photos, small_model
+from tests.helpers.models import form, photos, small_model
 
 SIDE = 8
 TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}

@@ -1,1 +1,1 @@
-"""Data sets as they are published: ``NAME:DIR``."""
+"""Published data sets (LFW, CelebA, MUCT), read in the form in which they are downloaded: ``NAME:DIR``."""

@@ -1,9 +1,9 @@
-"""CelebFaces Attributes (Liu et al. 2015): ``img_align_celeba`` and its tables, as published or as Kaggle has them.
+"""CelebFaces Attributes (CelebA, Liu et al. 2015): ``img_align_celeba`` and its tables, as published or from Kaggle.
 
-``list_attr_celeba.txt`` begins with the number of images and the line of attributes, or with the latter alone, and has
-a line an image, 1 or -1 an attribute; the CSV has ``image_id`` and the attributes as header. ``list_eval_partition``
-gives 0, 1 or 2 (train, val, test), ``identity_CelebA.txt`` a number a person. The folders of the original (``Anno``,
-``Eval``, ``Img``) are looked into too.
+``list_attr_celeba.txt`` begins with the number of images and a line of attributes, or with the latter alone; then comes
+one line per image with 1 or -1 for each attribute. The CSV has ``image_id`` and the attributes as header.
+``list_eval_partition`` gives 0, 1 or 2 (train, val, test), ``identity_CelebA.txt`` a number for the person. The tables
+may also lie in the folders of the original (``Anno``, ``Eval``, ``Img``).
 """
 
 from __future__ import annotations
@@ -11,16 +11,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from blackbox_dft.data.published.tables import REDRAW, choose, fold, lacking, malformed, named, read_lines
+from blackbox_dft.data.published.tables import (
+    REDRAW_HINT,
+    attribute_label,
+    find_attribute,
+    malformed_error,
+    missing_error,
+    normalize,
+    read_lines,
+    trait_columns,
+)
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.errors import InputError
 
-HOME = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-PLACES = ("", "Anno/", "Eval/", "Img/")
+ADDRESS = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+SUBFOLDERS = ("", "Anno/", "Eval/", "Img/")
 SPLITS = {"0": "train", "1": "val", "2": "test"}
-HOLDS = {"1": True, "-1": False, "0": False}
+ATTRIBUTE_VALUES = {"1": True, "-1": False, "0": False}
 TRAITS = ("Male", "Young")
-NAME = re.compile(r"[0-9]{6}\.jpg")
+FILE_NAME = re.compile(r"[0-9]{6}\.jpg")
 
 
 def list_celeba(folder: Path, label: str) -> Listing:
@@ -29,84 +38,85 @@ def list_celeba(folder: Path, label: str) -> Listing:
     Raises:
         InputError: a part is missing or malformed, or there is no such attribute.
     """
-    table = _need(folder, "list_attr_celeba")
-    attributes, lines = _attributes(table)
-    chosen = choose(label, attributes, table)
-    folded = [fold(name) for name in attributes]
-    traits = [folded.index(fold(name)) for name in TRAITS if fold(name) in folded and fold(name) != folded[chosen]]
-    partition = _need(folder, "list_eval_partition")
-    splits = _pairs(partition)
-    people_file = _find(folder, "identity_CelebA")
-    people = _pairs(people_file) if people_file else {}
+    table = _require_table(folder, "list_attr_celeba")
+    attributes, lines = _read_attributes(table)
+    chosen = find_attribute(label, attributes, table)
+    traits = trait_columns(TRAITS, attributes, chosen)
+    partition = _require_table(folder, "list_eval_partition")
+    splits = _read_pairs(partition)
+    people_file = _find_table(folder, "identity_CelebA")
+    people = _read_pairs(people_file) if people_file else {}
     root = _root(folder)
     rows = []
     seen = set()
     for number, name, cells in lines:
-        if not set(cells) <= HOLDS.keys():
-            raise malformed(table, f"line {number} has a value that is neither 1 nor -1", HOME)
+        if not set(cells) <= ATTRIBUTE_VALUES.keys():
+            raise malformed_error(table, f"line {number} has a value that is neither 1 nor -1", ADDRESS)
         if name in seen:
-            raise malformed(table, f"line {number} lists {name} again", HOME)
+            raise malformed_error(table, f"line {number} lists {name} again", ADDRESS)
         seen.add(name)
         if name not in splits:
-            raise malformed(partition, f"does not list {name}, which {table.name} does", HOME)
+            raise malformed_error(partition, f"does not list {name}, which {table.name} does", ADDRESS)
         if splits[name] not in SPLITS:
-            raise malformed(partition, f"has {name} in {splits[name]!r} instead of 0, 1 or 2", HOME)
+            raise malformed_error(partition, f"has {name} in {splits[name]!r} instead of 0, 1 or 2", ADDRESS)
         if people_file and name not in people:
-            raise malformed(people_file, f"does not list {name}, which {table.name} does", HOME)
-        signs = [named(attributes[place], HOLDS[cells[place]]) for place in (chosen, *traits)]
-        rows.append(Row(root + name, signs[0], SPLITS[splits[name]], people.get(name, ""), tuple(signs[1:])))
-    return Listing(folder, tuple(rows), REDRAW, traits=tuple(attributes[place] for place in traits))
+            raise malformed_error(people_file, f"does not list {name}, which {table.name} does", ADDRESS)
+        labels = [attribute_label(attributes[column], ATTRIBUTE_VALUES[cells[column]]) for column in (chosen, *traits)]
+        rows.append(Row(root + name, labels[0], SPLITS[splits[name]], people.get(name, ""), tuple(labels[1:])))
+    return Listing(folder, tuple(rows), REDRAW_HINT, traits=tuple(attributes[column] for column in traits))
 
 
-def _need(folder: Path, stem: str) -> Path:
-    if path := _find(folder, stem):
+def _require_table(folder: Path, stem: str) -> Path:
+    if path := _find_table(folder, stem):
         return path
-    raise lacking(folder / f"{stem}.txt", HOME)
+    raise missing_error(folder / f"{stem}.txt", ADDRESS)
 
 
-def _find(folder: Path, stem: str) -> Path | None:
-    """The table ``stem``, as text or CSV; with both the text."""
+def _find_table(folder: Path, stem: str) -> Path | None:
+    """Path of the table ``stem``, as text or, without that, as CSV."""
     for suffix in (".txt", ".csv"):
-        for place in PLACES:
-            if (path := folder / f"{place}{stem}{suffix}").is_file():
+        for subfolder in SUBFOLDERS:
+            if (path := folder / f"{subfolder}{stem}{suffix}").is_file():
                 return path
     return None
 
 
-def _attributes(table: Path) -> tuple[list[str], list[tuple[int, str, list[str]]]]:
-    """Names of the attributes, and of each image its line's number, its name and its values."""
-    lines = read_lines(table, HOME)
+def _read_attributes(table: Path) -> tuple[list[str], list[tuple[int, str, list[str]]]]:
+    """Names of the attributes, and for each image its line number, its file name and its values."""
+    lines = read_lines(table, ADDRESS)
     comma = "," if table.suffix == ".csv" else None
     count = None
     if lines[0][1].strip().isdigit():
         count = int(lines.pop(0)[1].strip()[:9])
-    if not lines or NAME.fullmatch(_cells(lines[0][1], comma)[0]):
-        raise malformed(table, "has no line that names the attributes", HOME)
+    if not lines or FILE_NAME.fullmatch(_cells(lines[0][1], comma)[0]):
+        raise malformed_error(table, "has no line with the names of the attributes", ADDRESS)
     attributes = _cells(lines.pop(0)[1], comma)
-    if fold(attributes[0]) == "image_id":
+    if normalize(attributes[0]) == "image_id":
         del attributes[0]
     rows = []
     for number, line in lines:
         name, *cells = _cells(line, comma)
-        if not NAME.fullmatch(name) or len(cells) != len(attributes):
-            raise malformed(table, f"line {number} is not a file such as 000001.jpg and {len(attributes)} values", HOME)
+        if not FILE_NAME.fullmatch(name) or len(cells) != len(attributes):
+            raise malformed_error(
+                table, f"line {number} is not a file such as 000001.jpg and {len(attributes)} values", ADDRESS
+            )
         rows.append((number, name, cells))
     if not rows or count not in (None, len(rows)):
-        said = "no images" if count is None else f"{len(rows)} images instead of the {count} it announces"
-        raise malformed(table, f"lists {said}", HOME)
+        found = "no images" if count is None else f"{len(rows)} images instead of the {count} it announces"
+        raise malformed_error(table, f"lists {found}", ADDRESS)
     return attributes, rows
 
 
-def _pairs(path: Path) -> dict[str, str]:
-    """A table of two columns, files and values."""
+def _read_pairs(path: Path) -> dict[str, str]:
+    """A table of two columns: values by file name."""
     comma = "," if path.suffix == ".csv" else None
     pairs = {}
-    for place, (number, line) in enumerate(read_lines(path, HOME)):
+    for index, (number, line) in enumerate(read_lines(path, ADDRESS)):
         cells = _cells(line, comma)
-        if place == 0 and fold(cells[0]) == "image_id":
+        if index == 0 and normalize(cells[0]) == "image_id":
             continue
-        if len(cells) != 2 or not NAME.fullmatch(cells[0]) or not re.fullmatch("[0-9]{1,9}", cells[1]):
-            raise malformed(path, f"line {number} is not a file such as 000001.jpg and a number", HOME)
+        if len(cells) != 2 or not FILE_NAME.fullmatch(cells[0]) or not re.fullmatch("[0-9]{1,9}", cells[1]):
+            raise malformed_error(path, f"line {number} is not a file such as 000001.jpg and a number", ADDRESS)
         pairs[cells[0]] = cells[1]
     return pairs
 
@@ -116,12 +126,12 @@ def _cells(line: str, comma: str | None) -> list[str]:
 
 
 def _root(folder: Path) -> str:
-    """Where the images are, below ``folder``, with a slash behind it."""
-    for place in PLACES:
-        # Kaggle's archive unpacks to the folder within itself.
+    """Relative path from ``folder`` to the images, with a slash at the end."""
+    for subfolder in SUBFOLDERS:
+        # Kaggle's archive has the folder inside a folder of the same name.
         for name in ("img_align_celeba/img_align_celeba", "img_align_celeba"):
-            if (path := folder / place / name).is_dir():
+            if (path := folder / subfolder / name).is_dir():
                 if not any(path.glob("*.jpg")):
-                    raise InputError(f"{path} holds no images such as 000001.jpg: they are published at {HOME}.")
-                return f"{place}{name}/"
-    raise lacking(folder / "img_align_celeba", f"{HOME} (img_align_celeba.zip)")
+                    raise InputError(f"{path} holds no images such as 000001.jpg: they are published at {ADDRESS}.")
+                return f"{subfolder}{name}/"
+    raise missing_error(folder / "img_align_celeba", f"{ADDRESS} (img_align_celeba.zip)")

@@ -1,4 +1,4 @@
-"""Data sets as they are published: ``NAME:DIR``, each with a file of its own that knows its tables and names."""
+"""Published data sets by name: ``NAME:DIR``; one module per data set reads its tables and file names."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LAYOUTS = {
 
 
 def list_layout(source: str, label: str) -> Listing | None:
-    """Lists ``NAME:DIR`` with the attribute ``label`` as labels; None where ``source`` is not written so.
+    """Lists ``NAME:DIR`` with the attribute ``label`` as labels; None if ``source`` does not have this form.
 
     Raises:
         InputError: no such layout or folder, or a part of the data set is missing or malformed.
     """
-    # Two letters at least: C:\faces is a folder.
-    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9-]+):(.+)", source)
-    if not found:
+    # At least two letters: C:\faces is a folder.
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9-]+):(.+)", source)
+    if not match:
         return None
-    name, folder = found[1].lower(), Path(found[2])
+    name, folder = match[1].lower(), Path(match[2])
     if name not in plugins.names(LAYOUTS, "layouts") and not folder.exists():
-        # A file's name with a colon, rather.
+        # A file name with a colon.
         return None
     read: Callable[[Path, str], Listing] = plugins.find(name, LAYOUTS, "layouts")
     if not folder.exists():

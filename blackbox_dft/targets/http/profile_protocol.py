@@ -38,6 +38,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.protocol import ServerInfo, checked
 from blackbox_dft.targets.http.secrets import resolve
@@ -120,11 +121,11 @@ class ProfileProtocol:
         if not isinstance(node, str):
             return node
         if node == "{all-pixels}":
-            return np.round(_floats(images), 6).tolist()
+            return np.round(to_floats(images), 6).tolist()
         if node == "{pixels}":
-            return np.round(_floats(images[0]), 6).tolist()
+            return np.round(to_floats(images[0]), 6).tolist()
         if node == "{levels}":
-            return _levels(images[0]).tolist()
+            return to_bytes(images[0]).tolist()
         if "{base64}" in node:
             return node.replace("{base64}", base64.b64encode(self._encoded(images[0])).decode())
         return resolve(node)[0]
@@ -134,7 +135,7 @@ class ProfileProtocol:
 
         form, _, quality = self._request.get("image", "png").partition(":")
         options = [cv2.IMWRITE_JPEG_QUALITY, int(quality or 95)] if form == "jpeg" else []
-        _, data = cv2.imencode(f".{form}", _levels(image)[..., ::-1], options)
+        _, data = cv2.imencode(f".{form}", to_bytes(image)[..., ::-1], options)
         return bytes(data.tobytes())
 
     def scores(self, answer: HttpResponse, count: int) -> Scores:
@@ -185,11 +186,3 @@ class ProfileProtocol:
             return float(value)
         except (TypeError, ValueError) as error:
             raise LostAnswer(f"the server answered {str(value)[:60]!r} where a score should be") from error
-
-
-def _floats(images: ImageBytes | Images) -> Images:
-    return np.divide(images, 255, dtype=np.float32) if images.dtype == np.uint8 else np.asarray(images, np.float32)
-
-
-def _levels(images: ImageBytes | Images) -> ImageBytes:
-    return np.asarray(images if images.dtype == np.uint8 else np.floor(images * 255 + 0.5), np.uint8)

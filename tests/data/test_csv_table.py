@@ -1,0 +1,72 @@
+"""Tables in every usual form, and what is wrong with invalid ones."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from blackbox_dft.data import load
+from blackbox_dft.errors import InputError
+from tests.helpers.datasets import LISTED, ROWS, SPLIT, SPLIT_ROWS, table
+
+
+@pytest.mark.parametrize(
+    ("mark", "end", "delimiter", "header"),
+    list(
+        itertools.product(
+            ["", "\ufeff"], ["\n", "\r\n", "\r"], [",", ";", "\t"], ["file,label,split", "File, LABEL ,Split", ""]
+        )
+    ),
+)
+def test_headers_delimiters_and_line_ends(mark: str, end: str, delimiter: str, header: str, tmp_path: Path) -> None:
+    lines = [*([header] if header else []), *SPLIT_ROWS[:8], "", *SPLIT_ROWS[8:], ",,", ""]
+    data = load(table(tmp_path, mark + end.join(lines).replace(",", delimiter)))
+    assert data.files == tuple(row.split(",")[0] for row in SPLIT_ROWS)
+    assert data.classes == ("cat", "dog")
+    assert [len(data.splits[name]) for name in ("train", "val", "test")] == [6, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", r"t\.csv is empty: write a header file,label"),
+        (" \n,,\n", r"t\.csv is empty"),
+        ("file,label\n", "lists no images: write one line per image"),
+        (LISTED.replace("file", "picture"), r"no column 'file' \(it has picture, label\): name its columns file,label"),
+        (LISTED.replace("label", "kind"), "neither a column 'label' nor 'class'"),
+        (LISTED.replace("file,label", "file,label,Label"), "two columns 'label': rename or drop one"),
+        ("\n".join(f"{row},a,b" for row in ROWS), "4 columns and no header: write one"),
+        (LISTED.replace("cat/0.png,cat", "cat/0.png,"), "line 2: the file or the label is missing"),
+        (LISTED.replace("cat/1.png,cat", "\n\n ,cat"), "line 5: the file or the label is missing"),
+        (LISTED.replace("cat/0.png", "a,b.png"), "line 2: has 3 cells for 2 columns: put names that contain a comma"),
+        (LISTED.replace("cat/0.png", "cat/9.png"), r"cat/9\.png does not exist: correct the path, .*--skip-bad"),
+        (LISTED.replace("cat/0.png", "cat/0.gif"), r"cat/0\.gif does not end in one of \.jpg"),
+        (LISTED.replace("cat/0.png", "../cat/0.png"), r"\.\./cat/0\.png lies outside .*: copy it there"),
+        (LISTED.replace("cat/0.png", "/etc/x.png"), r"/etc/x\.png lies outside"),
+        (LISTED.replace("cat/0.png", "..\\cat\\0.png"), "lies outside"),
+        (LISTED.replace("cat/0.png", "cat/\0.png"), "is not a valid file path"),
+        (LISTED.replace("cat/0.png", "x" * 5000 + ".png"), "is not a valid file path|cannot be read|does not exist"),
+        (LISTED.replace("cat/0.png", "cat/1.png"), r"lists cat/1\.png twice: keep one of them"),
+        (LISTED.replace("cat/0.png", "./cat/../cat/1.png"), r"cat/1\.png and \./cat/.*twice|twice: keep one"),
+        (LISTED.replace("cat/0.png", "dog/1.png"), r"dog/1\.png twice with different labels"),
+        (LISTED.replace(",dog", ",cat"), r"one class only \(cat\): nothing to distinguish: add another"),
+        ("\n".join(["file,label", *ROWS[:9]]), "no image of class 'dog': add images"),
+        (SPLIT.replace("cat,val", "cat,vla"), "line 5: unknown split 'vla': write train, val or test"),
+        (SPLIT.replace("cat,val", "cat,"), "line 5: has no split, but other lines do: fill it in, or drop the column"),
+        (
+            SPLIT.replace("cat,val", "cat,train"),
+            "'val' has no image of class 'cat': add some, or drop the column 'split'",
+        ),
+        (
+            SPLIT.replace("test", "train"),
+            "'test' has no image: add some, or drop the column 'split' to have splits drawn",
+        ),
+        (SPLIT.replace("train", "test"), "'train' has no image"),
+        ('file,label\n"' + "x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_invalid_tables_are_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        load(table(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith((".", "?"))
