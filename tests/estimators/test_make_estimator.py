@@ -53,7 +53,7 @@ def test_random_search_does_not(size: int, queries: int, left: float) -> None:
 
 
 @pytest.mark.parametrize("spec", [*LEARNING, "random"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(size=st.integers(1, 30), seed=st.integers(0, 5))
 def test_proposals_are_consistent_and_within_bounds(spec: str, size: int, seed: int) -> None:
     problem, estimator = Quadratic(size, seed), make(spec, size, seed, bound=1.5)

@@ -27,7 +27,7 @@ def test_mcnemar_is_the_exact_sign_test() -> None:
     assert compare(before, before, labels).ci95 == (0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 80), st.integers(0, 80))
 def test_mcnemar_is_the_binomial_test_of_the_decisions_that_changed(gained: int, lost: int) -> None:
     labels = np.zeros(gained + lost + 1, np.int64)
@@ -75,7 +75,7 @@ def test_threshold_of_a_few_images_mends_what_is_shifted_and_leaves_what_is_righ
     assert np.mean([right(0, every) - right(cut, every) for cut in best]) > 1.5 * np.mean(lost)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2)), min_size=1, max_size=30))
 def test_threshold_is_finite_and_one_shift_for_all(rows: list[tuple[float, int]]) -> None:
     first = np.array([p for p, _ in rows])

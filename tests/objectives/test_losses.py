@@ -16,7 +16,7 @@ simplexes = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(2, 5)), 
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(p=simplexes, data=st.data())
 def test_losses_are_finite_and_least_when_right_beyond_doubt(name: str, p: np.ndarray, data: st.DataObject) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, p.shape[1] - 1), min_size=len(p), max_size=len(p))))
