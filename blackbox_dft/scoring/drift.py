@@ -10,7 +10,7 @@ from blackbox_dft.scoring.scorer import Scorer
 
 IMAGES = 4
 CHECKS = 10
-"""Times the images are scored again during the search; once more before it, to measure the noise of the scores."""
+"""Times the images are scored again: before the search, for the noise of the scores, then at its 2nd to last tenth."""
 TOLERATED_SHARE = 0.02
 """Of the range of the scores: what may move without a change (rounding, another batch, other hardware)."""
 TOLERATED_NOISE = 5.0
@@ -18,7 +18,7 @@ TOLERATED_NOISE = 5.0
 
 
 class DriftCheck:
-    """Scores ``IMAGES`` unchanged images again after every tenth of the search, in the phase ``watch``.
+    """Scores ``IMAGES`` unchanged images again after each tenth of a search from the second on, in phase ``watch``.
 
     Args:
         scorer: of the run.
@@ -64,7 +64,7 @@ class DriftCheck:
 
 
 def queries() -> int:
-    """Queries of a drift check at most; its first scores are those of the unchanged validation images.
+    """Queries that a plan sets aside for a drift check, no less than it needs, repeats not counted.
 
     >>> queries()
     44
