@@ -68,7 +68,31 @@ class Estimator(Protocol):
     constructor's arguments and of the losses told: no clock, no global random state. So a resumed run, which tells the
     recorded losses again, goes through the same states to the bit.
 
-    ``make_estimator`` constructs it as ``Class(search_space, seed=seed, **options)``.
+    ``make_estimator`` constructs it as ``Class(search_space, seed=seed, **options)``. One of your own, which the entry
+    point group ``blackbox_dft.estimators`` makes known by a name:
+
+    >>> class HillClimbing(Estimator):
+    ...     def __init__(self, space, *, seed, sigma=0.5):
+    ...         self.space, self.sigma, self.rng = space, sigma, np.random.default_rng(seed)
+    ...         self.z = space.start
+    ...
+    ...     def ask(self):
+    ...         moved = self.z + self.sigma * self.rng.standard_normal(self.space.size)
+    ...         return Proposal.crossed(self.space.clip(np.stack([self.z, moved])), images=16)
+    ...
+    ...     def tell(self, proposal, losses):
+    ...         self.z = proposal.candidates[losses.reshape(2, 16).mean(axis=1).argmin()]
+    ...
+    ...     @property
+    ...     def best(self):
+    ...         return self.z
+    >>> from blackbox_dft.estimators.search_space import SearchSpace
+    >>> climb = HillClimbing(SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0)), seed=0)
+    >>> for _ in range(100):
+    ...     proposal = climb.ask()
+    ...     climb.tell(proposal, ((proposal.candidates[proposal.rows] - [1, -2]) ** 2).sum(axis=1))
+    >>> bool(abs(climb.best - [1, -2]).max() < 0.3)
+    True
     """
 
     def ask(self) -> Proposal:
