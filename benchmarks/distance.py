@@ -57,8 +57,8 @@ def measure(
     data, test = experiment.data, experiment.data.splits["test"]
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         scorer = experiment.scorer(ledger)
-        reading = experiment.reading(scorer.score("select", data.splits["val"], experiment.space.initial()))
-        task = Task(scorer, reading, make_objective(options.objective), data.labels, experiment.penalty)
+        decoder = experiment.decoder(scorer.score("select", data.splits["val"], experiment.space.initial()))
+        task = Task(scorer, decoder, make_objective(options.objective), data.labels, experiment.penalty)
         trajectory = tune(task, experiment.estimator(), data.splits["train"], limit=options.queries, seed=seed)
         z = trajectory.average(1 / 2)
         after = np.mean(decide(task.probabilities("evaluate", test, z)) == data.labels[test])

@@ -37,8 +37,8 @@ def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, flo
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         ledger.reuse(unchanged(task))
         scorer = here.scorer(ledger)
-        reading = here.reading(scorer.score("select", data.splits["val"], identity))
-        run = Task(scorer, reading, make_objective("sigmoid"), data.labels)
+        decoder = here.decoder(scorer.score("select", data.splits["val"], identity))
+        run = Task(scorer, decoder, make_objective("sigmoid"), data.labels)
         courses = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
         ends = [(0, identity), *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in courses)]
         for queries, z in ends:

@@ -118,7 +118,7 @@ def relabelled(what: Config, path: Path, seed: int | None) -> Config:
         experiment = Experiment(what)
         with experiment.target:
             raw = experiment.target.scores(experiment.data.images)
-        names = np.array(data.classes)[decide(experiment.reading(raw)(raw))]
+        names = np.array(data.classes)[decide(experiment.decoder(raw)(raw))]
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "label", "split"])

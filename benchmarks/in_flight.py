@@ -46,8 +46,8 @@ def seconds(in_flight: int) -> float:
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         scorer = here.scorer(ledger)
         train, val = here.data.splits["train"], here.data.splits["val"][:16]
-        reading = here.reading(scorer.score("select", val, here.space.initial()))
-        task = Task(scorer, reading, make_objective("sigmoid"), here.data.labels)
+        decoder = here.decoder(scorer.score("select", val, here.space.initial()))
+        task = Task(scorer, decoder, make_objective("sigmoid"), here.data.labels)
         began = time.perf_counter()
         tune(task, here.estimator(), train, limit=QUERIES, seed=0, in_flight=in_flight)
         took = time.perf_counter() - began

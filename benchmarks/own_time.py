@@ -20,17 +20,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks.peers import PEERS, Factory
-from blackbox_dft.estimators import ESTIMATORS, make_estimator
+from blackbox_dft.estimators import ESTIMATORS, SearchSpace, make_estimator
 from blackbox_dft.estimators.base import Estimator
 
 
 def contenders(size: int, queries: int) -> dict[str, Estimator]:
     """Fresh ones of all."""
-    place = {"start": np.zeros(size), "lower": np.full(size, -np.inf), "upper": np.full(size, np.inf), "seed": 0}
-    found = {name: make_estimator(name, size, **place) for name in ESTIMATORS}
+    space = SearchSpace(np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf))
+    found = {name: make_estimator(name, space, seed=0) for name in ESTIMATORS}
     for name, peer in PEERS.items():
         if peer.most > size:
-            found[name] = Factory(peer, peer.recommended).at(queries)(size, **place)
+            found[name] = Factory(peer, peer.recommended).at(queries)(space, seed=0)
     return found
 
 

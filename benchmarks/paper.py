@@ -218,8 +218,8 @@ def applied_to(run: Path, config: Config, change: Callable[[ImageBytes], ImageBy
         )
         raw = [scorer.score("evaluate", every, z) for z in (experiment.space.initial(), learned.z)]
         scorer.close()
-    reading = experiment.reading(raw[0])
-    before, after = (reading(answers) for answers in raw)
+    decoder = experiment.decoder(raw[0])
+    before, after = (decoder(answers) for answers in raw)
     found = compared(data, test, before, after)
     psnr, ssim = likeness(experiment, learned.z, images[:64])
     return {

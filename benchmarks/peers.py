@@ -35,7 +35,7 @@ from benchmarks.peer_adapters import (
     Search,
 )
 from benchmarks.tasks import measure
-from blackbox_dft._utils.types import Floats
+from blackbox_dft.estimators import SearchSpace
 from blackbox_dft.estimators.base import Estimator
 
 TUNED = Path(__file__).parent / "results" / "peer_tuning.csv"
@@ -84,13 +84,14 @@ class Factory:
         """The same, told how many queries it has."""
         return replace(self, limit=limit) if self.peer.plans else self
 
-    def __call__(self, size: int, *, start: Floats, lower: Floats, upper: Floats, seed: int) -> Estimator:
-        """An estimator for vectors of ``size`` numbers."""
+    def __call__(self, space: SearchSpace, *, seed: int) -> Estimator:
+        """An estimator for a search space."""
         options = dict(self.setting)
         images = int(options.pop("images"))
         if self.peer.plans:
             options["evaluations"] = max(1, self.limit // images)
-        return Crossed(self.peer.make(start, lower, upper, seed, **options), images, lower, upper)
+        search = self.peer.make(space.start, space.lower, space.upper, seed, **options)
+        return Crossed(search, images, space.lower, space.upper)
 
 
 def text(setting: Setting) -> str:

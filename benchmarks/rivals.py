@@ -112,7 +112,7 @@ def paid(task: str) -> Floats:
         scorer = here.scorer(ledger)
         raw = scorer.score("select", np.arange(len(data.labels)), identity)
         scorer.close()
-    return here.reading(raw)(raw)
+    return here.decoder(raw)(raw)
 
 
 def odds(probabilities: Floats) -> Floats:

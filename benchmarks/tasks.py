@@ -14,8 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators import make_estimator
+from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
@@ -53,8 +52,8 @@ class Factory(Protocol):
     of training images that its whole course is to be confined to.
     """
 
-    def __call__(self, size: int, *, start: Floats, lower: Floats, upper: Floats, seed: int) -> Estimator:
-        """An estimator for vectors of ``size`` numbers."""
+    def __call__(self, space: SearchSpace, *, seed: int) -> Estimator:
+        """An estimator for a search space."""
         ...
 
 
@@ -135,7 +134,7 @@ def measure(
                 min(most, max(LEAST_SELECT, images)) if test else most
             )
             run = Task(
-                scorer, here.reading(scorer.score("select", val, identity)), make_objective(objective), data.labels
+                scorer, here.decoder(scorer.score("select", val, identity)), make_objective(objective), data.labels
             )
             choice = select(run, search(run, here, estimator, seed, limit), val, identity)
             losses = dict(choice.losses)
@@ -155,16 +154,15 @@ def measure(
 
 def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, limit: int) -> Trajectory:
     """The course of an estimator's name, or of a factory, up to ``limit`` queries."""
-    space, train = here.space, here.data.splits["train"]
-    place = {"start": space.initial(), "lower": space.lower, "upper": space.upper, "seed": seed}
+    space, train = here.search_space, here.data.splits["train"]
     if isinstance(estimator, str):
-        made = make_estimator(estimator, space.size, **place)
+        made = make_estimator(estimator, space, seed=seed)
     else:
         factory = estimator.at(limit) if hasattr(estimator, "at") else estimator
-        made = factory(space.size, **place)
+        made = factory(space, seed=seed)
         if common := getattr(estimator, "common", 0):
             train = StratifiedSampler(train, here.data.labels, seed)(min(common, len(train)))
-    early_stopping = EarlyStopping(space.lower, space.upper) if here.config.early_stop else None
+    early_stopping = EarlyStopping(space) if here.config.early_stop else None
     return tune(
         run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, early_stopping=early_stopping
     )

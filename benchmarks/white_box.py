@@ -64,15 +64,15 @@ def basis(space: Separable) -> Array:
     return np.array(fields, np.float32)
 
 
-def loss(model: TorchModel, members: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+def loss(model: TorchModel, label_matrix: Tensor, images: Tensor, labels: Tensor) -> Tensor:
     """Mean sigmoid of the negative margin; ``images (N, H, W, C)``."""
-    logs = torch.log((model(images.permute(0, 3, 1, 2)) @ members).clamp(1e-4, 1))
+    logs = torch.log((model(images.permute(0, 3, 1, 2)) @ label_matrix).clamp(1e-4, 1))
     true = logs.gather(1, labels[:, None])[:, 0]
     others = logs.scatter(1, labels[:, None], -float("inf")).max(dim=1).values
     return torch.sigmoid(others - true).mean()
 
 
-def descend(here: Experiment, members: Floats, seed: int) -> Trajectory:
+def descend(here: Experiment, label_matrix: Floats, seed: int) -> Trajectory:
     """The course of Adam from the identity."""
     space, data = here.space, here.data
     if not isinstance(space, Separable):
@@ -83,7 +83,7 @@ def descend(here: Experiment, members: Floats, seed: int) -> Trajectory:
     adam = torch.optim.Adam([z], lr=RATE)
     draw = StratifiedSampler(data.splits["train"], data.labels, seed)
     trajectory = Trajectory(space.initial())
-    weights = torch.from_numpy(members.astype(np.float32))
+    weights = torch.from_numpy(label_matrix.astype(np.float32))
     for step in range(STEPS):
         chosen = draw(IMAGES)
         images = torch.from_numpy(data.images[chosen].astype(np.float32) / 255)
@@ -103,9 +103,9 @@ def measure(task: str, space: str, seed: int) -> tuple[object, ...]:
         ledger.reuse(unchanged(task))
         scorer = here.scorer(ledger)
         val = data.splits["val"]
-        reading = here.reading(scorer.score("select", val, identity))
-        run = Task(scorer, reading, make_objective("sigmoid"), data.labels)
-        choice = select(run, descend(here, reading.members, seed), val, identity)
+        decoder = here.decoder(scorer.score("select", val, identity))
+        run = Task(scorer, decoder, make_objective("sigmoid"), data.labels)
+        choice = select(run, descend(here, decoder.label_matrix, seed), val, identity)
         right = [
             float(
                 np.mean(decide(run.probabilities("evaluate", data.splits[split], z)) == data.labels[data.splits[split]])

@@ -48,8 +48,8 @@ class PlainProgress:
             self._tenth = tenth
             self.note(f"{WORDS[self._phase]}: {self.done:,} of {self.total:,} queries{self._accuracy}")
 
-    def told(self, point: Point) -> None:
-        """Losses told."""
+    def step(self, point: Point) -> None:
+        """A step of the search is done."""
         self._accuracy.add(point.accuracy)
 
 
@@ -77,8 +77,8 @@ class BarProgress:
         self._paid += paid
         self._bar.update(images)
 
-    def told(self, point: Point) -> None:
-        """Losses told."""
+    def step(self, point: Point) -> None:
+        """A step of the search is done."""
         self._accuracy.add(point.accuracy)
 
     def tail(self, _: object) -> str:

@@ -51,9 +51,9 @@ def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) 
         try:
             identity = experiment.space.initial()
             raw = scorer.score("select", val, identity)
-            reading = experiment.reading(raw)
-            before = reading(scorer.score("evaluate", test, identity))
-            shifted = fit_threshold(reading(raw), experiment.data.labels[val])(before)
+            decoder = experiment.decoder(raw)
+            before = decoder(scorer.score("evaluate", test, identity))
+            shifted = fit_threshold(decoder(raw), experiment.data.labels[val])(before)
         finally:
             scorer.close()
         truth = experiment.data.labels[test]
@@ -86,8 +86,8 @@ def learning_curve(
         ledger.reuse(out / "shared.sqlite")
         scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
-            reading = experiment.reading(scorer.score("select", val, identity))
-            task = Task(scorer, reading, make_objective(experiment.objective(reading)), data.labels)
+            decoder = experiment.decoder(scorer.score("select", val, identity))
+            task = Task(scorer, decoder, make_objective(experiment.objective(decoder)), data.labels)
             # The longest first: it alone is watched, as only it asks anything new.
             for limit in sorted(budgets, reverse=True):
                 ledger.trajectory = limit
@@ -99,7 +99,7 @@ def learning_curve(
                     else _idle
                 )
                 estimator = varied(experiment, run, limit).estimator()
-                trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, watch=watch)
+                trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, check_drift=watch)
                 choice = select(task, trajectory, some, identity)
                 answers = task.probabilities("evaluate", test, choice.z)
                 asked = trajectory.points[-1].queries if trajectory.points else 0

@@ -1,4 +1,4 @@
-"""Gradient-free estimators: bare ask/tell classes that know vectors and losses, and nothing of images."""
+"""Gradient-free estimators: ask/tell classes that know vectors and losses, and nothing of images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from inspect import Parameter, signature
 from typing import Any
 
 from blackbox_dft._utils import plugins
-from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators.base import Estimator
+from blackbox_dft.estimators.search_space import SearchSpace
+
+__all__ = ["ESTIMATORS", "Estimator", "SearchSpace", "make_estimator"]
 
 ESTIMATORS = {
     "auto": "blackbox_dft.estimators.auto:auto",
@@ -22,16 +24,25 @@ ESTIMATORS = {
 }
 
 
-def make_estimator(spec: str, size: int, *, start: Floats, lower: Floats, upper: Floats, seed: int = 0) -> Estimator:
-    """The estimator ``spec`` for vectors of ``size`` numbers.
+def make_estimator(spec: str, space: SearchSpace, *, seed: int = 0) -> Estimator:
+    """Constructs the estimator ``spec`` for a search space.
 
-    ``spec`` is a name, with options after a colon: ``"nes"``, ``"nes:step=0.3,pairs=16"``. Options are the keyword
-    arguments of its class.
+    >>> import numpy as np
+    >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    >>> nes = make_estimator("nes:step=0.2,pairs=4", space, seed=1)
+    >>> proposal = nes.ask()
+    >>> proposal.candidates.shape
+    (8, 2)
+    >>> nes.tell(proposal, (proposal.candidates**2).sum(axis=1))
+    >>> nes.best.shape
+    (2,)
 
     Args:
-        start: where it begins, ``(size,)``.
-        lower: least values ``(size,)``, ``-inf`` where there is none.
-        upper: greatest values ``(size,)``.
+        spec: a name, with options after a colon: ``"nes"``, ``"nes:step=0.3,pairs=16"``. Names are those of
+            ``ESTIMATORS`` and of the entry points ``blackbox_dft.estimators``; options are the keyword arguments of the
+            class, which is called as ``Class(space, seed=seed, **options)``.
+        space: where the search starts, and its bounds.
+        seed: of the estimator's random numbers.
 
     Raises:
         InputError: unknown name or option, or a value that does not fit.
@@ -39,7 +50,7 @@ def make_estimator(spec: str, size: int, *, start: Floats, lower: Floats, upper:
     name, _, text = spec.partition(":")
     kind = plugins.find(name, ESTIMATORS, "estimators")
     options = _options(name, kind, text) if text else {}
-    made: Estimator = kind(size, start=start, lower=lower, upper=upper, seed=seed, **options)
+    made: Estimator = kind(space, seed=seed, **options)
     return made
 
 
@@ -71,5 +82,5 @@ def _value(name: str, key: str, text: str, default: Any) -> Any:
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "another value")
         raise InputError(f"estimator {name}: {key}={text} is not {wanted}, such as {default}.") from error
     if not 0 <= value < float("inf"):
-        raise InputError(f"estimator {name}: {key}={text} is below zero or endless: give a number such as {default}.")
+        raise InputError(f"estimator {name}: {key}={text} is negative or infinite: give a number such as {default}.")
     return value

@@ -1,26 +1,29 @@
-"""Which estimator suits a space."""
+"""``--estimator auto``: which estimator suits a search space."""
 
 from __future__ import annotations
 
-from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.estimators.nes import Nes
-from blackbox_dft.estimators.surface import FEW, Surface, ranged
+from blackbox_dft.estimators.search_space import SearchSpace
+from blackbox_dft.estimators.surface import MAX_QUADRATIC_SIZE, Surface
 
 
-def choose(lower: Floats, upper: Floats) -> tuple[str, str]:
-    """The estimator for coordinates with these bounds ``(k,)``, and why; measured in ``docs/research.md``."""
-    if declared := int(ranged(lower, upper).sum()):
-        return (
-            "surface",
-            f"{declared} of {len(lower)} numbers have ranges, which a response surface learns soonest",
-        )
-    if len(lower) <= FEW:
-        return "surface", f"{len(lower)} numbers are few enough for a response surface"
-    return "nes", f"{len(lower)} numbers without ranges"
+def choose(space: SearchSpace) -> tuple[str, str]:
+    """Name of the estimator for ``space``, and the reason in words; measured in ``docs/research.md``.
+
+    >>> import numpy as np
+    >>> choose(SearchSpace(np.zeros(10), np.full(10, -9.0), np.full(10, 9.0)))[0]
+    'surface'
+    >>> choose(SearchSpace(np.zeros(192), np.full(192, -np.inf), np.full(192, np.inf)))
+    ('nes', '192 numbers without ranges')
+    """
+    if ranged := int(space.ranged.sum()):
+        return "surface", f"{ranged} of {space.size} numbers have ranges, which a response surface learns soonest"
+    if space.size <= MAX_QUADRATIC_SIZE:
+        return "surface", f"{space.size} numbers are few enough for a response surface"
+    return "nes", f"{space.size} numbers without ranges"
 
 
-def auto(size: int, *, start: Floats, lower: Floats, upper: Floats, seed: int) -> Estimator:
-    """The estimator that ``choose`` names, with its own defaults."""
-    kind = Surface if choose(lower, upper)[0] == "surface" else Nes
-    return kind(size, start=start, lower=lower, upper=upper, seed=seed)
+def auto(space: SearchSpace, *, seed: int) -> Estimator:
+    """The estimator that ``choose`` names, with its default options."""
+    return (Surface if choose(space)[0] == "surface" else Nes)(space, seed=seed)

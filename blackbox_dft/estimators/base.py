@@ -1,4 +1,4 @@
-"""The contract of an estimator: bare ask/tell. It knows vectors and losses, and nothing of images."""
+"""Contract of an estimator: ask/tell on vectors and losses; it knows nothing of images."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from blackbox_dft._utils.types import Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """Candidates and how they meet images: query q shows candidate ``rows[q]`` image number ``slots[q]``.
+    """Candidates, and which image each is scored on: query q is candidate ``rows[q]`` on image number ``slots[q]``.
 
-    Two ways are usual. **Paired**: every query is its own candidate on an image of its own (antithetic candidates share
-    one). **Crossed**: each candidate sees one common minibatch, as rank-based methods need. The tuner draws the
-    ``images`` distinct images; the estimator never learns which.
+    There are two usual designs. **Paired**: every query has a candidate of its own on an image of its own (both
+    candidates of an antithetic pair share the image). **Crossed**: all candidates share one minibatch, as rank-based
+    methods need. The search loop draws the ``images`` images; the estimator never learns which.
+
+    >>> Proposal.paired(np.array([[1.0], [2.0], [-1.0], [-2.0]]), np.array([0, 1, 0, 1])).queries
+    4
+    >>> crossed = Proposal.crossed(np.array([[1.0], [-1.0]]), images=3)
+    >>> crossed.rows, crossed.slots
+    (array([0, 0, 0, 1, 1, 1]), array([0, 1, 2, 0, 1, 2]))
     """
 
     candidates: Floats
@@ -28,55 +34,90 @@ class Proposal:
     images: int
     """How many images to draw; distinct ones unless ``uneven``."""
     uneven: bool = False
-    """Whether the estimator minds ``weights``, so that images may be drawn the more often the more they tell."""
+    """Whether images may be drawn by importance sampling, because the estimator uses ``weights``."""
     weights: Floats | None = None
-    """``(images,)``, 1 on average over many draws: what each image drawn stands for; nothing where all count alike.
+    """Importance weight of each image ``(images,)``, 1 on average over many draws; None if all count alike.
 
-    The tuner fills it in before it tells the losses.
+    The search loop fills it in before it tells the losses.
     """
     note: int = 0
-    """The estimator's own, for when it is told."""
+    """For the estimator's own use, handed back with the losses."""
 
     @classmethod
     def paired(cls, candidates: Floats, slots: Ints) -> Proposal:
-        """Candidate m is shown image ``slots[m]``, and no other; losses come back ``(M,)``."""
+        """Candidate m is scored on image ``slots[m]`` alone; losses have shape ``(M,)``."""
         return cls(candidates, np.arange(len(candidates)), slots, int(slots.max()) + 1)
 
     @classmethod
     def crossed(cls, candidates: Floats, images: int) -> Proposal:
-        """Every candidate sees the same ``images`` images; losses ``(M * images,)`` reshape to ``(M, images)``."""
+        """All candidates are scored on the same images; losses ``(M * images,)`` reshape to ``(M, images)``."""
         count = len(candidates)
         return cls(candidates, np.repeat(np.arange(count), images), np.tile(np.arange(images), count), images)
 
     @property
     def queries(self) -> int:
-        """Images this proposal scores, Q."""
+        """Number of queries, Q."""
         return len(self.rows)
 
 
 class Estimator(Protocol):
-    """Learns from losses where to look next; minimises the mean loss.
+    """Minimises the mean loss by ask/tell.
 
-    A pure function of its constructor's arguments and of the losses told: no clock, no global random state, so that
-    replaying recorded losses takes it through the same course to the bit.
+    The search loop (``search.loop.tune``) calls ``ask``, scores the proposal's queries, then calls ``tell`` with their
+    losses, in turns and from one thread; it reads ``best`` after every ``tell``. An estimator is a pure function of its
+    constructor's arguments and of the losses told: no clock, no global random state. So a resumed run, which tells the
+    recorded losses again, goes through the same states to the bit.
+
+    ``make_estimator`` constructs it as ``Class(search_space, seed=seed, **options)``. One of your own, which the entry
+    point group ``blackbox_dft.estimators`` makes known by a name:
+
+    >>> class HillClimbing(Estimator):
+    ...     def __init__(self, space, *, seed, sigma=0.5):
+    ...         self.space, self.sigma, self.rng = space, sigma, np.random.default_rng(seed)
+    ...         self.z = space.start
+    ...
+    ...     def ask(self):
+    ...         moved = self.z + self.sigma * self.rng.standard_normal(self.space.size)
+    ...         return Proposal.crossed(self.space.clip(np.stack([self.z, moved])), images=16)
+    ...
+    ...     def tell(self, proposal, losses):
+    ...         self.z = proposal.candidates[losses.reshape(2, 16).mean(axis=1).argmin()]
+    ...
+    ...     @property
+    ...     def best(self):
+    ...         return self.z
+    >>> from blackbox_dft.estimators.search_space import SearchSpace
+    >>> climb = HillClimbing(SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0)), seed=0)
+    >>> for _ in range(100):
+    ...     proposal = climb.ask()
+    ...     climb.tell(proposal, ((proposal.candidates[proposal.rows] - [1, -2]) ** 2).sum(axis=1))
+    >>> bool(abs(climb.best - [1, -2]).max() < 0.3)
+    True
     """
 
     def ask(self) -> Proposal:
-        """The next candidates. Asking twice without telling is an error of the caller."""
+        """The next candidates. The caller tells their losses before it asks again (but see SupportsDelayedTell)."""
         ...
 
     def tell(self, proposal: Proposal, losses: Floats) -> None:
-        """The losses ``(Q,)`` of the proposal's queries, in its order."""
+        """Learns from the losses ``(Q,)`` of the proposal's queries, in its order.
+
+        ``proposal`` is the one returned by ``ask``; its ``weights`` may have been filled in.
+        """
         ...
 
     @property
     def best(self) -> Floats:
-        """What it would now use, ``(k,)``."""
+        """The current estimate ``(k,)``, within the bounds; the start before the first ``tell``."""
         ...
 
 
 @runtime_checkable
 class SupportsDelayedTell(Estimator, Protocol):
-    """An estimator of antithetic pairs. It may be asked again before it is told, in the order of its proposals."""
+    """An estimator of antithetic pairs that may be asked several times before the first proposal's losses are told.
 
-    supports_delayed_tell: ClassVar[bool]
+    Losses are still told in the order of the proposals. The first half of a proposal's candidates are the ``+`` sides
+    of its pairs, the second half the ``-`` sides, so that early stopping can read slopes from them.
+    """
+
+    supports_delayed_tell: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""CMA-ES by pycma, on common minibatches."""
+"""CMA-ES by pycma, all candidates of a generation on one minibatch."""
 
 from __future__ import annotations
 
@@ -6,79 +6,83 @@ import warnings
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.validation import counts, positive
+from blackbox_dft.estimators.base import Estimator, Proposal
+from blackbox_dft.estimators.search_space import SearchSpace
+from blackbox_dft.estimators.validation import check_counts, check_positive
 
-FULL = 200
-"""Up to this many numbers the whole covariance is learned; above, its diagonal (Ros and Hansen 2008)."""
+MAX_FULL_COVARIANCE_SIZE = 200
+"""Up to this size the whole covariance matrix is learned; above, its diagonal (Ros and Hansen 2008)."""
+MIN_POPULATION = 4
 
 
-class CmaEs:
-    """Covariance matrix adaptation (Hansen 2016, arXiv 1604.00772), crossed: ranks need common images.
+class CmaEs(Estimator):
+    """Covariance matrix adaptation (Hansen 2016, arXiv 1604.00772), crossed, as ranks need common images.
 
-    Where the distribution has shrunk to nothing or burst, a new one begins at its mean: the budget says when the search
-    is over, not pycma.
+    If the distribution has shrunk to nothing or diverged, a new one begins at its mean: the budget ends the search, not
+    pycma's stopping rules.
+
+    >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    >>> search = CmaEs(space, seed=0, images=1)
+    >>> for _ in range(60):
+    ...     proposal = search.ask()
+    ...     search.tell(proposal, ((proposal.candidates - [1, -2]) ** 2).sum(1))
+    >>> bool(abs(search.best - [1, -2]).max() < 0.1)
+    True
 
     Args:
-        start: first mean ``(k,)``.
-        lower: least values ``(k,)``.
-        upper: greatest values ``(k,)``.
-        sigma: first spread, in units of z.
+        space: first mean, and bounds.
+        seed: of its random numbers.
+        sigma: first standard deviation, in units of z.
         images: images that all candidates of a generation share.
-        population: candidates a generation, 4 or more; 0 for pycma's ``4 + 3 ln k``.
+        population: candidates in a generation, 4 or more; 0 for pycma's ``4 + 3 ln k``.
+
+    Raises:
+        InputError: an option that no search can run with.
     """
 
     def __init__(
-        self,
-        size: int,
-        *,
-        start: Floats,
-        lower: Floats,
-        upper: Floats,
-        seed: int,
-        sigma: float = 0.3,
-        images: int = 16,
-        population: int = 0,
+        self, space: SearchSpace, *, seed: int, sigma: float = 0.3, images: int = 16, population: int = 0
     ) -> None:
-        counts(images=images)
+        check_counts(images=images)
         if population:
-            counts(4, population=population)
-        positive(sigma=sigma)
+            check_counts(MIN_POPULATION, population=population)
+        check_positive(sigma=sigma)
         rng = np.random.default_rng(seed)
-        self._size, self._sigma = size, sigma
+        self._space, self._sigma = space, sigma
         self._options: dict[str, Any] = {
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": np.nan,
             "verbose": -9,
             "verb_log": 0,
-            # pycma would read this file of the working directory, and obey it.
+            # Otherwise pycma obeys a file of this name in the working directory.
             "signals_filename": "",
-            "CMA_diagonal": size > FULL,
-            # A minibatch's losses may stand still without the search being over.
+            "CMA_diagonal": space.size > MAX_FULL_COVARIANCE_SIZE,
+            # The losses of minibatches may stay equal although the search is not over.
             **dict.fromkeys(("tolfun", "tolfunhist", "tolfunrel", "tolx"), 0),
             **dict.fromkeys(("tolstagnation", "tolflatfitness", "maxiter"), np.inf),
         }
         if population:
             self._options["popsize"] = population
-        self._lower, self._upper = lower, upper
-        self._cma = self._begin(start)
+        self._cma = self._begin(space.start)
         self._asked: list[Floats] = []
         self.images = images
 
+    @override
     def ask(self) -> Proposal:
-        """A generation, each candidate on the same images."""
         self._asked = self._cma.ask()
-        return Proposal.crossed(self._inside(np.array(self._asked)), self.images)
+        return Proposal.crossed(self._within_bounds(np.array(self._asked)), self.images)
 
+    @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:
-        """Ranks the generation; a candidate outside the bounds pays for the distance it was moved."""
         means = losses.reshape(-1, self.images).mean(axis=1)
-        raw = np.array(self._asked)[:, : self._size]
-        away = ((raw - proposal.candidates) ** 2).sum(axis=1)
+        # A candidate that the bounds moved is penalised by the distance, so that the mean stays near the bounds.
+        unclipped = np.array(self._asked)[:, : self._space.size]
+        moved = ((unclipped - proposal.candidates) ** 2).sum(axis=1)
         scale = float(np.std(means)) or 1.0
-        self._cma.tell(self._asked, list(means + scale * away))
+        self._cma.tell(self._asked, list(means + scale * moved))
         if self._cma.stop():
             self._cma = self._begin(self.best)
 
@@ -88,14 +92,14 @@ class CmaEs:
             warnings.simplefilter("ignore")
             import cma
 
-        # pycma draws with its own padding coordinate when k is 1; one idle coordinate serves as well.
-        padded = np.append(mean, np.zeros(max(0, 2 - self._size)))
+        # pycma draws differently if k is 1; a second coordinate without effect avoids that.
+        padded = np.append(mean, np.zeros(max(0, 2 - self._space.size)))
         return cma.CMAEvolutionStrategy(padded, self._sigma, dict(self._options))
 
-    def _inside(self, candidates: Floats) -> Floats:
-        return np.clip(candidates[..., : self._size], self._lower, self._upper)
+    def _within_bounds(self, candidates: Floats) -> Floats:
+        return self._space.clip(candidates[..., : self._space.size])
 
     @property
+    @override
     def best(self) -> Floats:
-        """The mean of the search distribution."""
-        return self._inside(np.asarray(self._cma.mean, np.float64))
+        return self._within_bounds(np.asarray(self._cma.mean, np.float64))

@@ -1,4 +1,4 @@
-"""Whether an assumed curvature is right, judged by whether losses still fall along the way come so far."""
+"""Adapts the curvature prior from the slope along start -> current estimate."""
 
 from __future__ import annotations
 
@@ -6,28 +6,48 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 
-MOST = 2.0
-"""Of the logarithm of its factor, to either side."""
+MAX_LOG_FACTOR = 2.0
+"""The factor stays within ``exp(-2)`` and ``exp(2)``."""
 
 
 class CurvatureFactor:
-    """A factor for a curvature: it falls while losses fall along the way come so far, and rises where they rise.
+    """A factor for an assumed curvature, by which response surfaces correct how far they trust a slope.
+
+    If losses still fall along the displacement from the start to the estimate, the steps were too short, as the
+    curvature assumed was too great: the factor falls. If losses rise along it, the factor rises. With ``v`` the
+    displacement and weight ``w``, span ``s`` and loss difference ``d`` of each new pair::
+
+        t_p         = w_p (s_p v) d_p
+        log factor += rate * sum_p t_p / sqrt(sum_p t_p^2)      within +-MAX_LOG_FACTOR
+
+    >>> curvature = CurvatureFactor(rate=0.5)
+    >>> curvature.tell(np.array([1.0]), np.array([[2.0]]), np.array([-0.1]), np.ones(1))
+    >>> round(curvature.factor, 4), round(float(np.exp(-0.5)), 4)
+    (0.6065, 0.6065)
 
     Args:
-        rate: how fast it does, in its logarithm, a standard error.
+        rate: change of the factor's logarithm for each standard error of the slope.
     """
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._log = 0.0
+        self._log_factor = 0.0
 
     @property
     def factor(self) -> float:
-        """What to multiply the curvature by."""
-        return float(np.exp(-self._log))
+        """Multiplies the curvature; 1 at first."""
+        return float(np.exp(self._log_factor))
 
-    def tell(self, way: Floats, spans: Floats, differences: Floats, weights: Floats) -> None:
-        """Pairs told at the end of ``way (k,)``: ``spans (P, k)``, loss ``differences (P,)`` and ``weights (P,)``."""
-        told = weights * (spans @ way) * differences
-        if error := float(np.sqrt((told**2).sum())):
-            self._log = float(np.clip(self._log - self._rate * told.sum() / error, -MOST, MOST))
+    def tell(self, displacement: Floats, spans: Floats, differences: Floats, weights: Floats) -> None:
+        """Learns from pairs about start + ``displacement (k,)``.
+
+        Args:
+            displacement: from the start to the estimate that the pairs lie around.
+            spans: candidate differences ``(P, k)``.
+            differences: loss differences ``(P,)``.
+            weights: importance weights of the images ``(P,)``.
+        """
+        terms = weights * (spans @ displacement) * differences
+        if error := float(np.sqrt((terms**2).sum())):
+            moved = self._log_factor + self._rate * terms.sum() / error
+            self._log_factor = float(np.clip(moved, -MAX_LOG_FACTOR, MAX_LOG_FACTOR))

@@ -1,27 +1,28 @@
-"""Natural evolution strategy, paired: a fresh antithetic direction for every image."""
+"""Natural evolution strategy, paired: an antithetic direction of its own for every image."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.pairs import around, slopes
+from blackbox_dft.estimators.base import Proposal, SupportsDelayedTell
+from blackbox_dft.estimators.pairs import antithetic_pairs, pair_differences
+from blackbox_dft.estimators.search_space import SearchSpace
 from blackbox_dft.estimators.step_size import NormalisedStep
-from blackbox_dft.estimators.validation import counts, positive
+from blackbox_dft.estimators.validation import check_counts, check_positive
 
 
-class Nes:
+class Nes(SupportsDelayedTell):
     """Antithetic NES with a fixed search distribution N(mean, sigma^2 I).
 
     The search gradient (Wierstra et al. 2014, JMLR 15, eq. 2 with antithetic pairs as in Salimans et al. 2017, arXiv
     1703.03864, and Ilyas et al. 2018, arXiv 1804.08598, alg. 1): ``g = mean_p (l+_p - l-_p) / (2 sigma) u_p``. There,
-    each direction is shown one minibatch; here, each image gets a direction of its own, which for the same queries
-    averages over as many images and over more directions.
+    all of a minibatch is scored under each direction; here, each image gets a direction of its own, which for the same
+    queries averages over as many images and over more directions.
 
-    >>> nes = Nes(2, start=np.zeros(2), lower=np.full(2, -9.0), upper=np.full(2, 9.0), seed=0)
+    >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    >>> nes = Nes(space, seed=0)
     >>> for _ in range(200):
     ...     proposal = nes.ask()
     ...     nes.tell(proposal, ((proposal.candidates - [1, -2]) ** 2).sum(1))
@@ -29,27 +30,24 @@ class Nes:
     True
 
     Args:
-        start: first mean ``(k,)``.
-        lower: least values ``(k,)``.
-        upper: greatest values ``(k,)``.
+        space: first mean, and bounds.
+        seed: of its random numbers.
         step: length of a step, in units of z.
-        sigma: spread of the search distribution, in units of z.
-        pairs: antithetic pairs a proposal, each with its own image.
+        sigma: standard deviation of the search distribution, in units of z.
+        pairs: antithetic pairs in a proposal, each with its own image.
         momentum: weight of the past in the gradient.
-        memory: weight of the past in its size.
+        memory: weight of the past in the gradient's size.
         decay: steps until the step's length has fallen to 0.7; 0 for never.
         orthogonal: directions of a proposal orthogonal to each other (in blocks of k), which spreads them evenly.
-    """
 
-    supports_delayed_tell: ClassVar = True
+    Raises:
+        InputError: an option that no search can run with.
+    """
 
     def __init__(
         self,
-        size: int,
+        space: SearchSpace,
         *,
-        start: Floats,
-        lower: Floats,
-        upper: Floats,
         seed: int,
         step: float = 0.3,
         sigma: float = 0.7,
@@ -59,33 +57,41 @@ class Nes:
         decay: float = 100.0,
         orthogonal: bool = True,
     ) -> None:
-        counts(pairs=pairs)
-        positive(sigma=sigma)
-        self._mean = np.array(start, np.float64)
-        self._lower, self._upper = lower, upper
+        check_counts(pairs=pairs)
+        check_positive(sigma=sigma)
+        self._space = space
+        self._mean = np.array(space.start, np.float64)
         self._rng = np.random.default_rng(seed)
-        self._step = NormalisedStep(size, pairs, step=step, momentum=momentum, memory=memory, decay=decay)
+        self._step = NormalisedStep(space.size, pairs, step=step, momentum=momentum, memory=memory, decay=decay)
         self.sigma, self.pairs, self.orthogonal = sigma, pairs, orthogonal
 
+    @override
     def ask(self) -> Proposal:
-        """``2 pairs`` candidates on ``pairs`` images."""
-        offsets = self.sigma * directions(self._rng, self.pairs, len(self._mean), self.orthogonal)
-        return around(self._mean, offsets, self._lower, self._upper)
+        offsets = self.sigma * gaussian_directions(self._rng, self.pairs, self._space.size, self.orthogonal)
+        return antithetic_pairs(self._mean, offsets, self._space)
 
+    @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:
-        """One step against the search gradient; spans clipped by bounds count as long as they are."""
-        differences, spans = slopes(proposal, losses)
+        differences, spans = pair_differences(proposal, losses)
+        # A span is 2 sigma u, or what the bounds left of it: (l+ - l-) / (2 sigma) u = d s / (4 sigma^2).
         gradient = differences @ spans / (4 * self.sigma**2 * len(differences))
-        self._mean = np.clip(self._mean + self._step(gradient), self._lower, self._upper)
+        self._mean = self._space.clip(self._mean + self._step(gradient))
 
     @property
+    @override
     def best(self) -> Floats:
-        """The mean."""
         return self._mean
 
 
-def directions(rng: np.random.Generator, count: int, size: int, orthogonal: bool) -> Floats:
-    """Gaussian directions ``(count, size)``; where ``orthogonal``, in blocks that are so, lengths kept."""
+def gaussian_directions(rng: np.random.Generator, count: int, size: int, orthogonal: bool) -> Floats:
+    """Standard normal directions ``(count, size)``.
+
+    If ``orthogonal``, those of each block of ``size`` are made orthogonal, and keep their lengths.
+
+    >>> u = gaussian_directions(np.random.default_rng(0), 2, 5, orthogonal=True)
+    >>> u.shape, bool(abs(u[0] @ u[1]) < 1e-9)
+    ((2, 5), True)
+    """
     drawn = rng.standard_normal((count, size))
     if not orthogonal or size == 1:
         return drawn

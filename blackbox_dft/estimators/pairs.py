@@ -1,4 +1,4 @@
-"""Antithetic pairs: two candidates on either side of a centre, shown one image; their losses give a slope."""
+"""Antithetic pairs: two candidates on either side of a centre, scored on one image; their losses give a slope."""
 
 from __future__ import annotations
 
@@ -6,23 +6,40 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.search_space import SearchSpace
 
 
-def around(centre: Floats, offsets: Floats, lower: Floats, upper: Floats, *, crossed: bool = False) -> Proposal:
-    """Candidates ``centre + offsets (P, k)``, then ``centre - offsets``, clipped to their bounds.
+def antithetic_pairs(centre: Floats, offsets: Floats, space: SearchSpace, *, crossed: bool = False) -> Proposal:
+    """Candidates ``centre + offsets (P, k)``, then ``centre - offsets``, clipped to the bounds of ``space``.
 
-    Pair p meets image p, both halves the same one; ``crossed`` asks for one pair only, on P images at once.
+    Both candidates of pair p are scored on image p. If ``crossed``, the first pair alone is scored on P images.
+
+    >>> space = SearchSpace(np.zeros(1), np.array([-9.0]), np.array([1.5]))
+    >>> antithetic_pairs(np.array([1.0]), np.array([[0.25], [2.0]]), space).candidates
+    array([[ 1.25],
+           [ 1.5 ],
+           [ 0.75],
+           [-1.  ]])
     """
     count = len(offsets)
     used = offsets[:1] if crossed else offsets
-    candidates = np.clip(np.concatenate([centre + used, centre - used]), lower, upper)
+    candidates = space.clip(np.concatenate([centre + used, centre - used]))
     if crossed:
         return Proposal.crossed(candidates, count)
     return Proposal.paired(candidates, np.tile(np.arange(count), 2))
 
 
-def slopes(proposal: Proposal, losses: Floats) -> tuple[Floats, Floats]:
-    """Loss differences ``(P,)`` and the candidate differences ``(P, k)`` that caused them; one of each if crossed."""
+def pair_differences(proposal: Proposal, losses: Floats) -> tuple[Floats, Floats]:
+    """Loss differences ``(P,)`` of a proposal's pairs, and the candidate differences (spans) ``(P, k)`` behind them.
+
+    A crossed pair gives one difference, the mean over its images.
+
+    >>> space = SearchSpace(np.zeros(1), np.array([-9.0]), np.array([1.5]))
+    >>> proposal = antithetic_pairs(np.array([1.0]), np.array([[0.25], [2.0]]), space)
+    >>> pair_differences(proposal, np.array([0.5, 0.25, 0.375, 0.25]))
+    (array([0.125, 0.   ]), array([[0.5],
+           [2.5]]))
+    """
     half = len(proposal.candidates) // 2
     spans = proposal.candidates[:half] - proposal.candidates[half:]
     differences = losses[: len(losses) // 2] - losses[len(losses) // 2 :]

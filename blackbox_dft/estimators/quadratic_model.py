@@ -1,4 +1,4 @@
-"""A local quadratic response surface for few coordinates, fitted to all pairs told so far."""
+"""Quadratic response surface for few coordinates: Bayesian regression on all pairs so far, near the estimate."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from blackbox_dft.estimators.curvature import CurvatureFactor
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
-SLOPE = 0.05
-"""Prior standard deviation of a slope, a unit of z."""
+SLOPE_SPREAD = 0.05
+"""Prior standard deviation of a slope, for a unit of z."""
 CURVATURE = 0.03
-"""Prior mean of the curvature in each coordinate, a unit of z squared: how far to trust a slope at first."""
-RIGHT, LOST = 0.3, 0.5
-"""Mean loss of the pairs nearby up to which that holds, and from which on only LEAST of it is assumed."""
-LEAST = 0.25
-DOUBT = 16
-"""Pairs of a mean loss of RIGHT that are taken to have been told before the first."""
-OWN, MIXED = 0.005, 0.001
-"""Prior standard deviations of the curvature in each coordinate and between two of them."""
-REACH = 2.0
-"""Pairs count by a Gaussian of their distance to the estimate, with so many units in each coordinate."""
-RATE = 0.04
-"""How fast the prior curvature follows what pairs say of it, in its logarithm, a standard error."""
-STRIDE = 0.5
-"""Longest move of the estimate at once."""
-GROWTH = 1.03
-"""The surface is fitted anew when there are so many times the pairs of the last fit."""
+"""Prior mean of the curvature in each coordinate, for a unit of z squared: how far to trust a slope at first."""
+DIAGONAL_SPREAD, MIXED_SPREAD = 0.005, 0.001
+"""Prior standard deviations of the curvature in each coordinate, and between two of them."""
+CURVATURE_RATE = 0.04
+"""Change of the prior curvature's logarithm for each standard error of the slope from the start to the estimate."""
+
+LOW_LOSS, HIGH_LOSS = 0.3, 0.5
+"""Mean losses nearby: up to the first all of the prior curvature is assumed, from the second on its least share."""
+MIN_CURVATURE_SHARE = 0.25
+PRIOR_PAIRS = 16
+"""The mean loss nearby is estimated as if that many pairs of LOW_LOSS had been told before the first."""
+
+NEIGHBOURHOOD = 2.0
+"""Pairs count by a Gaussian of their distance to the estimate: its standard deviation in each coordinate."""
+MIN_NEARNESS = 0.02
+"""Pairs that count less than this are left out."""
+MAX_MOVE = 0.5
+"""Trust region: the longest move of the estimate in one fit."""
+REFIT_GROWTH = 1.03
+"""The surface is fitted again once there are this many times the pairs of the last fit."""
 
 
 class QuadraticModel:
@@ -38,33 +42,42 @@ class QuadraticModel:
     2006, *Pattern Recognition and Machine Learning*, eq. 3.53 with a prior mean), and the estimate moves to its minimum
     within a trust region (Conn, Gould and Toint 2000, chapter 7).
 
-    A bounded loss bends upwards where the model is mostly right and hardly where it guesses, far from the minimum, so
-    that less curvature is assumed where losses are high.
+    A bounded loss is convex near its minimum and nearly flat far from it, where the model guesses; so less curvature is
+    assumed if losses nearby are high (``curvature_share``), or still fall (``CurvatureFactor``).
+
+    >>> model = QuadraticModel(np.zeros(1))
+    >>> model.tell(np.array([[1.0]]), np.array([[-1.0]]), np.array([0.1]), np.array([0.3]), np.ones(1))
+    >>> bool(0 < model.minimum[0] <= MAX_MOVE)
+    True
+
+    Args:
+        start: first estimate ``(k,)``.
     """
 
     def __init__(self, start: Floats) -> None:
         self.minimum = np.array(start, np.float64)
+        """Estimate of the minimum ``(k,)``."""
         size = len(start)
         self._upper = np.triu_indices(size)
-        self._own = self._upper[0] == self._upper[1]
-        self._one = self._other = np.empty((0, size))
+        self._diagonal = self._upper[0] == self._upper[1]
+        self._plus = self._minus = np.empty((0, size))
         self._losses = np.empty((0, 2))
         self._weights = np.empty(0)
         self._fitted = 0
         self._start = self.minimum
-        self._stretch = CurvatureFactor(RATE)
+        self._curvature = CurvatureFactor(CURVATURE_RATE)
 
-    def tell(self, one: Floats, other: Floats, loss: Floats, loss_other: Floats, weights: Floats) -> None:
-        """Pairs ``(P, k)`` and ``(P, k)``, their losses ``(P,)`` and what each image stands for ``(P,)``."""
-        self._stretch.tell(self.minimum - self._start, one - other, loss - loss_other, weights)
-        self._one = np.concatenate([self._one, one])
-        self._other = np.concatenate([self._other, other])
-        self._losses = np.concatenate([self._losses, np.stack([loss, loss_other], axis=1)])
+    def tell(self, plus: Floats, minus: Floats, loss_plus: Floats, loss_minus: Floats, weights: Floats) -> None:
+        """Learns from P pairs: candidates ``(P, k)`` on both sides, their losses ``(P,)``, image weights ``(P,)``."""
+        self._curvature.tell(self.minimum - self._start, plus - minus, loss_plus - loss_minus, weights)
+        self._plus = np.concatenate([self._plus, plus])
+        self._minus = np.concatenate([self._minus, minus])
+        self._losses = np.concatenate([self._losses, np.stack([loss_plus, loss_minus], axis=1)])
         self._weights = np.concatenate([self._weights, weights])
-        if len(self._losses) >= GROWTH * self._fitted:
+        if len(self._losses) >= REFIT_GROWTH * self._fitted:
             self._fitted = len(self._losses)
             slope, curvature = self._fit()
-            self.minimum = self.minimum + trust_region(slope, curvature, STRIDE)
+            self.minimum = self.minimum + trust_region_step(slope, curvature, MAX_MOVE)
 
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
@@ -74,40 +87,51 @@ class QuadraticModel:
         level = float(weights @ means) / len(means)
         within = max(float((weights * differences**2).mean()), 1e-12)
         between = max(float((weights * (means - level) ** 2).mean()), 1e-12)
-        one, other = self._one - self.minimum, self._other - self.minimum
-        distance = (((one + other) / 2) ** 2 + ((one - other) / 2) ** 2).mean(axis=1)
-        near = np.exp(-0.5 * distance / REACH**2)
-        near[near < 0.02] = 0
-        kept = near > 0
-        one, other, near = one[kept], other[kept], near[kept] * weights[kept]
-        ones, others = self._features(one), self._features(other)
-        design = np.concatenate([ones - others, (ones + others) / 2])
-        told = np.concatenate([differences[kept], means[kept]])
-        precision = np.concatenate([near / within, near / between])
+        plus, minus = self._plus - self.minimum, self._minus - self.minimum
+        distance = (((plus + minus) / 2) ** 2 + ((plus - minus) / 2) ** 2).mean(axis=1)
+        nearness = np.exp(-0.5 * distance / NEIGHBOURHOOD**2)
+        kept = nearness >= MIN_NEARNESS
+        plus, minus, nearness = plus[kept], minus[kept], nearness[kept] * weights[kept]
+        features_plus, features_minus = self._features(plus), self._features(minus)
+        design = np.concatenate([features_plus - features_minus, (features_plus + features_minus) / 2])
+        observed = np.concatenate([differences[kept], means[kept]])
+        precision = np.concatenate([nearness / within, nearness / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        curvature = CURVATURE * self._stretch.factor * bent(near, means[kept]) * scale
-        mean = np.concatenate([[level], np.zeros(size), np.where(self._own, curvature, 0)])
-        spreads = np.concatenate([np.full(size, SLOPE), np.where(self._own, OWN, MIXED)]) * scale
+        curvature = CURVATURE * self._curvature.factor * curvature_share(nearness, means[kept]) * scale
+        mean = np.concatenate([[level], np.zeros(size), np.where(self._diagonal, curvature, 0)])
+        curvature_spreads = np.where(self._diagonal, DIAGONAL_SPREAD, MIXED_SPREAD)
+        spreads = np.concatenate([np.full(size, SLOPE_SPREAD), curvature_spreads]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
-        normal = (design.T * precision) @ design + np.diag(prior)
-        found = mean + np.linalg.solve(normal, design.T @ (precision * (told - design @ mean)))
+        # Bishop 2006, eq. 3.54 and 3.53: posterior precision and mean, about the prior mean.
+        posterior = (design.T * precision) @ design + np.diag(prior)
+        fitted = mean + np.linalg.solve(posterior, design.T @ (precision * (observed - design @ mean)))
         upper = np.zeros((size, size))
-        upper[self._upper] = found[1 + size :]
-        return found[1 : 1 + size], upper + upper.T - np.diag(np.diag(upper))
+        upper[self._upper] = fitted[1 + size :]
+        return fitted[1 : 1 + size], upper + upper.T - np.diag(np.diag(upper))
 
     def _features(self, u: Floats) -> Floats:
-        squares = u[:, self._upper[0]] * u[:, self._upper[1]] * np.where(self._own, 0.5, 1)
+        squares = u[:, self._upper[0]] * u[:, self._upper[1]] * np.where(self._diagonal, 0.5, 1)
         return np.concatenate([np.ones((len(u), 1)), u, squares], axis=1)
 
 
-def bent(near: Floats, means: Floats) -> float:
-    """The share of CURVATURE that pairs ``(P,)`` of such mean losses, which count by ``near``, leave to assume."""
-    level = (float(near @ means) + DOUBT * RIGHT) / (float(near.sum()) + DOUBT)
-    return min(1.0, max(LEAST, (LOST - level) / (LOST - RIGHT)))
+def curvature_share(nearness: Floats, means: Floats) -> float:
+    """Share of the prior curvature to assume, given pairs of mean losses ``means (P,)`` that count by ``nearness``.
+
+    >>> curvature_share(np.ones(1000), np.full(1000, 0.2)), curvature_share(np.ones(1000), np.full(1000, 0.9))
+    (1.0, 0.25)
+    """
+    level = (float(nearness @ means) + PRIOR_PAIRS * LOW_LOSS) / (float(nearness.sum()) + PRIOR_PAIRS)
+    return min(1.0, max(MIN_CURVATURE_SHARE, (HIGH_LOSS - level) / (HIGH_LOSS - LOW_LOSS)))
 
 
-def trust_region(slope: Floats, curvature: Floats, radius: float) -> Floats:
-    """Minimises ``g u + u' Q u / 2`` over ``|u| <= radius`` by bisection on the multiplier, ``(k,)``."""
+def trust_region_step(slope: Floats, curvature: Floats, radius: float) -> Floats:
+    """Minimises ``g u + u' Q u / 2`` over ``|u| <= radius`` by bisection on the multiplier, ``(k,)``.
+
+    >>> trust_region_step(np.array([-1.0, 0.0]), np.eye(2) * 2, radius=9.0)
+    array([0.5, 0. ])
+    >>> trust_region_step(np.array([-1.0, 0.0]), np.eye(2) * 2, radius=0.25).round(6)
+    array([0.25, 0.  ])
+    """
     values, vectors = np.linalg.eigh(curvature)
     along = vectors.T @ slope
     if values[0] > 0 and np.linalg.norm(along / values) <= radius:

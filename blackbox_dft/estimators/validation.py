@@ -1,4 +1,4 @@
-"""Options that no search could run with, refused before the first query."""
+"""Checks of estimator options, made before the first query."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from math import inf
 from blackbox_dft.errors import InputError
 
 
-def positive(**options: float) -> None:
-    """Lengths in units of z.
+def check_positive(**options: float) -> None:
+    """Checks lengths in units of z.
+
+    >>> check_positive(step=0.3)
+    >>> check_positive(step=0.0)
+    Traceback (most recent call last):
+    blackbox_dft.errors.InputError: estimator option step=0 must be above zero: give a number such as 0.5.
 
     Raises:
         InputError: one is not above zero.
@@ -18,23 +23,23 @@ def positive(**options: float) -> None:
             raise InputError(f"estimator option {name}={value:g} must be above zero: give a number such as 0.5.")
 
 
-def shares(**options: float) -> None:
-    """Weights of the past.
+def check_decay_rates(**options: float) -> None:
+    """Checks weights of the past in a running mean.
 
     Raises:
-        InputError: one is not in [0, 1); at 1 nothing new would count.
+        InputError: one is not in [0, 1); at 1, new values would not count.
     """
     for name, value in options.items():
         if not 0 <= value < 1:
             raise InputError(f"estimator option {name}={value:g} must be below one: give a number such as 0.9.")
 
 
-def counts(least: int = 1, **options: int) -> None:
-    """Images, pairs and candidates of a proposal.
+def check_counts(minimum: int = 1, **options: int) -> None:
+    """Checks numbers of images, pairs or candidates in a proposal.
 
     Raises:
-        InputError: one is less than ``least``.
+        InputError: one is less than ``minimum``.
     """
     for name, value in options.items():
-        if value < least:
-            raise InputError(f"estimator option {name}={value} is too few: give {least} or more.")
+        if value < minimum:
+            raise InputError(f"estimator option {name}={value} is too few: give {minimum} or more.")

@@ -1,1 +1,1 @@
-"""What a tuning is worth: statistics of answers already paid for."""
+"""Statistics of scores already paid for: paired differences, tests over seeds, the free threshold."""

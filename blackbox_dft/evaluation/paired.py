@@ -1,7 +1,4 @@
-"""What a tuning is worth: paired statistics on held-out answers, the free threshold, and how far images moved.
-
-Everything here is a function of answers already paid for; nothing asks the target.
-"""
+"""Paired statistics of two decisions on the same images: bootstrap interval and McNemar's test."""
 
 from __future__ import annotations
 
@@ -18,37 +15,52 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class PairedResult:
-    """Two decisions on the same images: accuracies, the interval of their difference, and the sign test."""
+    """Accuracies before and after on the same images, the interval of their difference, and McNemar's test."""
 
     before: float
     after: float
     n: int
+    """Images."""
     ci95: tuple[float, float]
+    """95 % interval of after - before."""
     mcnemar_p: float
+    """Two-sided p-value of "as many decisions became right as became wrong"."""
 
 
 def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> PairedResult:
-    """Accuracy of probabilities ``after (N, L)`` against ``before (N, L)`` on the same images.
+    """Compares the accuracy of probabilities ``after (N, L)`` with that of ``before (N, L)`` on the same images.
 
-    The interval is the percentile bootstrap over images (Efron 1979), over whole groups where several images show one
-    person, since their answers hang together. McNemar's test is exact (binomial on the images whose decision changed).
+    The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
+    show one person, since their errors are correlated. McNemar's test is exact: binomial on the images whose decision
+    changed.
+
+    >>> labels = np.zeros(10, int)
+    >>> before, after = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], np.eye(2)[[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
+    >>> result = compare(before, after, labels)
+    >>> result.before, result.after, result.mcnemar_p
+    (0.6, 0.9, 0.375)
     """
     right_before, right_after = decide(before) == labels, decide(after) == labels
     gained, lost = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
-    # Of a fair coin both tails weigh the same, and they share the middle.
+    # Both tails of a fair coin are equally likely; they overlap if gained and lost are equal.
     p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     low, high = bootstrap(right_after.astype(float) - right_before, groups)
     return PairedResult(float(right_before.mean()), float(right_after.mean()), len(labels), (low, high), p)
 
 
 def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean of ``differences (N,)``, resampling whole groups."""
+    """95 % percentile interval of the mean of ``differences (N,)``, from resampling images or whole groups.
+
+    >>> low, high = bootstrap(np.array([1.0] * 50 + [0.0] * 150))
+    >>> round(low, 2), round(high, 2)
+    (0.19, 0.31)
+    """
     _, member = np.unique(np.arange(len(differences)) if groups is None else groups, return_inverse=True)
     sums, counts = np.bincount(member, differences), np.bincount(member).astype(float)
-    # Groups alike in sum and size are interchangeable: drawing how often each kind occurs is the same and far cheaper.
-    kinds, how_many = np.unique(np.stack([sums, counts], 1), axis=0, return_counts=True)
+    # Groups of equal sum and size are interchangeable: drawing how often each kind occurs is the same and far cheaper.
+    kinds, occurrences = np.unique(np.stack([sums, counts], 1), axis=0, return_counts=True)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(sums), how_many / len(sums), size=RESAMPLES)
+    drawn = rng.multinomial(len(sums), occurrences / len(sums), size=RESAMPLES)
     means = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""The free baseline: a decision threshold fitted on answers already paid for."""
+"""The free baseline: a decision threshold fitted on scores already paid for."""
 
 from __future__ import annotations
 
@@ -9,41 +9,53 @@ from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints
 
-PULL = 0.1
+PENALTY = 0.1
 """Weight of the squared biases and logarithmic slope of a threshold, against the log likelihood of all images."""
-
-SMALLEST = 1e-9
-"""Probabilities below this are taken for it, so that their logarithm is finite; a threshold may be that extreme."""
+MIN_PROBABILITY = 1e-9
+"""Probabilities below this are raised to it, so that their logarithm is finite; a threshold may be that extreme."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A shift of the decision that costs no query: ``arg max (log p + bias)``."""
+    """A shift of the decision that costs no query: ``arg max (log p + bias)``.
+
+    >>> Calibration(np.log([1.0, 4.0]))(np.array([[0.8, 0.2], [0.5, 0.5]])).round(3)
+    array([[0.5, 0.5],
+           [0.2, 0.8]])
+    """
 
     bias: Floats
+    """``(L,)``, added to the logarithms of the probabilities."""
 
     def __call__(self, probabilities: Floats) -> Floats:
         """Shifted probabilities ``(N, L)``, rows summing to 1."""
-        return np.exp(log_softmax(np.log(np.clip(probabilities, SMALLEST, 1)) + self.bias, axis=1))
+        return np.exp(log_softmax(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)) + self.bias, axis=1))
 
 
 def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
-    """The free baseline, fitted on ``probabilities (N, L)`` of unchanged images.
+    """Fits the free baseline on ``probabilities (N, L)`` of unchanged images with true ``labels (N,)``.
 
-    One bias a label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut itself
-    would be a worse rival: what it gains by chance on a few dozen images it loses on others (``docs/research.md``).
+    One bias for each label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut
+    itself would be a worse baseline: what it gains by chance on a few dozen images it loses on others
+    (``docs/research.md``).
+
+    >>> second = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.45])
+    >>> probabilities = np.stack([1 - second, second], axis=1)
+    >>> labels = np.array([0, 0, 0, 1, 1, 1])
+    >>> fit_threshold(probabilities, labels)(probabilities).argmax(axis=1)
+    array([0, 0, 0, 0, 1, 1])
     """
-    # Takes longer to load than a small run takes, and much of what this module is read for has no threshold.
+    # Takes longer to import than a small run takes, and most users of this module fit no threshold.
     from scipy.optimize import minimize
 
-    logs = np.log(np.clip(probabilities, SMALLEST, 1))
+    logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
     truth = np.eye(logs.shape[1])[labels]
 
     def loss(parameters: Floats) -> float:
         slope = np.exp(parameters[-1])
         likelihood = (log_softmax(logs * slope + parameters[:-1], axis=1) * truth).sum()
-        # Less than one image says: it decides where a label never occurs.
-        return float((PULL * (parameters**2).sum() - likelihood) / len(labels))
+        # The penalty weighs less than one image; it keeps the bias finite if a label never occurs.
+        return float((PENALTY * (parameters**2).sum() - likelihood) / len(labels))
 
-    found = minimize(loss, np.zeros(logs.shape[1] + 1), method="L-BFGS-B").x
-    return Calibration(np.asarray(found[:-1] / np.exp(found[-1])))
+    fitted = minimize(loss, np.zeros(logs.shape[1] + 1), method="L-BFGS-B").x
+    return Calibration(np.asarray(fitted[:-1] / np.exp(fitted[-1])))

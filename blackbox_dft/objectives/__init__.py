@@ -1,4 +1,4 @@
-"""Objectives: what is minimised."""
+"""Objectives: losses of the labels' probabilities, which the search minimises."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ DEFAULT = "sigmoid"
 
 
 def make_objective(name: str) -> Objective:
-    """The objective registered as ``name``."""
-    found: Objective = plugins.find(name, OBJECTIVES, "objectives")
-    return found
+    """The loss function registered as ``name``, in ``OBJECTIVES`` or as an entry point ``blackbox_dft.objectives``.
+
+    >>> import numpy as np
+    >>> make_objective("brier")(np.array([[0.75, 0.25]]), np.array([0]))
+    array([0.0625])
+
+    Raises:
+        InputError: unknown name.
+    """
+    objective: Objective = plugins.find(name, OBJECTIVES, "objectives")
+    return objective

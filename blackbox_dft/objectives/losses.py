@@ -1,4 +1,4 @@
-"""What is minimised: probabilities of the labels and the true ones to one loss an image.
+"""Loss functions: probabilities of the labels and the true labels to one loss for each image.
 
 All take ``probabilities (N, L)`` and ``labels (N,)`` and give losses ``(N,)``. With ``p`` the probability of the true
 label and ``q`` the greatest of the others, the margin is ``m = log p - log q``, the log-odds of the decision.
@@ -17,14 +17,19 @@ from scipy.special import expit
 from blackbox_dft._utils.types import Floats, Ints
 
 Objective: TypeAlias = Callable[[Floats, Ints], Floats]
+"""``probabilities (N, L)`` and ``labels (N,)`` to losses ``(N,)``."""
 
-FLOOR = 1e-4
-"""Least probability a loss believes in."""
+MIN_PROBABILITY = 1e-4
+"""Probabilities below this are raised to it."""
 
 
 def margin(probabilities: Floats, labels: Ints) -> Floats:
-    """Log-odds of the true label against the strongest other, ``(N,)``; positive where the decision is right."""
-    logs = np.log(np.clip(probabilities, FLOOR, 1))
+    """Log-odds of the true label against the strongest other, ``(N,)``; positive if the decision is right.
+
+    >>> margin(np.array([[0.8, 0.2], [0.5, 0.5]]), np.array([1, 0])).round(4)
+    array([-1.3863,  0.    ])
+    """
+    logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
     rows = np.arange(len(labels))
     true = logs[rows, labels]
     logs[rows, labels] = -np.inf
@@ -32,31 +37,55 @@ def margin(probabilities: Floats, labels: Ints) -> Floats:
 
 
 def cross_entropy(probabilities: Floats, labels: Ints) -> Floats:
-    """``log(1 + exp(-m))``: unbounded, so a few hopeless images can lead the search astray."""
+    """``log(1 + exp(-m))``: unbounded, so a few hopeless images can dominate the search.
+
+    >>> cross_entropy(np.array([[0.8, 0.2]]), np.array([0])).round(4)  # log(1 / 0.8)
+    array([0.2231])
+    """
     return np.logaddexp(0, -margin(probabilities, labels))
 
 
 def brier(probabilities: Floats, labels: Ints) -> Floats:
-    """Half the squared distance to the one-hot truth (Brier 1950); bounded by 1."""
+    """Half the squared distance to the one-hot truth (Brier 1950); bounded by 1.
+
+    >>> brier(np.array([[0.75, 0.25]]), np.array([0]))
+    array([0.0625])
+    """
     truth = np.eye(probabilities.shape[1])[labels]
     return np.asarray(((probabilities - truth) ** 2).sum(axis=1) / 2, np.float64)
 
 
 def sigmoid_margin(probabilities: Floats, labels: Ints) -> Floats:
-    """``1 / (1 + exp(m))``, the zero-one loss made smooth; bounded by 1."""
+    """``1 / (1 + exp(m))``, a smooth zero-one loss; bounded by 1.
+
+    >>> sigmoid_margin(np.array([[0.8, 0.2]]), np.array([0])).round(4)
+    array([0.2])
+    """
     return np.asarray(expit(-margin(probabilities, labels)), np.float64)
 
 
 def hinge(probabilities: Floats, labels: Ints) -> Floats:
-    """``max(0, 1 - m)``."""
+    """``max(0, 1 - m)``; unbounded.
+
+    >>> hinge(np.array([[0.5, 0.5], [0.8, 0.2]]), np.array([0, 0]))
+    array([1., 0.])
+    """
     return np.maximum(0, 1 - margin(probabilities, labels))
 
 
 def zero_one(probabilities: Floats, labels: Ints) -> Floats:
-    """1 where the decision is wrong: all that a target which answers labels only can tell."""
+    """1 if the decision is wrong, else 0: the only loss for a target that returns labels without scores.
+
+    >>> zero_one(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]))
+    array([0., 1.])
+    """
     return np.asarray(decide(probabilities) != labels, np.float64)
 
 
 def decide(probabilities: Floats) -> Ints:
-    """The label of greatest probability, ``(N,)``; the first of equals."""
+    """The label of greatest probability, ``(N,)``; the first of equals.
+
+    >>> decide(np.array([[0.4, 0.6], [0.5, 0.5]]))
+    array([1, 0])
+    """
     return np.asarray(probabilities.argmax(axis=1), np.int64)

@@ -1,4 +1,4 @@
-"""Reading raw answers: what the numbers of a target mean, and how its classes become the user's labels."""
+"""Output decoder: raw outputs of a target -> probabilities of the user's labels; infers what the numbers mean."""
 
 from __future__ import annotations
 
@@ -29,35 +29,53 @@ MEANING: dict[Kind, str] = {
 
 @dataclass(frozen=True, eq=False)
 class OutputDecoder:
-    """How raw answers ``(N, K)`` become probabilities of the user's labels ``(N, L)``."""
+    """Turns raw outputs ``(N, K)`` into probabilities of the user's labels ``(N, L)``.
+
+    >>> labels = label_matrix(["other", "smile"], ["angry", "happy", "sad"], 3, parse_map(["smile=happy", "other=*"]))
+    >>> OutputDecoder("percent", labels)(np.array([[25, 50, 25]], np.float32))
+    array([[0.5, 0.5]])
+    """
 
     kind: Kind
-    members: Floats
-    """``(K, L)``: 1 where the model's class counts for the label."""
+    """What the raw numbers are."""
+    label_matrix: Floats
+    """``(K, L)``: 1 if the model's class counts for the label, else 0."""
 
     @property
     def labels_only(self) -> bool:
-        """Whether the target tells its decision and nothing else."""
+        """Whether the target returns its decision and no scores."""
         return self.kind in ("one-hot", "index")
 
     def __call__(self, raw: Scores) -> Floats:
-        """Probabilities ``(N, L)`` of the labels; rows sum to 1 unless some class belongs to no label."""
+        """Probabilities ``(N, L)`` of the labels; rows sum to 1 unless some class belongs to no label.
+
+        Raises:
+            TargetError: an output is NaN or infinite, or a class index is out of range.
+        """
         if not np.isfinite(raw).all():
-            raise TargetError("the target answered NaN or infinite scores for changed images: check the model")
-        return np.asarray(probabilities(raw, self.kind, len(self.members)) @ self.members, np.float64)
+            raise TargetError("the target returned NaN or infinite scores for changed images: check the model")
+        return np.asarray(probabilities(raw, self.kind, len(self.label_matrix)) @ self.label_matrix, np.float64)
 
 
 def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
-    """What scores ``(N, K)`` look like; ``classes`` is the known number of classes, if any.
+    """Infers what raw outputs ``(N, K)`` are; ``classes`` is the number of the model's classes, if known.
 
     One column: whole numbers above one, or more than two classes, are indices; [0, 1] is a probability; else a logit.
     More columns: rows of one 1 and zeros are one-hot; rows in [0, 1] that sum to at most 1 (to rounding) are
     probabilities; rows that sum to 100 are percentages; others in [0, 1] are independent scores; the rest are logits.
+
+    >>> infer_kind(np.array([[0.7, 0.3], [0.1, 0.9]], np.float32))
+    'probabilities'
+    >>> infer_kind(np.array([[3.0, -2.0], [0.5, 0.1]], np.float32))
+    'logits'
+
+    Raises:
+        InputError: an output is NaN or infinite.
     """
     if not np.isfinite(raw).all():
         bad = int((~np.isfinite(raw)).any(axis=1).sum())
         raise InputError(
-            f"{bad} of {len(raw)} answers hold NaN or infinite scores, which cannot be read: "
+            f"the target returned NaN or infinite scores for {bad} of {len(raw)} images: "
             "check the model, and --range, --mean and --std."
         )
     low, high, sums = raw.min(), raw.max(), raw.sum(axis=1)
@@ -78,7 +96,16 @@ def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
 
 
 def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
-    """Raw answers as probabilities of the model's classes ``(N, classes)``, float64, rows summing to 1."""
+    """Raw outputs ``(N, K)`` as probabilities of the model's classes ``(N, classes)``, float64, rows summing to 1.
+
+    >>> probabilities(np.array([[0.2]], np.float32), "sigmoid", 2).round(3)
+    array([[0.8, 0.2]])
+    >>> probabilities(np.array([[0.6, 0.2, 0.0, 0.0]], np.float32), "probabilities", 4).round(3)
+    array([[0.6, 0.2, 0.1, 0.1]])
+
+    Raises:
+        TargetError: a class index is out of range.
+    """
     values = raw.astype(np.float64)
     if kind == "logits":
         return np.asarray(np.exp(log_softmax(values, axis=1)), np.float64)
@@ -86,7 +113,8 @@ def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
         index = values[:, 0].astype(int)
         if index.min() < 0 or index.max() >= classes:
             raise TargetError(
-                f"the target answered class index {index.max()}, but {classes} classes are known: give --model-classes."
+                f"the target returned the class index {index.max()}, but {classes} classes are known: "
+                "give --model-classes."
             )
         return np.asarray(np.eye(classes)[index], np.float64)
     if kind in ("sigmoid", "logit"):
@@ -104,7 +132,11 @@ def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
 
 
 def class_count(raw: Scores, kind: Kind, classes: Sequence[str] | None) -> int:
-    """How many classes the model tells apart."""
+    """Number of the model's classes, given raw outputs ``(N, K)`` and the class names, if known.
+
+    >>> class_count(np.array([[2.0], [0.0]], np.float32), "index", None)
+    3
+    """
     if kind in ("sigmoid", "logit"):
         return 2
     if kind == "index":
@@ -113,25 +145,43 @@ def class_count(raw: Scores, kind: Kind, classes: Sequence[str] | None) -> int:
 
 
 def parse_map(options: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """``("smile=happy", "nonsmile=*")`` to a table of label to model classes."""
+    """Parses the values of ``--map`` into the model's classes for each label.
+
+    >>> parse_map(["smile=happy,surprised", "nonsmile=*"])
+    {'smile': ('happy', 'surprised'), 'nonsmile': ('*',)}
+
+    Raises:
+        InputError: not ``LABEL=CLASS[,CLASS...]``, or a label twice.
+    """
     table: dict[str, tuple[str, ...]] = {}
     for option in options:
         label, equals, classes = option.partition("=")
         if not equals or not label or not all(classes.split(",")):
             raise InputError(f"--map {option!r} cannot be read: write --map LABEL=CLASS[,CLASS...] or --map LABEL=*.")
         if label in table:
-            raise InputError(f"--map names the label {label!r} twice: write its classes in one, {label}=a,b.")
+            raise InputError(f"--map gives the label {label!r} twice: give all its classes at once, {label}=a,b.")
         table[label] = tuple(classes.split(","))
     return table
 
 
-def members(
+def label_matrix(
     labels: Sequence[str], classes: Sequence[str] | None, count: int, table: Mapping[str, Sequence[str]]
 ) -> Floats:
-    """The matrix ``(count, L)`` of which model class counts for which label.
+    """The matrix ``(count, L)`` that says which of the model's classes counts for which label.
 
-    Without a map, labels are found among the class names (ignoring case); failing that, labels that are whole numbers
-    are class indices. ``*`` takes all classes no other label names.
+    Without a map, labels are looked up among the class names (ignoring case); labels that are whole numbers may also be
+    class indices. ``*`` stands for all classes that no other label has.
+
+    >>> label_matrix(["nonsmile", "smile"], ["angry", "happy", "sad"], 3, {"smile": ["happy"], "nonsmile": ["*"]})
+    array([[1., 0.],
+           [0., 1.],
+           [1., 0.]])
+
+    Args:
+        labels: the user's labels, L of them.
+        classes: names of the model's classes, if known.
+        count: number of the model's classes.
+        table: classes for each label, as from ``parse_map``; empty if there is no map.
 
     Raises:
         InputError: a label that no class maps to, a class that does not exist or is used twice.
@@ -139,8 +189,8 @@ def members(
     names = list(classes) if classes else [str(i) for i in range(count)]
     if len(names) != count:
         raise InputError(
-            f"the target answers {count} scores but {len(names)} class names are given: "
-            "give --model-classes with one name a score."
+            f"the target returns {count} scores, but {len(names)} class names are given: "
+            "give --model-classes with one name for each score."
         )
     matrix = np.zeros((count, len(labels)))
     if not table:
@@ -153,14 +203,14 @@ def members(
             else:
                 raise InputError(
                     f"no class of the target is called {label!r} (it has {', '.join(names)}): "
-                    f"say which ones count, --map {label}=CLASS[,CLASS...]."
+                    f"give the classes that stand for it, --map {label}=CLASS[,CLASS...]."
                 )
         return matrix
     if unknown := [label for label in table if label not in labels]:
         raise InputError(f"--map names the label {unknown[0]!r}, but the data has {', '.join(labels)}.")
     for column, label in enumerate(labels):
         if label not in table:
-            raise InputError(f"--map says nothing of the label {label!r}: add --map '{label}=*' or its classes.")
+            raise InputError(f"--map has no entry for the label {label!r}: add --map '{label}=*' or its classes.")
         for name in table[label]:
             if name == "*":
                 continue
@@ -178,5 +228,5 @@ def members(
         matrix[matrix.sum(axis=1) == 0, rest[0]] = 1
     for column, label in enumerate(labels):
         if not matrix[:, column].any():
-            raise InputError(f"--map leaves no class for the label {label!r}: name one, --map {label}=CLASS.")
+            raise InputError(f"--map leaves no class for the label {label!r}: give one, --map {label}=CLASS.")
     return matrix

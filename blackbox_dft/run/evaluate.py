@@ -160,5 +160,5 @@ def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
 def _answers(measurement: Measurement, scorer: Scorer, every: Sequence[Floats]) -> list[Floats]:
     """Probabilities ``(N, L)`` of the images under each z."""
     raw = [scorer.score("evaluate", measurement.indices, z) for z in every]
-    reading = measurement.experiment.reading(raw[0], measurement.summary["scores"])
-    return [reading(answers) for answers in raw]
+    decoder = measurement.experiment.decoder(raw[0], measurement.summary["scores"])
+    return [decoder(answers) for answers in raw]

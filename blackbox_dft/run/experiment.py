@@ -18,13 +18,13 @@ from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
-from blackbox_dft.estimators import make_estimator
+from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.objectives import DEFAULT, make_objective
-from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, members, parse_map
+from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan
 from blackbox_dft.run.config import Config, parse_epsilon
 from blackbox_dft.scoring import drift
@@ -83,7 +83,7 @@ class Experiment:
         self._make_space()
         if self.target.classes:
             # Better now than after the first paid answer.
-            members(self.data.classes, self.target.classes, len(self.target.classes), self.map)
+            label_matrix(self.data.classes, self.target.classes, len(self.target.classes), self.map)
 
     def _make_space(self) -> None:
         config = self.config
@@ -168,7 +168,12 @@ class Experiment:
 
     @property
     def _choice(self) -> tuple[str, str]:
-        return choose(self.space.lower, self.space.upper)
+        return choose(self.search_space)
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """Start and bounds of z."""
+        return SearchSpace(self.space.initial(), self.space.lower, self.space.upper)
 
     def penalty(self, candidates: Floats) -> Floats:
         """What each of ``(M, k)`` adds to every loss, ``(M,)``: the weighted size of its perturbation."""
@@ -208,15 +213,7 @@ class Experiment:
         Raises:
             InputError: no such one, or one that cannot do what is wanted of it.
         """
-        space = self.space
-        made = make_estimator(
-            self.config.estimator,
-            space.size,
-            start=space.initial(),
-            lower=space.lower,
-            upper=space.upper,
-            seed=self.config.seed,
-        )
+        made = make_estimator(self.config.estimator, self.search_space, seed=self.config.seed)
         if not isinstance(made, SupportsDelayedTell):
             name, instead = self.config.estimator, "take surface, nes, spsa or finite-difference."
             if self.config.in_flight > 1:
@@ -276,20 +273,20 @@ class Experiment:
         """``z (k,)`` with all that is needed to apply it."""
         return Tuning(self.space.spec, z, self.shape, self.epsilon, self.config.channels, str(self.encoding))
 
-    def objective(self, reading: OutputDecoder) -> str:
+    def objective(self, decoder: OutputDecoder) -> str:
         """The name of what is minimised, the one that suits the scores where the choice is left to us."""
         if self.config.objective != "auto":
             return self.config.objective
-        return "zero-one" if reading.labels_only else DEFAULT
+        return "zero-one" if decoder.labels_only else DEFAULT
 
-    def reading(self, raw: Scores, kind: Kind | None = None) -> OutputDecoder:
-        """How to read the target, judged by answers ``(N, K)`` unless their ``kind`` is known."""
+    def decoder(self, raw: Scores, kind: Kind | None = None) -> OutputDecoder:
+        """Decoder of the target's outputs; their kind is inferred from ``raw (N, K)`` unless given."""
         classes = self.target.classes
         kind = kind or infer_kind(raw, len(classes) if classes else None)
         count = class_count(raw, kind, classes)
         if kind == "index" and not classes:
             count = max(count, len(self.data.classes))
-        return OutputDecoder(kind, members(self.data.classes, classes, count, self.map))
+        return OutputDecoder(kind, label_matrix(self.data.classes, classes, count, self.map))
 
     def ledger(self, path: Path, budget: int | None = None) -> Ledger:
         """A ledger of answers of the target, by the run's own budget unless another is given."""

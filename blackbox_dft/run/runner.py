@@ -35,7 +35,7 @@ from blackbox_dft.search.early_stopping import EarlyStopping
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.search.selection import Choice, PartGain, part_by_part, select
+from blackbox_dft.search.selection import PartGain, Selection, part_gains, select
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets.base import ConcurrentTarget
 
@@ -46,7 +46,7 @@ class Result:
 
     summary: dict[str, Any]
     tuning: Tuning
-    choice: Choice
+    choice: Selection
     trajectory: Trajectory
     data: Dataset
     before: Floats
@@ -117,18 +117,18 @@ def start(
     config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
     step = experiment.proposal * config.repeats
     ahead = experiment.fused is None or experiment.fused.ahead
-    way = autotune.usual(experiment.target)
-    wanted = autotune.open_to(experiment.target)
-    if wanted and (found := autotune.recall(experiment.target, step, ahead)):
+    way = autotune.default_plan(experiment.target)
+    wanted = autotune.can_autotune(experiment.target)
+    if wanted and (found := autotune.load_plan(experiment.target, step, ahead)):
         way, wanted = found, False
         experiment.arrange(way.workers, way.threads)
     record = RunRecord(config, way.batch, experiment.inputs(), way.threads)
     record.write(out)
 
     def arrange(scorer: Scorer, images: Ints) -> None:
-        found = autotune.find(scorer, images, experiment.space.initial(), step, ahead)
+        found = autotune.find_plan(scorer, images, experiment.space.initial(), step, ahead)
         if found:
-            autotune.remember(experiment.target, step, ahead, found)
+            autotune.save_plan(experiment.target, step, ahead, found)
         found = found or way
         experiment.arrange(found.workers, found.threads)
         # What is scored from here on is cut as a resumed run will cut it.
@@ -327,10 +327,10 @@ def _phases(
         arrange(scorer, val)
     raw = scorer.score("select", val, identity)
     _end_search(scorer, progress)
-    reading = experiment.reading(raw)
-    name = experiment.objective(reading)
-    progress.note(f"scores: {MEANING[reading.kind]}; objective: {name}")
-    task = Task(scorer, reading, make_objective(name), data.labels, experiment.penalty)
+    decoder = experiment.decoder(raw)
+    name = experiment.objective(decoder)
+    progress.note(f"scores: {MEANING[decoder.kind]}; objective: {name}")
+    task = Task(scorer, decoder, make_objective(name), data.labels, experiment.penalty)
 
     limit = plan.tune
     if ledger.counts_in_doubt and (short := ledger.in_doubt_of("tune") - plan.reserve) > 0:
@@ -354,11 +354,9 @@ def _phases(
         limit=limit,
         seed=seed,
         in_flight=experiment.config.in_flight,
-        early_stopping=EarlyStopping(experiment.space.lower, experiment.space.upper)
-        if experiment.config.early_stop
-        else None,
-        told=progress.told,
-        watch=watch,
+        early_stopping=EarlyStopping(experiment.search_space) if experiment.config.early_stop else None,
+        on_step=progress.step,
+        check_drift=watch,
     )
     if isinstance(watch, DriftCheck) and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
@@ -371,7 +369,7 @@ def _phases(
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
     parts: list[PartGain] = []
     if plan.apart and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_by_part(task, experiment.space, choice.z, val[: plan.part_images])
+        parts = part_gains(task, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
     on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
     progress.phase("done", 0)
@@ -379,5 +377,5 @@ def _phases(
     tuning = experiment.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
     summary = summarize(experiment, scorer, choice, tuning, val, on_val, on_test, parts)
-    summary |= {"objective": name, "scores": reading.kind, "stopped_early": trajectory.stopped}
+    summary |= {"objective": name, "scores": decoder.kind, "stopped_early": trajectory.stopped}
     return Result(summary, tuning, choice, trajectory, data, *on_test)

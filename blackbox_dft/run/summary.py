@@ -13,7 +13,7 @@ from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.selection import Choice, PartGain
+from blackbox_dft.search.selection import PartGain, Selection
 
 SAMPLE = 64
 """Test images that PSNR and SSIM are taken over."""
@@ -22,7 +22,7 @@ SAMPLE = 64
 def summarize(
     experiment: Experiment,
     scorer: Scorer,
-    choice: Choice,
+    choice: Selection,
     tuning: Tuning,
     val: Ints,
     on_val: tuple[Floats, Floats],

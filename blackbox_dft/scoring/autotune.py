@@ -1,8 +1,8 @@
-"""How a model on this machine's CPU is fastest: calls side by side, threads and images of each.
+"""Autotuning on the CPU: measures how many calls at once, threads and images per call are fastest for a model.
 
-Found out once for a model and a machine, on the first images a run scores anyway, and remembered in the user's cache
-folder: ``BBDFT_CACHE``, else ``blackbox-dft`` in ``XDG_CACHE_HOME`` or ``~/.cache``. Where that cannot be written, it
-is found out again.
+Measured once for a model and a machine, on the first images that a run scores anyway, and kept in the user's cache
+folder: ``BBDFT_CACHE``, else ``blackbox-dft`` in ``XDG_CACHE_HOME`` or ``~/.cache``. If that cannot be written, every
+run measures again.
 """
 
 from __future__ import annotations
@@ -23,26 +23,33 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.targets.base import AutotunableTarget, Target
 
-SECONDS = 2.0
-"""Longest the ways are tried, all together."""
-TRIAL = 0.15
-"""Seconds a way is tried, where it does not take longer to call it twice."""
-SHARES = 6
-"""A way gets no more than this part of the images, unless it needs them to be called twice."""
-GAIN = 1.05
-"""What a way must gain over the usual one to be taken instead,"""
-FEWER = 1.25
-"""and what one of fewer calls at once must: its threads burn the cores while they wait for each other."""
-BATCHES = (4, 8, 16, 32, 64)
+MAX_SECONDS = 2.0
+"""All trials together; no new one begins after that."""
+TRIAL_SECONDS = 0.15
+"""Of one trial, unless calling the model twice takes longer."""
+PLANNED_TRIALS = 6
+"""A trial gets at most this part of the images, unless it needs more to call the model twice."""
+MIN_SPEEDUP = 1.05
+"""What a plan must gain over the default one to be chosen instead."""
+MIN_SPEEDUP_OF_FEWER_CALLS = 1.25
+"""The same for a plan of fewer calls at once: its threads keep the cores busy while they wait for each other."""
+BATCH_SIZES = (4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
 class CallPlan:
-    """Calls side by side, threads of each, images of each."""
+    """How a model is called.
+
+    >>> print(CallPlan(workers=4, threads=1, batch=16))
+    4 calls at once, of 1 thread and 16 images
+    """
 
     workers: int
+    """Calls at once."""
     threads: int
+    """Threads of each call."""
     batch: int
+    """Images of each call."""
 
     def __str__(self) -> str:
         calls = "1 call" if self.workers == 1 else f"{self.workers} calls"
@@ -50,32 +57,32 @@ class CallPlan:
         return f"{calls} at once, of {threads} and {self.batch} images"
 
 
-def usual(target: Target) -> CallPlan:
-    """What a target does unless something better is known."""
+def default_plan(target: Target) -> CallPlan:
+    """How ``target`` is called if nothing better is known."""
     return CallPlan(target.workers, 1, target.batch)
 
 
-def open_to(target: Target) -> bool:
-    """Whether nobody said how the target is to be called, and it can be called in other ways."""
+def can_autotune(target: Target) -> bool:
+    """Whether ``target`` can be called in several ways, and the user chose none of them."""
     return isinstance(target, AutotunableTarget) and target.unsaid
 
 
-def recall(target: Target, step: int, ahead: bool) -> CallPlan | None:
-    """What was found for this model on this machine, steps of so many queries, and a change that is or isn't ahead."""
+def load_plan(target: Target, step: int, ahead: bool) -> CallPlan | None:
+    """The plan in the cache for this model and machine, or None; arguments as for ``find_plan``."""
     try:
-        found = json.loads(_file(target, step, ahead).read_text(encoding="utf-8"))
-        arrangement = CallPlan(**{name: int(found[name]) for name in ("workers", "threads", "batch")})
+        document = json.loads(_file(target, step, ahead).read_text(encoding="utf-8"))
+        plan = CallPlan(**{name: int(document[name]) for name in ("workers", "threads", "batch")})
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
-    return arrangement if min(asdict(arrangement).values()) >= 1 else None
+    return plan if min(asdict(plan).values()) >= 1 else None
 
 
-def remember(target: Target, step: int, ahead: bool, arrangement: CallPlan) -> None:
-    """Keeps what was found, where that can be."""
+def save_plan(target: Target, step: int, ahead: bool, plan: CallPlan) -> None:
+    """Writes ``plan`` to the cache, if there is one; arguments as for ``find_plan``."""
     with suppress(OSError, InputError, RuntimeError):
         file = _file(target, step, ahead)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(asdict(arrangement)) + "\n")
+        write_text(file, json.dumps(asdict(plan)) + "\n")
 
 
 def _file(target: Target, step: int, ahead: bool) -> Path:
@@ -83,54 +90,63 @@ def _file(target: Target, step: int, ahead: bool) -> Path:
 
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {cores()} {ort.__version__}"
     name = digest(target.fingerprint, machine, str(step), str(ahead)).hex()
-    return cache_folder() / "arrangements" / f"{name}.json"
+    return cache_folder() / "call-plans" / f"{name}.json"
 
 
-def find(
+def find_plan(
     scorer: Scorer, images: Ints, z: Floats, step: int, ahead: bool, clock: Callable[[], float] = time.perf_counter
 ) -> CallPlan | None:
-    """The fastest way for the scorer's target, tried on ``images`` under ``z (k,)``, whose scores are kept.
+    """Measures plans for the scorer's target and returns the fastest, or None if there are too few images for two.
 
-    ``step`` is how many queries come at once: they have to go round. A change ``ahead`` of the model takes one core a
-    call, and unchanged images do not show what it costs: as many calls as usual are made then. Nothing is found where
-    the images do not suffice to try the usual way and another. The target is left in the way it was tried last.
+    The scores go to the ledger as usual. The target is left as the last trial called it.
+
+    Args:
+        scorer: of an ``AutotunableTarget`` that has no call under way.
+        images: to score ``(N,)``, as indices into the pool.
+        z: to score them under ``(k,)``.
+        step: queries that a step of the search submits together; they are to keep all workers busy.
+        ahead: whether images are changed outside the model's graph, on one core for each call. Unchanged images do not
+            show what that costs, so only plans with the default number of calls are tried then.
+        clock: seconds.
     """
     target = scorer.target
     assert isinstance(target, AutotunableTarget)
-    default, began = usual(target), clock()
+    default, started = default_plan(target), clock()
     rates: dict[CallPlan, float] = {}
     done = 0
-    for way in _ways(default, step, ahead):
-        least, wanted = 2 * way.workers * way.batch, int(TRIAL * max(rates.values(), default=0.0))
-        # Some images are left for the ways to come.
-        count = max(least, min(wanted, len(images) // SHARES))
-        if done + count > len(images) or clock() - began > SECONDS:
+    for plan in _candidates(default, step, ahead):
+        minimum, wanted = 2 * plan.workers * plan.batch, int(TRIAL_SECONDS * max(rates.values(), default=0.0))
+        # Some images are left for the plans to come.
+        count = max(minimum, min(wanted, len(images) // PLANNED_TRIALS))
+        if done + count > len(images) or clock() - started > MAX_SECONDS:
             break
-        target.arrange(way.workers, way.threads)
-        scorer.set_call_plan(way.batch, way.workers + 1)
-        # The first calls make memory ready, and are not timed.
-        warm = way.workers * way.batch if count >= 3 * way.workers * way.batch else 0
+        target.arrange(plan.workers, plan.threads)
+        scorer.set_call_plan(plan.batch, plan.workers + 1)
+        # The first calls allocate memory; their time does not count.
+        warm = plan.workers * plan.batch if count >= 3 * plan.workers * plan.batch else 0
         for part in filter(len, (images[done : done + warm], images[done + warm : done + count])):
             start = clock()
             scorer.score("select", part, z)
-            rates[way] = len(part) / max(clock() - start, 1e-9)
+            rates[plan] = len(part) / max(clock() - start, 1e-9)
         done += count
-    # Who needs them asks again, which is no query saved.
+    # The run scores these images again, which saves it no query.
     scorer.cached -= done
     if len(rates) < 2:
         return None
 
-    def worth(way: CallPlan) -> float:
-        return rates[way] / (1 if way == default else FEWER if way.workers < default.workers else GAIN)
+    def worth(plan: CallPlan) -> float:
+        if plan == default:
+            return rates[plan]
+        return rates[plan] / (MIN_SPEEDUP_OF_FEWER_CALLS if plan.workers < default.workers else MIN_SPEEDUP)
 
     return max(rates, key=worth)
 
 
-def _ways(default: CallPlan, step: int, ahead: bool) -> Iterator[CallPlan]:
+def _candidates(default: CallPlan, step: int, ahead: bool) -> Iterator[CallPlan]:
     calls = default.workers
     yield default
     for workers, threads in [(calls, 1)] if ahead or calls == 1 else [(calls, 1), (1, calls)]:
-        most = max(1, -(-step // workers))
-        for batch in sorted({min(batch, most) for batch in BATCHES}, reverse=True):
-            if (way := CallPlan(workers, threads, batch)) != default:
-                yield way
+        largest = max(1, -(-step // workers))
+        for batch in sorted({min(batch, largest) for batch in BATCH_SIZES}, reverse=True):
+            if (plan := CallPlan(workers, threads, batch)) != default:
+                yield plan

@@ -1,4 +1,4 @@
-"""Canaries: a few unchanged images asked again now and then, to notice that the model behind a URL has changed."""
+"""Drift check on 4 fixed images: scores them again during the search, to notice that the model behind a URL changed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from blackbox_dft.scoring.scorer import Scorer
 
 IMAGES = 4
 CHECKS = 10
-"""How often they are asked again during the search; once more before it, to see how far scores move by themselves."""
-SHARE = 0.02
-"""Of the scores' spread: what may move without anything having changed (rounding, another batch, other hardware)."""
-NOISE = 5.0
-"""And so many times what the first repetition moved."""
+"""Times the images are scored again: before the search, for the noise of the scores, then at its 2nd to last tenth."""
+TOLERATED_SHARE = 0.02
+"""Of the range of the scores: what may move without a change (rounding, another batch, other hardware)."""
+TOLERATED_NOISE = 5.0
+"""And this many times what the first repetition moved."""
 
 
 class DriftCheck:
-    """Asks ``IMAGES`` images again at every tenth of the search.
+    """Scores ``IMAGES`` unchanged images again after each tenth of a search from the second on, in phase ``watch``.
 
     Args:
-        images: indices into the pool.
+        scorer: of the run.
+        images: indices into the pool ``(N,)``; the first ``IMAGES`` are used.
+        identity: the z ``(k,)`` that changes nothing.
         limit: tuning queries of the search.
         accept: go on although the scores have moved.
     """
@@ -31,22 +33,23 @@ class DriftCheck:
         self.every = max(1, limit // CHECKS)
         self.accept = accept
         self.moved = 0.0
-        """Most that a score has moved."""
-        self._asked = 1
+        """The most that a score has moved."""
+        self._repetition = 1
         self._first = scorer.score("watch", self.images, identity)
-        noise = float(np.abs(self._again() - self._first).max())
+        noise = float(np.abs(self._score_again() - self._first).max())
         spread = float(np.ptp(self._first)) or 1.0
-        self.tolerance = max(SHARE * spread, NOISE * noise)
+        self.tolerance = max(TOLERATED_SHARE * spread, TOLERATED_NOISE * noise)
+        """The most that a score may move."""
 
     def __call__(self, spent: int) -> None:
-        """Looks, if another tenth has passed.
+        """Checks the scores if the search, which has ``spent`` queries, has passed another tenth.
 
         Raises:
-            TargetError: the scores have moved.
+            TargetError: the scores have moved by more than ``tolerance``, unless that is accepted.
         """
-        if spent < self.every * self._asked or self._asked > CHECKS:
+        if spent < self.every * self._repetition or self._repetition > CHECKS:
             return
-        self.moved = max(self.moved, float(np.abs(self._again() - self._first).max()))
+        self.moved = max(self.moved, float(np.abs(self._score_again() - self._first).max()))
         if self.moved > self.tolerance and not self.accept:
             raise TargetError(
                 f"the model behind {self.scorer.target.name} has changed: after {spent:,} queries the scores of "
@@ -54,12 +57,16 @@ class DriftCheck:
                 "start a new run, or accept it with --accept-drift"
             )
 
-    def _again(self) -> Floats:
-        answers = self.scorer.score("watch", self.images, self.identity, again=self._asked)
-        self._asked += 1
-        return np.asarray(answers, np.float64)
+    def _score_again(self) -> Floats:
+        scores = self.scorer.score("watch", self.images, self.identity, again=self._repetition)
+        self._repetition += 1
+        return np.asarray(scores, np.float64)
 
 
 def queries() -> int:
-    """What they cost at most; the first look is the unchanged validation images'."""
+    """Queries that a plan sets aside for a drift check, no less than it needs, repeats not counted.
+
+    >>> queries()
+    44
+    """
     return IMAGES * (CHECKS + 1)

@@ -1,1 +1,1 @@
-"""The search for z: minibatches, the loop of ask and tell, early stopping, the choice on held-back images."""
+"""The search for z: minibatches, the ask/tell loop, early stopping, selection on validation images."""

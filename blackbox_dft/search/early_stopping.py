@@ -1,8 +1,8 @@
-"""When a search may stop: the way it goes on promises too little, by what later pairs say of it.
+"""Early stopping: ends a search if going on promises too little, judged by the losses of pairs it has not learned from.
 
-Answers that a search has used to find its way cannot say whether the way was right: it fitted them. Those that come
-after can. So the course is cut into stretches; how the mean iterate moved from one stretch to the next is a way, and
-the pairs of the stretch behind them, at other images mostly, tell how the loss would change by going it once more.
+Losses that a search has used to find its direction cannot say whether the direction was right: it fitted them. Later
+ones can. So the search is cut into intervals. The mean iterate moves from one interval to the next; the pairs of the
+interval after that, mostly on other images, tell how the loss would change by the same move once more.
 """
 
 from __future__ import annotations
@@ -13,86 +13,98 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.pairs import slopes
-from blackbox_dft.estimators.surface import ranged
+from blackbox_dft.estimators.pairs import pair_differences
+from blackbox_dft.estimators.search_space import SearchSpace
 
-FIRST = 512
-"""Queries of the first stretch."""
-GROWTH = 1.5
-"""Each later one ends after so many times the queries of the end before it."""
-LITTLE = 0.004
-"""A gain of loss that is not worth going on for; under bounded losses 0.4 points, about."""
-TIMES = 2
-"""How many times in a row less has to be promised."""
+FIRST_INTERVAL = 512
+"""Queries of the first interval."""
+INTERVAL_GROWTH = 1.5
+"""Each later interval ends after this many times the queries at which the one before it ended."""
+MIN_GAIN = 0.004
+"""A gain of loss that is not worth going on for; about 0.4 points of accuracy under bounded losses."""
+PATIENCE = 2
+"""Intervals in a row that must promise less than ``MIN_GAIN``."""
 
 
 class EarlyStopping:
-    """Whether going on is worth it, from the proposals and losses of a search by antithetic pairs.
+    """Decides from the proposals and losses of a search by antithetic pairs whether going on is worth it.
 
-    With ``w`` the way and a pair's span ``s (k,)`` and difference of losses ``d``, ``k d (s w) / |s|^2`` estimates the
-    loss's slope along ``w`` without bias where directions are spread evenly (it is ``w`` times the estimate that
-    random-direction finite differences make of the gradient: Nesterov and Spokoiny 2017, eq. 6). Coordinates with
-    declared ranges and those without are taken apart, as estimators ask them apart. Less than ``LITTLE`` is promised
-    where the mean of all pairs and one standard error stay below.
+    With ``v`` the last move of the mean iterate, and a pair's span ``s (k,)`` and loss difference ``d``,
+    ``k d (s v) / |s|^2`` estimates the slope of the loss along ``v`` without bias if directions are spread evenly: it
+    is ``v`` times the gradient estimate of random-direction finite differences (Nesterov and Spokoiny 2017, eq. 6).
+    Coordinates with declared ranges and those without are judged apart, as estimators perturb them apart. An interval
+    promises too little if the mean gain over its pairs, plus one standard error, is below ``MIN_GAIN``.
+
+    >>> from blackbox_dft.estimators import make_estimator
+    >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    >>> estimator, early_stopping, queries = make_estimator("surface", space), EarlyStopping(space), 0
+    >>> while not early_stopping.should_stop:
+    ...     proposal = estimator.ask()
+    ...     losses = 0.01 * ((proposal.candidates - [1, -2]) ** 2).sum(axis=1)
+    ...     estimator.tell(proposal, losses)
+    ...     early_stopping.tell(proposal, losses, estimator.best)
+    ...     queries += proposal.queries
+    >>> 2 * FIRST_INTERVAL < queries < 10_000
+    True
 
     Args:
-        lower: least values ``(k,)``.
-        upper: greatest values ``(k,)``.
+        space: what the estimator searches; only its bounds are used.
     """
 
-    def __init__(self, lower: Floats, upper: Floats) -> None:
-        declared = ranged(lower, upper)
-        self._groups = [mask for mask in (declared, ~declared) if mask.any()]
-        self._told, self._end = 0, FIRST
-        self._sum, self._count = np.zeros(len(lower)), 0
+    def __init__(self, space: SearchSpace) -> None:
+        self._groups = [mask for mask in (space.ranged, ~space.ranged) if mask.any()]
+        self._queries, self._end = 0, FIRST_INTERVAL
+        self._sum, self._count = np.zeros(space.size), 0
         self._mean: Floats | None = None
-        self._way: Floats | None = None
+        """Mean iterate of the interval before this one."""
+        self._move: Floats | None = None
+        """From the mean iterate before that to ``_mean``."""
         self._gains: list[list[Floats]] = [[] for _ in self._groups]
-        self._still = 0
+        self._flat_intervals = 0
 
     @property
-    def enough(self) -> bool:
-        """Whether too little is promised, and was before."""
-        return self._still >= TIMES
+    def should_stop(self) -> bool:
+        """Whether the last ``PATIENCE`` intervals promised too little."""
+        return self._flat_intervals >= PATIENCE
 
     def tell(self, proposal: Proposal, losses: Floats, best: Floats) -> None:
-        """A proposal of pairs, its losses ``(Q,)``, and the estimate ``(k,)`` after them."""
-        if self._way is not None:
-            self._judge(proposal, losses, self._way)
+        """Learns from a proposal of pairs, its losses ``(Q,)``, and the estimate ``(k,)`` after them."""
+        if self._move is not None:
+            self._add_gains(proposal, losses, self._move)
         self._sum += best
         self._count += 1
-        self._told += len(losses)
-        if self._told >= self._end:
-            self._turn()
+        self._queries += len(losses)
+        if self._queries >= self._end:
+            self._end_interval()
 
-    def _judge(self, proposal: Proposal, losses: Floats, way: Floats) -> None:
-        differences, spans = slopes(proposal, losses)
+    def _add_gains(self, proposal: Proposal, losses: Floats, move: Floats) -> None:
+        differences, spans = pair_differences(proposal, losses)
         weights = np.ones(len(differences)) if proposal.weights is None else proposal.weights
         for mask, gains in zip(self._groups, self._gains, strict=True):
             within = spans[:, mask]
             squares = (within**2).sum(axis=1)
-            asked = squares > 0
-            along = within[asked] @ way[mask]
-            slope = np.count_nonzero(mask) * differences[asked] * along / squares[asked]
-            gains.append(-weights[asked] * slope)
+            perturbed = squares > 0
+            along = within[perturbed] @ move[mask]
+            # k d (s v) / |s|^2, see above; a gain is a fall of the loss.
+            slope = np.count_nonzero(mask) * differences[perturbed] * along / squares[perturbed]
+            gains.append(-weights[perturbed] * slope)
 
-    def _turn(self) -> None:
-        """From one stretch to the next."""
-        if self._way is not None:
-            self._still = self._still + 1 if self._promised() < LITTLE else 0
+    def _end_interval(self) -> None:
+        if self._move is not None:
+            self._flat_intervals = self._flat_intervals + 1 if self._promised_gain() < MIN_GAIN else 0
         mean = self._sum / self._count
         if self._mean is not None:
-            self._way = mean - self._mean
+            self._move = mean - self._mean
         self._mean = mean
         self._sum, self._count = np.zeros(len(mean)), 0
         self._gains = [[] for _ in self._groups]
-        self._end = int(GROWTH * self._end)
+        self._end = int(INTERVAL_GROWTH * self._end)
 
-    def _promised(self) -> float:
-        """The gain of loss that the way would bring once more, and one standard error; infinity while it is unknown."""
+    def _promised_gain(self) -> float:
+        """Gain of loss if the last move were made once more, plus one standard error; infinite if unknown."""
         gain = square = 0.0
-        for told in self._gains:
-            values = np.concatenate(told)
+        for gains in self._gains:
+            values = np.concatenate(gains)
             if len(values) < 2:
                 return math.inf
             gain += float(values.mean())

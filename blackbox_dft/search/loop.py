@@ -1,4 +1,4 @@
-"""The loop: the estimator asks, images are drawn and scored, losses are told; then z is chosen on held-back images."""
+"""The search loop: the estimator asks, images are drawn and scored, the estimator is told the losses."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from blackbox_dft.estimators.base import Estimator, Proposal
 from blackbox_dft.objectives.losses import Objective, decide
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
-from blackbox_dft.search.early_stopping import FIRST, EarlyStopping
+from blackbox_dft.search.early_stopping import FIRST_INTERVAL, EarlyStopping
 from blackbox_dft.search.minibatches import ImportanceSampler, StratifiedSampler
 from blackbox_dft.search.progress import Point
 
 SEGMENTS = 64
-"""The course is remembered as the mean iterate of each of these equal parts of it."""
-
-MOST_TIMES = 16
-"""So many times as many where it may end before its limit."""
+"""A trajectory keeps the mean iterate of each of this many equal parts of the search."""
+MAX_SEGMENT_FACTOR = 16
+"""At most this many times as many parts if the search may stop early."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is asked of images and what counts as a good answer."""
+    """How a z is judged: scorer, output decoder, objective and labels."""
 
     scorer: Scorer
-    reading: OutputDecoder
+    decoder: OutputDecoder
     objective: Objective
     labels: Ints
     """``(N,)``, of all images of the pool."""
@@ -40,30 +39,39 @@ class Task:
 
     def probabilities(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
         """Probabilities of the labels ``(Q, L)``; arguments as for ``Scorer.score``."""
-        return self.reading(self.scorer.score(phase, indices, candidates, rows))
+        return self.decoder(self.scorer.score(phase, indices, candidates, rows))
 
 
 @dataclass(eq=False)
 class Trajectory:
-    """Where the search went."""
+    """Iterates of a search, averaged by segment so that memory stays bounded.
+
+    >>> trajectory = Trajectory(last=np.zeros(1), segments=4)
+    >>> for step in range(1, 9):
+    ...     trajectory.visit(np.array([float(step)]), fraction=step / 8)
+    >>> trajectory.average(1 / 4)
+    array([7.])
+    """
 
     last: Floats
+    """Last iterate ``(k,)``."""
     segments: int = SEGMENTS
-    """Equal parts that the whole course has."""
+    """Number of equal parts that the whole search is cut into."""
     points: list[Point] = field(default_factory=list)
+    """One for each step."""
     stopped: bool = False
-    """Whether it ended before its limit, as going on promised too little."""
+    """Whether early stopping ended the search before its limit."""
     _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
-    def visit(self, z: Floats, done: float) -> None:
-        """Notes the iterate ``z`` at the share ``done`` of the course."""
-        segment = min(self.segments - 1, int(done * self.segments))
+    def visit(self, z: Floats, fraction: float) -> None:
+        """Adds the iterate ``z (k,)`` reached after this fraction of the search."""
+        segment = min(self.segments - 1, int(fraction * self.segments))
         total, count = self._sums.get(segment, (np.zeros_like(z), 0))
         self._sums[segment] = (total + z, count + 1)
         self.last = z
 
     def average(self, share: float) -> Floats:
-        """Mean iterate ``(k,)`` of the last ``share`` of the course (Polyak and Juditsky 1992)."""
+        """Mean iterate ``(k,)`` of the last ``share`` of the search (Polyak and Juditsky 1992)."""
         reached = 1 + max(self._sums, default=0) if self.stopped else self.segments
         kept = [value for segment, value in self._sums.items() if segment >= reached * (1 - share)]
         if not kept:
@@ -80,53 +88,68 @@ def tune(
     seed: int,
     in_flight: int = 1,
     early_stopping: EarlyStopping | None = None,
-    told: Callable[[Point], None] = lambda point: None,
-    watch: Callable[[int], None] = lambda spent: None,
+    on_step: Callable[[Point], None] = lambda point: None,
+    check_drift: Callable[[int], None] = lambda spent: None,
 ) -> Trajectory:
-    """Lets the estimator search on the ``train`` images until its next proposal would pass ``limit`` queries.
+    """Lets the estimator search on the ``train`` images until its next proposal would exceed ``limit`` queries.
 
-    ``in_flight`` proposals of a ``SupportsDelayedTell`` estimator are scored at once: the next one is made before the
-    estimator has been told the ``in_flight - 1`` before it. Losses are told in order, whenever scores arrive, so that
-    the trajectory is the same each time. ``early_stopping`` ends the search. ``told`` is called after every step,
-    ``watch`` after that with the queries spent; it may stop the search by raising.
+    Losses are told in the order of the proposals, whenever scores arrive, so that the trajectory does not depend on
+    time.
+
+    Args:
+        task: how candidates are judged.
+        estimator: asked and told in turns, in this thread.
+        train: images to draw minibatches from ``(N,)``, as indices into the pool.
+        limit: tuning queries, repeats included.
+        seed: of the draws.
+        in_flight: proposals scored at once, more than 1 only for a ``SupportsDelayedTell`` estimator: the next one is
+            made before the estimator was told the losses of the ``in_flight - 1`` before it.
+        early_stopping: ends the search before the limit.
+        on_step: called after every step.
+        check_drift: called after that with the queries spent; may end the search by raising.
+
+    Raises:
+        BudgetError: the ledger's budget does not cover it.
+        TargetError: the target failed; the scores it gave before are recorded.
+        ReplayError: the estimator's proposals are not those of the recorded search.
     """
-    # A course that may end early is remembered in finer parts.
-    trajectory = Trajectory(
-        estimator.best, SEGMENTS * min(MOST_TIMES, 1 + limit // FIRST) if early_stopping else SEGMENTS
-    )
+    # Finer segments if the search may end early, as only those reached are averaged.
+    segments = SEGMENTS * min(MAX_SEGMENT_FACTOR, 1 + limit // FIRST_INTERVAL) if early_stopping else SEGMENTS
+    trajectory = Trajectory(estimator.best, segments)
     importance = ImportanceSampler(train, task.labels, seed)
-    coming = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
-    flying: deque[tuple[Proposal, Ints, Submission]] = deque()
+    proposals = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
+    pending: deque[tuple[Proposal, Ints, Submission]] = deque()
     spent = 0
     while True:
-        for proposal, images in islice(coming, 0 if trajectory.stopped else in_flight - len(flying)):
-            asked = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
-            flying.append((proposal, images, asked))
-        if not flying:
+        for proposal, images in islice(proposals, 0 if trajectory.stopped else in_flight - len(pending)):
+            submission = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
+            pending.append((proposal, images, submission))
+        if not pending:
             return trajectory
-        proposal, images, asked = flying.popleft()
-        answers = task.reading(task.scorer.result(asked))
-        losses = task.objective(answers, task.labels[images]) + task.penalty(proposal.candidates)[proposal.rows]
+        proposal, images, submission = pending.popleft()
+        probabilities = task.decoder(task.scorer.result(submission))
+        labels = task.labels[images]
+        losses = task.objective(probabilities, labels) + task.penalty(proposal.candidates)[proposal.rows]
         if proposal.uneven:
-            importance.told(images, answers[np.arange(len(images)), task.labels[images]])
+            importance.update(images, probabilities[np.arange(len(images)), labels])
         estimator.tell(proposal, losses)
         if early_stopping:
             early_stopping.tell(proposal, losses, estimator.best)
-            trajectory.stopped = early_stopping.enough
+            trajectory.stopped = early_stopping.should_stop
         spent += proposal.queries * task.scorer.repeats
         trajectory.visit(estimator.best, spent / limit)
-        right = decide(answers) == task.labels[images]
-        stand = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
-        loss, accuracy = (float(np.average(values, weights=stand)) for values in (losses, right))
+        right = decide(probabilities) == labels
+        weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
+        loss, accuracy = (float(np.average(values, weights=weights)) for values in (losses, right))
         trajectory.points.append(Point(spent, loss, accuracy))
-        told(trajectory.points[-1])
-        watch(spent)
+        on_step(trajectory.points[-1])
+        check_drift(spent)
 
 
 def _proposals(
-    task: Task, estimator: Estimator, draw: StratifiedSampler, importance: ImportanceSampler, limit: int
+    task: Task, estimator: Estimator, stratified: StratifiedSampler, importance: ImportanceSampler, limit: int
 ) -> Iterator[tuple[Proposal, Ints]]:
-    """What the estimator asks, and the images of its queries ``(Q,)``, until the next would pass the limit."""
+    """Proposals, and the images of their queries ``(Q,)``, until the next would exceed the limit."""
     asked = 0
     for number in count():
         proposal = estimator.ask()
@@ -135,11 +158,11 @@ def _proposals(
             return
         task.scorer.ledger.check_replay(number, _digest(proposal))
         if proposal.uneven:
-            drawn, weights = importance(proposal.images)
+            images, weights = importance(proposal.images)
             proposal = replace(proposal, weights=weights)
         else:
-            drawn = draw(proposal.images)
-        yield proposal, drawn[proposal.slots]
+            images = stratified(proposal.images)
+        yield proposal, images[proposal.slots]
 
 
 def _digest(proposal: Proposal) -> bytes:

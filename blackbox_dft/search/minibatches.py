@@ -1,4 +1,4 @@
-"""Which images a proposal meets: all in turn, or the more often the more they tell."""
+"""Minibatch samplers: stratified, and importance-weighted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
 
-FLOOR = 0.02
-"""Least an image is taken to tell, of at most 0.25: what looks settled may come undone, and weights stay bounded."""
+MIN_INFORMATIVENESS = 0.02
+"""Added to ``p (1 - p)``, which is at most 0.25: images that look settled are drawn too, and weights are bounded."""
 
 
 class StratifiedSampler:
-    """Endless images of a split: every image once before any twice, classes in turn, in a seeded order."""
+    """Draws every image of a split once before any twice, in a seeded order in which classes alternate.
+
+    >>> draw = StratifiedSampler(np.arange(6), labels=np.array([0, 0, 0, 1, 1, 1]), seed=0)
+    >>> images = draw(6)
+    >>> sorted(images.tolist())
+    [0, 1, 2, 3, 4, 5]
+
+    Args:
+        indices: the split's images ``(N,)``, as indices into the pool.
+        labels: labels of the whole pool.
+        seed: of the order.
+    """
 
     def __init__(self, indices: Ints, labels: Ints, seed: int) -> None:
         self._indices, self._labels = indices, labels[indices]
@@ -26,45 +37,57 @@ class StratifiedSampler:
         return taken
 
     def _epoch(self) -> Ints:
-        # Where in the epoch each image stands: evenly spread within its class, so that every stretch is balanced.
-        place = np.empty(len(self._indices))
+        # Position of each image in the epoch: evenly spread within its class, so that every minibatch is balanced.
+        position = np.empty(len(self._indices))
         for label in np.unique(self._labels):
             members = self._rng.permutation(np.flatnonzero(self._labels == label))
-            place[members] = (np.arange(len(members)) + self._rng.random()) / len(members)
-        return np.argsort(place, kind="stable")
+            position[members] = (np.arange(len(members)) + self._rng.random()) / len(members)
+        return np.argsort(position, kind="stable")
 
 
 class ImportanceSampler:
-    """Images of a split, drawn with a probability that grows with how much their loss can still change.
+    """Draws images of a split with a probability that grows with how much their loss can still change.
 
-    An image whose true label has probability ``p`` is taken to tell ``p (1 - p)``, the slope of its sigmoid loss; those
-    not asked about yet tell as much as the others do on average. The weight of an image drawn is the inverse of its
-    probability, so that weighted means estimate the mean over the split without bias (Horvitz and Thompson 1952).
-    Draws are systematic in the order of the classes (Madow 1949): every proposal sees each class as its share demands.
+    An image whose true label has probability ``p`` has the informativeness ``p (1 - p)``, the slope of its sigmoid
+    loss; images not yet scored have the mean of the others. The weight of an image drawn is the inverse of its
+    probability, so that weighted means estimate the mean over the split without bias (Horvitz and Thompson 1952). Draws
+    are systematic in the order of the classes (Madow 1949): every proposal gets each class in proportion.
+
+    >>> draw = ImportanceSampler(np.arange(4), labels=np.array([0, 0, 1, 1]), seed=0)
+    >>> draw.update(np.arange(4), np.array([0.5, 0.999, 0.5, 0.999]))
+    >>> images, weights = draw(100)
+    >>> {int(image): round(float(weight), 2) for image, weight in sorted(zip(images, weights))}
+    {0: 0.54, 1: 6.93, 2: 0.54, 3: 6.93}
+
+    Args:
+        indices: the split's images ``(N,)``, as indices into the pool.
+        labels: labels of the whole pool.
+        seed: of the draws.
     """
 
     def __init__(self, indices: Ints, labels: Ints, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 1])
-        # Within a class in an order of its own, or neighbours in a listing would never meet.
+        # Shuffled within a class: with systematic draws, neighbours are hardly ever drawn together.
         shuffled = self._rng.permutation(indices)
         self._indices = shuffled[np.argsort(labels[shuffled], kind="stable")]
-        self._place = {image: place for place, image in enumerate(self._indices.tolist())}
+        self._position = {image: position for position, image in enumerate(self._indices.tolist())}
         self._probability = np.full(len(indices), np.nan)
 
     def __call__(self, count: int) -> tuple[Ints, Floats]:
         """``count`` images, as indices into the pool, and the weight of each."""
-        tells = self._probability * (1 - self._probability) + FLOOR
-        seen = ~np.isnan(tells)
-        tells[~seen] = tells[seen].mean() if seen.any() else 1.0
-        share = tells / tells.sum()
+        informativeness = self._probability * (1 - self._probability) + MIN_INFORMATIVENESS
+        seen = ~np.isnan(informativeness)
+        informativeness[~seen] = informativeness[seen].mean() if seen.any() else 1.0
+        share = informativeness / informativeness.sum()
+        # Madow 1949: equidistant marks on the cumulated shares, from a random start.
         marks = (np.arange(count) + self._rng.random()) / count
-        places = np.minimum(np.searchsorted(np.cumsum(share), marks, side="right"), len(share) - 1)
-        places = self._rng.permutation(places)
-        return self._indices[places], 1 / (share[places] * len(share))
+        positions = np.minimum(np.searchsorted(np.cumsum(share), marks, side="right"), len(share) - 1)
+        positions = self._rng.permutation(positions)
+        return self._indices[positions], 1 / (share[positions] * len(share))
 
-    def told(self, images: Ints, probabilities: Floats) -> None:
-        """The probabilities ``(Q,)`` that answers gave the true labels of ``images (Q,)``, which may repeat."""
+    def update(self, images: Ints, probabilities: Floats) -> None:
+        """Learns the probabilities ``(Q,)`` of the true labels of ``images (Q,)``, which may repeat."""
         for image, probability in zip(images.tolist(), probabilities.tolist(), strict=True):
-            place = self._place[image]
-            before = self._probability[place]
-            self._probability[place] = probability if np.isnan(before) else (before + probability) / 2
+            position = self._position[image]
+            before = self._probability[position]
+            self._probability[position] = probability if np.isnan(before) else (before + probability) / 2

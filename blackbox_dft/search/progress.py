@@ -1,51 +1,67 @@
-"""Who watches a run. Every call is a notice; none can change the course."""
+"""Progress callbacks of a run: notices only, none can change the search."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True)
 class Point:
-    """One step of the course: tuning queries spent by then, and how the answers to it did."""
+    """One step of the search."""
 
     queries: int
+    """Tuning queries spent so far."""
     loss: float
+    """Mean loss of the step's queries, importance weights applied."""
     accuracy: float
+    """Their accuracy, likewise."""
 
 
 class Progress(Protocol):
-    """What a run tells its watcher."""
+    """Receives what a run reports, from the thread that runs it.
+
+    A run calls ``phase`` at the start of each phase; within it ``scored`` as scores arrive, ``step`` after each step of
+    the search, and ``note`` at any time.
+    """
 
     def note(self, text: str) -> None:
-        """A line for the user."""
+        """A line of text for the user."""
         ...
 
     def phase(self, name: str, queries: int) -> None:
-        """A phase of so many queries begins."""
+        """The phase ``name`` (``select``, ``tune``, ``evaluate`` or ``done``) of ``queries`` queries begins."""
         ...
 
     def scored(self, images: int, paid: int) -> None:
-        """So many queries of the phase are answered, ``paid`` of them just now by the target."""
+        """``images`` more queries of the phase have scores; ``paid`` of them were scored by the target just now."""
         ...
 
-    def told(self, point: Point) -> None:
-        """The estimator was told losses."""
+    def step(self, point: Point) -> None:
+        """A step of the search is done."""
         ...
 
 
-class NoProgress:
-    """Watches and says nothing."""
+class NoProgress(Progress):
+    """Ignores all notices.
 
+    >>> NoProgress().note("not shown")
+    """
+
+    @override
     def note(self, text: str) -> None:
-        """Ignored."""
+        pass
 
+    @override
     def phase(self, name: str, queries: int) -> None:
-        """Ignored."""
+        pass
 
+    @override
     def scored(self, images: int, paid: int) -> None:
-        """Ignored."""
+        pass
 
-    def told(self, point: Point) -> None:
-        """Ignored."""
+    @override
+    def step(self, point: Point) -> None:
+        pass

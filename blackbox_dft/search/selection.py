@@ -1,4 +1,4 @@
-"""Which z is kept, by held-back images; and what each part of a space does."""
+"""Selection on validation images: keeps the tuned z or the identity; and the gain of each part of a composed space."""
 
 from __future__ import annotations
 
@@ -12,70 +12,81 @@ from blackbox_dft.objectives.losses import decide
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.spaces.composed import Composed
 
-IDENTITY, LATE = "identity", "mean of the last quarter"
+IDENTITY, LAST_QUARTER = "identity", "mean of the last quarter"
 
-LIKELY = 1.0
+MIN_GAIN = 1.0
 """Standard errors that the gains of loss and of accuracy on the validation images, added up, must exceed."""
-
-PROVEN = 3.0
-"""The same where the model under z tells the labels apart no better than chance."""
-
-CHANCE = 2.0
-"""Standard errors above chance from which on it tells them apart."""
-
-UNLIKELY = 1.0
-"""Standard errors by which one of the two may fall all the same."""
+MIN_GAIN_AT_CHANCE = 3.0
+"""The same if the model under z tells the labels apart no better than chance."""
+MAX_FALL = 1.0
+"""Standard errors by which one of the two, loss or accuracy, may get worse."""
+MIN_ABOVE_CHANCE = 2.0
+"""Standard errors above chance from which on the model tells the labels apart."""
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Selection:
     """The z that is kept, and why."""
 
     name: str
+    """``identity`` or ``mean of the last quarter``."""
     z: Floats
+    """``(k,)``."""
     losses: dict[str, float]
     """Mean validation loss of every candidate."""
     accuracies: dict[str, float]
+    """Validation accuracy of every candidate."""
 
 
-def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> Choice:
-    """Keeps the mean of the course's last quarter, or the identity, by the paired differences on the ``val`` images.
+def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> Selection:
+    """Keeps the mean iterate of the search's last quarter, or the identity, by paired differences on ``val`` images.
 
-    The mean is kept where loss and accuracy together speak for it: their gains, each in its own standard errors, add
-    up to more than ``LIKELY``, and neither is a loss of more than ``UNLIKELY``. They are not alike, as loss sees how
-    sure the model is, and tell more together than either. That is lenient: whether the gain is real is for the test
-    images to say, and a few dozen validation images that are asked to prove it throw away half of what is worth
-    keeping. Where the answers under z have nothing to do with the labels, the gain is most likely noise, and has to be
-    ``PROVEN``.
+    The mean iterate is kept if loss and accuracy together are better under it: their gains, each in its own standard
+    errors, add up to more than ``MIN_GAIN``, and neither falls by more than ``MAX_FALL``. Loss sees how sure the model
+    is, so the two say more together than either alone. That is lenient: whether the gain is real is for the test images
+    to decide, and to demand a proof on a few dozen validation images would throw away half of what is worth keeping. If
+    the scores under z have nothing to do with the labels, the gain is most likely noise, and must exceed
+    ``MIN_GAIN_AT_CHANCE``.
+
+    Args:
+        task: how candidates are judged.
+        trajectory: of a finished search.
+        val: validation images ``(N,)``, as indices into the pool; they cost ``2 N`` queries in the phase ``select``.
+        identity: the z ``(k,)`` that changes nothing.
     """
-    candidates = {
-        IDENTITY: identity,
-        LATE: trajectory.average(1 / 4),
-    }
+    candidates = {IDENTITY: identity, LAST_QUARTER: trajectory.average(1 / 4)}
     labels = task.labels[val]
-    answers = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
-    each = {name: task.objective(answers[name], labels) + task.penalty(z[None]) for name, z in candidates.items()}
-    right = {name: (decide(found) == labels).astype(np.float64) for name, found in answers.items()}
-    losses = {name: float(found.mean()) for name, found in each.items()}
-    accuracies = {name: float(found.mean()) for name, found in right.items()}
-    gains = _error(each[IDENTITY] - each[LATE]), _error(right[LATE] - right[IDENTITY])
-    needed = LIKELY if _tells(answers[LATE], labels) else PROVEN
-    kept = sum(gains) > needed and min(gains) >= -UNLIKELY
-    best = LATE if kept else IDENTITY
-    return Choice(best, candidates[best], losses, accuracies)
+    probabilities = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
+    losses = {
+        name: task.objective(probabilities[name], labels) + task.penalty(z[None]) for name, z in candidates.items()
+    }
+    right = {name: (decide(p) == labels).astype(np.float64) for name, p in probabilities.items()}
+    gains = (
+        _in_standard_errors(losses[IDENTITY] - losses[LAST_QUARTER]),
+        _in_standard_errors(right[LAST_QUARTER] - right[IDENTITY]),
+    )
+    needed = MIN_GAIN if better_than_chance(probabilities[LAST_QUARTER], labels) else MIN_GAIN_AT_CHANCE
+    kept = sum(gains) > needed and min(gains) >= -MAX_FALL
+    best = LAST_QUARTER if kept else IDENTITY
+    return Selection(
+        best,
+        candidates[best],
+        {name: float(values.mean()) for name, values in losses.items()},
+        {name: float(values.mean()) for name, values in right.items()},
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class PartGain:
-    """What one part of a composed space does: how much better it is with it than without."""
+    """What one part of a composed space contributes."""
 
     name: str
     accuracy: Floats
-    """Right with it less right without it ``(N,)``, on validation images."""
+    """Right with the part minus right without it ``(N,)``, each -1, 0 or 1, on validation images."""
 
 
-def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[PartGain]:
-    """Puts one part of ``z`` after the other to rest, on the ``val`` images."""
+def part_gains(task: Task, space: Composed, z: Floats, val: Ints) -> list[PartGain]:
+    """Sets one part of ``z (k,)`` after the other to the identity, on the ``val (N,)`` images."""
     labels = task.labels[val]
 
     def right(candidate: Floats) -> Floats:
@@ -88,19 +99,26 @@ def part_by_part(task: Task, space: Composed, z: Floats, val: Ints) -> list[Part
     ]
 
 
-def _tells(probabilities: Floats, labels: Ints) -> bool:
-    """Whether ``probabilities (N, L)`` tell the labels apart better than by chance.
+def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
+    """Whether ``probabilities (N, L)`` tell the labels apart better than chance, by ``MIN_ABOVE_CHANCE``.
 
-    The mean probabilities of each label on its own images add up to 1 where they have nothing to do with labels (Youden
-    1950, of probabilities instead of decisions), whatever the model prefers and however many images a label has.
+    The mean probabilities of each label on its own images add up to 1 if they have nothing to do with the labels
+    (Youden 1950, of probabilities instead of decisions), whatever the model prefers and however many images a label
+    has.
+
+    >>> labels = np.array([0, 0, 1, 1])
+    >>> better_than_chance(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]]), labels)
+    True
+    >>> better_than_chance(np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.9, 0.1]]), labels)
+    False
     """
     groups = [probabilities[labels == label, label] for label in np.unique(labels)]
     above = sum(float(group.mean()) for group in groups) - 1
-    return above > CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
+    return above > MIN_ABOVE_CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
 
 
-def _error(gains: Floats) -> float:
-    """The mean of paired ``gains (N,)`` in its standard errors; 0 where nothing changed."""
+def _in_standard_errors(gains: Floats) -> float:
+    """The mean of paired ``gains (N,)`` in its standard errors; 0 if nothing changed."""
     mean, spread = float(gains.mean()), float(gains.std())
-    # All alike: certain, unless nothing changed at all.
+    # If all gains are equal the spread is 0: certain, unless all are 0.
     return mean / max(spread, 1e-12) * math.sqrt(len(gains))

@@ -13,6 +13,7 @@ from benchmarks.efficiency_table import Results, lines
 from benchmarks.peer_adapters import Crossed
 from benchmarks.peers import PEERS, Factory, Peer, text
 from blackbox_dft._utils.types import Floats
+from blackbox_dft.estimators import SearchSpace
 
 ROOT = Path(__file__).parents[2]
 NEEDS = {"cmaes": "cmaes", "nevergrad": "nevergrad"}
@@ -26,9 +27,8 @@ def losses(candidates: Floats, rows: Floats) -> Floats:
 
 def search(peer: Peer, queries: int) -> tuple[list[Floats], Floats]:
     """All candidates of a search for ``GOAL``, and what it ends with."""
-    made = Factory(peer, {**peer.recommended, "images": 4}).at(queries)(
-        3, start=np.zeros(3), lower=LOWER, upper=UPPER, seed=3
-    )
+    space = SearchSpace(np.zeros(3), LOWER, UPPER)
+    made = Factory(peer, {**peer.recommended, "images": 4}).at(queries)(space, seed=3)
     seen: list[Floats] = []
     spent = 0
     while spent < queries:
@@ -100,9 +100,9 @@ def test_what_is_never_reached_is_said() -> None:
 
 
 def test_a_killed_peer_leaves_no_thread_behind() -> None:
-    script = "from benchmarks.peers import PEERS, Factory; import numpy as np; e = np.zeros(2)\n" + (
+    script = "from benchmarks.peers import PEERS, Factory, SearchSpace; import numpy as np; e = np.zeros(2)\n" + (
         "peer = PEERS['scipy Powell']\n"
-        "f = Factory(peer, peer.recommended)(2, start=e, lower=e - 1, upper=e + 1, seed=0)\n"
+        "f = Factory(peer, peer.recommended)(SearchSpace(e, e - 1, e + 1), seed=0)\n"
         "f.ask(); import threading; n = threading.active_count(); del f; import time; time.sleep(.5)\n"
         "print(n, threading.active_count())"
     )

@@ -1,4 +1,4 @@
-"""A search stops where it stands still, and not before."""
+"""Early stopping: it ends a search that no longer gains, and not one that does."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from blackbox_dft import Tuning
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators import make_estimator
-from blackbox_dft.search.early_stopping import FIRST, GROWTH, EarlyStopping
+from blackbox_dft.estimators import SearchSpace, make_estimator
+from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.search.early_stopping import FIRST_INTERVAL, INTERVAL_GROWTH, EarlyStopping
 from tests.conftest import Bbdft
 
 PAIRED = ["surface", "nes", "spsa", "finite-difference", "spsa:crossed=true"]
@@ -19,20 +20,84 @@ BOUND = 9.0
 DEMO = Path(__file__).parents[2] / "blackbox_dft" / "demo" / "assets"
 
 
-def stops(
+class Intervals:
+    """Early stopping of one coordinate, in intervals whose promised gains are set by hand."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.early_stopping = EarlyStopping(SearchSpace(np.zeros(1), np.array([-BOUND]), np.array([BOUND])))
+        self.weight = weight
+        self.number, self.end, self.spent = 0, FIRST_INTERVAL, 0
+        # The first two intervals only give the first move.
+        for _ in range(2):
+            self.add(0, 0)
+
+    def add(self, gain: float, error: float) -> bool:
+        """One more interval, with this mean gain and its standard error; returns whether to stop after it.
+
+        Iterate number n is n, so that the mean iterate moves by 1. Spans are 2: a pair with the loss difference d
+        gains -d * 2 * 1 / 2^2 = -d / 2.
+        """
+        pairs = (self.end - self.spent) // 2
+        self.number += 1
+        candidates = self.number + np.repeat([1.0, -1.0], pairs)[:, None]
+        # Half of the gains are above the mean by the standard deviation, half below.
+        sides = np.where(np.arange(pairs) % 2, 1, -1)
+        gains = gain + error * np.sqrt(pairs) * sides
+        losses = np.concatenate([-2 * gains, np.zeros(pairs)]) / self.weight
+        proposal = Proposal.paired(candidates, np.tile(np.arange(pairs), 2))
+        if self.weight != 1:
+            proposal = Proposal(
+                candidates, proposal.rows, proposal.slots, pairs, weights=np.full(pairs, self.weight), uneven=True
+            )
+        self.early_stopping.tell(proposal, losses, np.array([float(self.number)]))
+        self.spent, self.end = self.end, int(INTERVAL_GROWTH * self.end)
+        return self.early_stopping.should_stop
+
+
+def test_it_stops_after_two_intervals_that_promise_too_little() -> None:
+    intervals = Intervals()
+    # .0039 and .0041 lie on either side of the least gain that is worth going on for.
+    assert [intervals.add(gain, 0) for gain in (0.0041, 0.0039, 0.0039)] == [False, False, True]
+
+
+def test_the_standard_error_counts_as_promised() -> None:
+    intervals = Intervals()
+    # .002 + .003 is more than .004, .002 + .001 is not.
+    assert [intervals.add(0.002, 0.003) for _ in range(4)] == [False] * 4
+    assert [intervals.add(0.002, 0.001) for _ in range(2)] == [False, True]
+
+
+def test_the_two_intervals_must_be_consecutive() -> None:
+    intervals = Intervals()
+    small, large = 0.001, 0.01
+    assert [intervals.add(gain, 0) for gain in (small, large, small, large, small)] == [False] * 5
+    assert intervals.add(small, 0)
+
+
+def test_a_loss_that_rises_promises_nothing() -> None:
+    intervals = Intervals()
+    assert [intervals.add(-0.02, 0.001) for _ in range(2)] == [False, True]
+
+
+def test_differences_are_weighted() -> None:
+    intervals = Intervals(weight=0.5)
+    assert [intervals.add(gain, 0) for gain in (0.0041, 0.0039, 0.0039)] == [False, False, True]
+
+
+def queries_until_stop(
     estimator: str, seed: int, slope: float, curvature: float, noise: float, limit: int, bound: float = BOUND
 ) -> int:
     """Queries after which a search of losses ``slope z_0 + curvature |z - a|^2`` and noise stops; 0 for never."""
     rng = np.random.default_rng(seed)
     lower, upper = np.full(6, -bound), np.full(6, bound)
     lower[4:], upper[4:] = -np.inf, np.inf
-    at = np.array([2.0, -1.0, 0.5, 0.0, 1.0, -1.0])
-    made = make_estimator(estimator, 6, start=np.zeros(6), lower=lower, upper=upper, seed=seed)
-    still = EarlyStopping(lower, upper)
+    minimum = np.array([2.0, -1.0, 0.5, 0.0, 1.0, -1.0])
+    space = SearchSpace(np.zeros(6), lower, upper)
+    made, early_stopping = make_estimator(estimator, space, seed=seed), EarlyStopping(space)
     spent = 0
 
     def loss(z: Floats) -> Floats:
-        away = np.linalg.norm(z - at, axis=1)
+        away = np.linalg.norm(z - minimum, axis=1)
         return np.asarray(slope * z[:, 0] + curvature * away**2)
 
     while spent < limit:
@@ -41,28 +106,29 @@ def stops(
         own = rng.normal(size=proposal.images)[proposal.slots]
         losses = loss(proposal.candidates)[proposal.rows] + own + noise * rng.normal(size=proposal.queries)
         made.tell(proposal, losses)
-        still.tell(proposal, losses, made.best)
+        early_stopping.tell(proposal, losses, made.best)
         spent += proposal.queries
-        if still.enough:
+        if early_stopping.should_stop:
             return spent
     return 0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from(PAIRED), st.integers(0, 2**31))
-def test_never_where_losses_fall_all_the_way(estimator: str, seed: int) -> None:
-    # So steep that a stretch's way is worth far more than LITTLE, and no bound stands in the way.
-    limit = int(FIRST * GROWTH**6)
-    assert stops(estimator, seed, slope=0.5, curvature=0, noise=0.02, limit=limit, bound=1e6) == 0
+def test_it_never_stops_while_losses_fall(estimator: str, seed: int) -> None:
+    # So steep that the move of an interval gains far more than MIN_GAIN, and no bound is near.
+    limit = int(FIRST_INTERVAL * INTERVAL_GROWTH**6)
+    assert queries_until_stop(estimator, seed, slope=0.5, curvature=0, noise=0.02, limit=limit, bound=1e6) == 0
 
 
 @pytest.mark.parametrize("estimator", ["surface", "nes", "finite-difference"])
 @pytest.mark.parametrize("seed", range(3))
-def test_soon_where_there_is_a_minimum(estimator: str, seed: int) -> None:
-    found = stops(estimator, seed, slope=0, curvature=0.03, noise=0.02, limit=20_000)
-    assert 2 * FIRST < found < 20_000
+def test_it_stops_soon_at_a_minimum(estimator: str, seed: int) -> None:
+    queries = queries_until_stop(estimator, seed, slope=0, curvature=0.03, noise=0.02, limit=20_000)
+    assert 2 * FIRST_INTERVAL < queries < 20_000
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft, tmp_path: Path) -> None:
     run = tmp_path / "run"
     line = [DEMO / "digits.onnx", "--data", DEMO / "labels.csv", "--space", "color", "--budget", 12_000, "--out", run]
@@ -81,7 +147,7 @@ def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft
     assert first["queries"]["total"] < second["queries"]["total"] <= 12_000
 
 
-def test_one_that_asks_no_pairs_is_refused(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_an_estimator_without_pairs_is_refused(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     line = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run", "--estimator", "cma-es"]
     done = bbdft("optimize", *line, "--early-stop", code=2)
     assert "--estimator cma-es asks no pairs, which say when to stop: leave out --early-stop" in done.stderr
