@@ -151,7 +151,7 @@ def _panel(found: Found, space: str) -> dict[str, Any]:
     series = [Series(budgets, *(np.asarray(_column(way, key)) for key in ("median", "q1", "q3"))) for way in ways]
     name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
-        (way["estimator"], stroke, f"{way['trajectory'][-1]['median']:.3f}")
+        (way["estimator"], stroke, f"{way['course'][-1]['median']:.3f}")
         for way, stroke in zip(ways, strokes(len(ways)), strict=True)
     ]
     return {"space": space, "svg": drawn(line_chart(series, marks, axes, name)), "legend": legend}
@@ -187,7 +187,7 @@ def _tests(found: Found, number: int) -> dict[str, Any]:
             rows.append({"name": _name(way), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
     return {
         "budget": f"{at['budget']:,}",
-        "best": f"{_name(ways[best])}, {ways[best]['trajectory'][number]['mean']:.3f}",
+        "best": f"{_name(ways[best])}, {ways[best]['course'][number]['mean']:.3f}",
         "rows": rows,
         "open": at["budget"] == (found["recommendation"]["budget"] or found["budgets"][-1]),
     }
