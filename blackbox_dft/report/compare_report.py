@@ -5,39 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
-from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.figures.charts import Axes, Series, line_chart, spread, strokes
-from blackbox_dft.report.figures.curve import accuracy_curve
-from blackbox_dft.report.figures.png import write_png
-from blackbox_dft.report.html import LACKING, can_render, drawn, render
+from blackbox_dft.report.figures.charts import (
+    Axes,
+    LineChart,
+    Series,
+    accuracy_range,
+    line_figure,
+    line_svg,
+    strokes,
+)
+from blackbox_dft.report.figures.style import write_png
+from blackbox_dft.report.html import drawn, render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ALPHA = 0.05
-LOG = 8
-"""From this ratio of the largest to the smallest budget on, queries stand on a logarithmic axis."""
+MIN_LOG_RATIO = 8
+"""Of the largest to the smallest budget: from here on the axis of queries is logarithmic."""
 
 Found = Mapping[str, Any]
 
 
 def write_report(found: Found, out: Path) -> list[str]:
-    """Writes ``compare.json``, ``.txt``, ``.png`` and, with the extra ``report``, ``.html``; returns what to say of it.
+    """Writes ``compare.json``, ``.txt``, ``.png`` and ``.html``; returns lines for the terminal.
 
     Raises:
         InputError: the folder cannot be written.
     """
     write_text(out / "compare.json", json.dumps(found, indent=2) + "\n")
     write_text(out / "compare.txt", "\n".join(text_lines(found)) + "\n")
-    write_png(out / "compare.png", picture(found))
-    names = "compare.csv, compare.json, compare.txt, compare.png"
-    if not can_render():
-        return [f"  written: {out}/{names}", f"  note: {LACKING}"]
+    write_png(picture(found), out / "compare.png")
     write_text(out / "compare.html", page(found))
-    return [f"  written: {out}/compare.html, {names}"]
+    return [f"  written: {out}/compare.html, compare.csv, compare.json, compare.txt, compare.png"]
 
 
 def read_results(out: Path) -> dict[str, Any]:
@@ -83,30 +89,14 @@ def text_lines(found: Found) -> list[str]:
     ]
 
 
-def picture(found: Found) -> ImageBytes:
-    """The curves as one picture ``(H, W, 3)``, a panel a space."""
-    budgets = found["budgets"]
-    panels = []
-    for space in found["spaces"]:
-        ways = [way for way in found["ways"] if way["space"] == space]
-        panels.append(
-            accuracy_curve(
-                {way["estimator"]: (budgets, _column(way, "median")) for way in ways},
-                bands={way["estimator"]: (_column(way, "q1"), _column(way, "q3")) for way in ways},
-                marks={"before": found["before"], "free threshold": found["threshold"]},
-                title=f"{space}: test accuracy against tuning queries, median and middle half of the seeds",
-                log=_log(budgets),
-            )
-        )
-    return np.concatenate(panels)
+def picture(found: Found) -> Figure:
+    """The curves as one picture, a panel a space."""
+    about = "test accuracy against tuning queries, median and middle half of the seeds"
+    return line_figure({f"{space}: {about}": _chart(found, space) for space in found["spaces"]})
 
 
 def page(found: Found) -> str:
-    """The page, one HTML file that needs nothing else.
-
-    Raises:
-        ImportError: the extra ``report`` is not installed.
-    """
+    """The page, one HTML file that needs nothing else."""
     take = found["recommendation"]["take"]
     return render(
         "comparison.html",
@@ -135,26 +125,34 @@ def _facts(found: Found) -> list[tuple[str, str]]:
     return facts
 
 
-def _panel(found: Found, space: str) -> dict[str, Any]:
-    ways = [way for way in found["ways"] if way["space"] == space]
+def _chart(found: Found, space: str) -> LineChart:
     budgets = np.asarray(found["budgets"], np.float64)
     marks = {"before": found["before"], "free threshold": found["threshold"]}
     # One scale for all spaces, or they could not be compared.
-    shown = [trajectory[key] for way in found["ways"] for trajectory in way["course"] for key in ("q1", "median", "q3")]
+    shown = [level for variant in found["ways"] for key in ("q1", "median", "q3") for level in _column(variant, key)]
     axes = Axes(
         "tuning queries",
         "test accuracy",
-        log=_log(found["budgets"]),
+        log=budgets[-1] >= MIN_LOG_RATIO * budgets[0],
         ticks=found["budgets"],
-        y_range=spread([*shown, *marks.values()]),
+        y_range=accuracy_range([*shown, *marks.values()]),
     )
-    series = [Series(budgets, *(np.asarray(_column(way, key)) for key in ("median", "q1", "q3"))) for way in ways]
+    series = {
+        variant["estimator"]: Series(budgets, *(np.asarray(_column(variant, key)) for key in ("median", "q1", "q3")))
+        for variant in found["ways"]
+        if variant["space"] == space
+    }
+    return LineChart(series, marks, axes)
+
+
+def _panel(found: Found, space: str) -> dict[str, Any]:
+    chart = _chart(found, space)
     name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
-        (way["estimator"], stroke, f"{way['course'][-1]['median']:.3f}")
-        for way, stroke in zip(ways, strokes(len(ways)), strict=True)
+        (estimator, stroke, f"{series.y[-1]:.3f}")
+        for (estimator, series), stroke in zip(chart.series.items(), strokes(len(chart.series)), strict=True)
     ]
-    return {"space": space, "svg": drawn(line_chart(series, marks, axes, name)), "legend": legend}
+    return {"space": space, "svg": drawn(line_svg(chart, name)), "legend": legend}
 
 
 def _rows(found: Found) -> list[dict[str, Any]]:
@@ -211,10 +209,6 @@ def _pair(at: Mapping[str, Any], one: int, other: int) -> dict[str, Any]:
 
 def _column(way: Mapping[str, Any], key: str) -> list[float]:
     return [trajectory[key] for trajectory in way["course"]]
-
-
-def _log(budgets: Sequence[int]) -> bool:
-    return budgets[-1] >= LOG * budgets[0]
 
 
 def _name(way: Mapping[str, Any]) -> str:

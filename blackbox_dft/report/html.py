@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
-
-LACKING = "compare.html is left out as matplotlib and Jinja2 are not installed: pip install 'blackbox-dft[report]'"
-
-
-def can_render() -> bool:
-    """Whether the extra ``report`` is installed."""
-    return all(find_spec(name) is not None for name in ("jinja2", "matplotlib"))
 
 
 def render(template: str, **values: Any) -> str:
     """The page ``template`` of ``blackbox_dft/report/templates``; markup in ``values`` is shown, never obeyed.
 
     Drawings made here are handed over as ``drawn(svg)``.
-
-    Raises:
-        ImportError: Jinja2 is not installed.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -16,9 +16,9 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
-from blackbox_dft.report.figures.charts import MARKS, Axes, Series, bar_chart, line_chart, spread
-from blackbox_dft.report.figures.curve import smooth
-from blackbox_dft.report.html import can_render, drawn, render
+from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
+from blackbox_dft.report.figures.search_curve import search_curve
+from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
 from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.run.config import Config
@@ -26,13 +26,11 @@ from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.version import __version__
 
-POINTS = 48
-"""The curve of the search is drawn by so many points at most."""
-LARGEST_MATRIX = 12
+MAX_MATRIX_LABELS = 12
 """Labels up to which confusions are shown as a matrix."""
-CHARTS = 6
+MAX_HISTOGRAMS = 6
 """Labels whose histograms are drawn: those whose accuracy changed most."""
-SAMPLE = 64
+PSNR_IMAGES = 64
 """Images that parts of a composition are measured on."""
 
 
@@ -44,7 +42,7 @@ def write_run_report(
     price: float | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """Writes ``report.txt`` and, with the extra ``report``, ``report.html`` of a finished run; names of what it wrote.
+    """Writes ``report.html`` and ``report.txt`` of a finished run; returns their names.
 
     Args:
         run: its folder.
@@ -64,8 +62,6 @@ def write_run_report(
     wanted = {name.lower() for name in by}
     traits = [name for name in answers.traits if name.lower() in wanted] or breakdown.usual_traits(answers)
     write_text(run / "report.txt", "\n".join(text_lines(run, summary, answers, traits, price)) + "\n")
-    if not can_render():
-        return ["report.txt"]
     images, lack = run_pictures.images(config, tuning, answers, data)
     page = _page(run, summary, config, answers, tuning, images, lack, traits, price, marks or {})
     write_text(run / "report.html", page)
@@ -164,7 +160,7 @@ def _page(
         pictures=run_pictures.pictures(tuning),
         cost=_cost(summary, price),
         command=command(config),
-        dashes=MARKS,
+        dashes=MARK_DASHES,
         versions=versions,
         digests=digests,
     )
@@ -191,21 +187,14 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
 def _curve(summary: Mapping[str, Any], answers: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
     if not len(answers.points):
         return None
-    queries, accuracy = answers.points[:, 0], answers.points[:, 2]
-    window = max(1, len(accuracy) // 12) | 1
-    level = smooth(accuracy, window)
-    shown = np.unique(np.linspace(0, len(level) - 1, POINTS).round().astype(int))
-    test = summary["accuracy"]["test"]
-    marks = {"before": test["before"], "free threshold": summary["threshold"]["test"], "after": test["after"], **more}
-    axes = Axes("tuning queries", "accuracy", y_range=spread([*level[shown].tolist(), *marks.values()]))
+    chart = search_curve(answers.points, summary, more)
     name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
-    series = Series(queries[shown], level[shown])
-    return {"svg": drawn(line_chart([series], marks, axes, name)), "marks": marks, "window": window}
+    return {"svg": drawn(line_svg(chart, name)), "series": list(chart.series), "marks": chart.marks}
 
 
 def _matrices(answers: Predictions) -> dict[str, Any]:
     before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
-    if len(answers.classes) <= LARGEST_MATRIX:
+    if len(answers.classes) <= MAX_MATRIX_LABELS:
         pairs = (("before", before), ("after", after))
         shares = [(name, counts, counts / np.maximum(1, counts.sum(axis=1, keepdims=True))) for name, counts in pairs]
         return {
@@ -215,7 +204,7 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
         }
     moved: Ints = after - before
     np.fill_diagonal(moved, 0)
-    order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:LARGEST_MATRIX]
+    order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:MAX_MATRIX_LABELS]
     found = [(int(at) // len(moved), int(at) % len(moved)) for at in order]
     names = answers.classes
     moves = [
@@ -227,18 +216,18 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
 
 
 def _histograms(answers: Predictions, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
-    order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:CHARTS]
+    order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
     for label in sorted(order.tolist()):
         before, after = breakdown.histogram(answers, label)
         name = f"Histogram of the probability of {answers.classes[label]} on its own images, before and after."
-        charts.append({"name": answers.classes[label], "svg": drawn(bar_chart(before, after, axes, name))})
+        charts.append({"name": answers.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})
     return charts
 
 
 def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
-    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:SAMPLE]
+    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
     gains = None
     path = run / "parts.json"
     if path.exists():

@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from blackbox_dft.report.figures.curve import accuracy_curve
 
 from blackbox_dft.report.compare_report import page, text_lines
 from blackbox_dft.report.figures.charts import Axes, Series, line_chart
-from blackbox_dft.report.figures.curve import accuracy_curve
 from tests.conftest import Bbdft
 from tests.targets.http.test_target import serving
 

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blackbox_dft._utils.types import Ints
 from blackbox_dft.objectives.losses import decide
+from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
-from blackbox_dft.report.figures.curve import accuracy_curve
-from blackbox_dft.report.figures.png import write_png
+from blackbox_dft.report.figures.search_curve import search_curve
+from blackbox_dft.report.figures.style import write_png
 from blackbox_dft.run.runner import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = {"mended": 5, "broken": 2, "right before and after": 1}
 """How many test images of each kind the contact sheet shows."""
 
 
 def write_pictures(result: Result, out: Path) -> None:
-    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries)."""
-    write_png(out / "contact.png", _contact(result))
+    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries).
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    write_png(_contact(result), out / "contact.png")
     if result.trajectory.points:
-        write_png(out / "curve.png", _curve(result))
+        summary = result.summary
+        chart = search_curve(result.answers().points, summary, {})
+        title = f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries"
+        write_png(line_figure({title: chart}), out / "curve.png")
 
 
-def _contact(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _contact(result: Result) -> Figure:
     data, test = result.data, result.data.splits["test"]
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
     shown = _chosen(truth, before, after)
@@ -32,15 +44,15 @@ def _contact(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     names = data.classes
     captions = [
         (
-            Caption(f"{names[before[i]]}", bool(before[i] == truth[i])),
-            Caption(f"{names[after[i]]}", bool(after[i] == truth[i])),
-            f"is {names[truth[i]]}",
+            Caption(names[before[i]], bool(before[i] == truth[i])),
+            Caption(names[after[i]], bool(after[i] == truth[i])),
+            Caption(f"is {names[truth[i]]}"),
         )
         for i in shown
     ]
     summary = result.summary["accuracy"]["test"]
     title = f"{result.summary['verdict']}: test accuracy {summary['before']:.3f} before, {summary['after']:.3f} after"
-    return contact_sheet(images, result.tuning(images), captions, title=title)
+    return contact_sheet(images, result.tuning(images), captions, title)
 
 
 def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
@@ -57,18 +69,3 @@ def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
     total = min(sum(SHOWN.values()), len(truth))
     rest = [i for i in rng.permutation(len(truth)).tolist() if i not in picked]
     return np.array(picked + rest[: total - len(picked)], np.int64)
-
-
-def _curve(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    points = result.trajectory.points
-    summary = result.summary
-    test = summary["accuracy"]["test"]
-    return accuracy_curve(
-        {"training minibatches": ([p.queries for p in points], [p.accuracy for p in points])},
-        marks={
-            "test, before": test["before"],
-            "test, free threshold": summary["threshold"]["test"],
-            "test, after": test["after"],
-        },
-        title=f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries",
-    )

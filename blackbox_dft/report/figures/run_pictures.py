@@ -12,7 +12,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report import breakdown, change
-from blackbox_dft.report.figures.thumbnails import difference, thumbnail
+from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
 from blackbox_dft.report.provenance import public
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
@@ -42,7 +42,7 @@ def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[
     if not len(every):
         return []
     changed = tuning(images[every])
-    magnified, factor = difference(images[every], changed)
+    magnified, factor = magnified_difference(images[every], changed)
     said = [(decide(p), p) for p in (answers.before, answers.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
@@ -81,7 +81,7 @@ def pictures(tuning: Tuning) -> list[dict[str, Any]]:
     grey = change.field(tuning)
     if grey is not None:
         flat = np.full_like(grey, 128)
-        magnified, factor = difference(flat[None], grey[None])
+        magnified, factor = magnified_difference(flat[None], grey[None])
         most = int(np.abs(grey.astype(int) - 128).max())
         shown.append(
             {

@@ -8,15 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from blackbox_dft.report.figures.canvas import RIGHT, SERIES, WRONG, fitted, text_width
+from blackbox_dft.report.figures.curve import accuracy_curve, smooth, spread, ticks, window
+from blackbox_dft.report.figures.png import write_png
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_dft._utils.types import Array
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.figures.canvas import RIGHT, SERIES, WRONG, fitted, text_width
 from blackbox_dft.report.figures.contact_sheet import Caption, automatic_factor, contact_sheet
-from blackbox_dft.report.figures.curve import accuracy_curve, smooth, spread, ticks, window
-from blackbox_dft.report.figures.png import write_png
 
 
 def noise(*shape: int) -> Array:
