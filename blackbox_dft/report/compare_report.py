@@ -1,4 +1,4 @@
-"""What a comparison says, for people: lines, a picture and a page; all of it made from ``compare.json`` alone."""
+"""Report of a comparison: text, picture and page, all made from ``compare.json`` alone."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def write_report(found: Found, out: Path) -> list[str]:
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """What ``compare.json`` in the folder ``out`` holds.
+    """The contents of ``compare.json`` in the folder ``out``.
 
     Raises:
-        InputError: no finished comparison there, or a damaged file.
+        InputError: there is no finished comparison, or the file is damaged.
     """
     path = out / "compare.json"
     try:
@@ -60,7 +60,7 @@ def read_results(out: Path) -> dict[str, Any]:
         raise InputError(f"{out} holds no finished comparison: give the DIR of 'bbdft compare --out DIR'.") from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
-            f"{path} cannot be read: give the same 'bbdft compare' again, which writes it anew."
+            f"{path} cannot be read: give the same 'bbdft compare' again, which writes it again."
         ) from error
     return found
 
@@ -68,15 +68,15 @@ def read_results(out: Path) -> dict[str, Any]:
 def text_lines(found: Found) -> list[str]:
     """The recommendation and the medians, for a terminal."""
     budgets = [f"{budget:,}" for budget in found["budgets"]]
-    names = [_name(way) for way in found["ways"]]
+    names = [_name(variant) for variant in found["ways"]]
     wide = max(map(len, [*names, "free threshold"]))
     lines = [found["recommendation"]["sentence"], "", f"{'median test accuracy at':<{wide}}" + _cells(budgets)]
     lines += [f"{'before':<{wide}}" + _cells([f"{found['before']:.3f}"] * len(budgets))]
     lines += [f"{'free threshold':<{wide}}" + _cells([f"{found['threshold']:.3f}"] * len(budgets))]
-    for number, way in enumerate(found["ways"]):
+    for number, variant in enumerate(found["ways"]):
         shown = [
-            f"{trajectory['median']:.3f}{'*' if at['best'] == number else ' '}"
-            for trajectory, at in zip(way["course"], found["at"], strict=True)
+            f"{point['median']:.3f}{'*' if at['best'] == number else ' '}"
+            for point, at in zip(variant["course"], found["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
     paid = f"{found['queries']:,} queries"
@@ -90,8 +90,8 @@ def text_lines(found: Found) -> list[str]:
 
 
 def picture(found: Found) -> Figure:
-    """The curves as one picture, a panel a space."""
-    about = "test accuracy against tuning queries, median and middle half of the seeds"
+    """The curves as a figure for a PNG, one panel for each space."""
+    about = "median test accuracy and the middle half of the seeds"
     return line_figure({f"{space}: {about}": _chart(found, space) for space in found["spaces"]})
 
 
@@ -118,7 +118,7 @@ def _facts(found: Found) -> list[tuple[str, str]]:
         ("unchanged model", f"{found['before']:.3f}"),
         ("free threshold", f"{found['threshold']:.3f}"),
         ("seeds", str(len(found["seeds"]))),
-        ("queries of it all", f"{found['queries']:,}"),
+        ("queries in all", f"{found['queries']:,}"),
     ]
     if found["price"] is not None:
         facts.append(("paid", f"{found['queries'] * found['price']:,.2f}"))
@@ -157,35 +157,35 @@ def _panel(found: Found, space: str) -> dict[str, Any]:
 
 def _rows(found: Found) -> list[dict[str, Any]]:
     rows = []
-    for number, way in enumerate(found["ways"]):
+    for number, variant in enumerate(found["ways"]):
         cells = []
-        for trajectory, at in zip(way["course"], found["at"], strict=True):
+        for point, at in zip(variant["course"], found["at"], strict=True):
             best = at["best"] == number
             pair = None if best else _pair(at, at["best"], number)
             cells.append(
                 {
                     "best": best,
                     "alike": pair is not None and pair["p_holm"] >= ALPHA,
-                    **{key: f"{trajectory[key]:.3f}" for key in ("median", "least", "mean")},
+                    **{key: f"{point[key]:.3f}" for key in ("median", "least", "mean")},
                 }
             )
-        rows.append({"name": _name(way), "number": number, "numbers": way["numbers"], "cells": cells})
+        rows.append({"name": _name(variant), "number": number, "numbers": variant["numbers"], "cells": cells})
     return rows
 
 
 def _tests(found: Found, number: int) -> dict[str, Any]:
-    """The best way at a budget against all others, and against what is free."""
-    at, ways = found["at"][number], found["ways"]
+    """The best variant at a budget against all others, and against what is free."""
+    at, variants = found["at"][number], found["ways"]
     best = at["best"]
     free = "the free threshold" if found["free"] == "threshold" else "the unchanged model"
     rows = [{"name": free, "free": True, **_judged(at["against_free"][best], 1)}]
-    for other, way in enumerate(ways):
+    for other, variant in enumerate(variants):
         if other != best:
             pair = _pair(at, best, other)
-            rows.append({"name": _name(way), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
+            rows.append({"name": _name(variant), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
     return {
         "budget": f"{at['budget']:,}",
-        "best": f"{_name(ways[best])}, {ways[best]['course'][number]['mean']:.3f}",
+        "best": f"{_name(variants[best])}, {variants[best]['course'][number]['mean']:.3f}",
         "rows": rows,
         "open": at["budget"] == (found["recommendation"]["budget"] or found["budgets"][-1]),
     }
@@ -207,12 +207,12 @@ def _pair(at: Mapping[str, Any], one: int, other: int) -> dict[str, Any]:
     return found
 
 
-def _column(way: Mapping[str, Any], key: str) -> list[float]:
-    return [trajectory[key] for trajectory in way["course"]]
+def _column(variant: Mapping[str, Any], key: str) -> list[float]:
+    return [point[key] for point in variant["course"]]
 
 
-def _name(way: Mapping[str, Any]) -> str:
-    return f"{way['estimator']} on {way['space']}"
+def _name(variant: Mapping[str, Any]) -> str:
+    return f"{variant['estimator']} on {variant['space']}"
 
 
 def _cells(texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a run says, for people: a page and plain lines, made from the files in its folder; nothing is asked."""
+"""Report of a run, ``report.html`` and ``report.txt``, made from the files in its folder without a query."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def write_run_report(
 
     Args:
         run: its folder.
-        data: its images, where they are at hand; else they are read again, and left out where they are gone.
-        by: traits (columns of the CSV, or what a data set says of its images) to break the result down by; without, all
-            of a few values.
+        data: its images if they are in memory; else they are read again, and left out if they are gone.
+        by: traits (columns of the CSV, or of a published data set) to break the result down by; by default, all with
+            2 to 12 values.
         price: of one image scored.
         marks: more test accuracies to draw as lines, by name, such as that of a local model.
 
     Raises:
-        InputError: not finished, a damaged file, or no such trait.
+        InputError: the run is not finished, a file is damaged, or a trait is unknown.
     """
     summary, config, answers, tuning = read_run(run)
     if unknown := [name for name in by if name.lower() not in {trait.lower() for trait in answers.traits}]:
-        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has nothing but files and labels"
-        raise InputError(f"{public(config.data)} says nothing of {unknown[0]!r}: {known}.")
+        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has only files and labels"
+        raise InputError(f"{public(config.data)} has no column {unknown[0]!r}: {known}.")
     wanted = {name.lower() for name in by}
     traits = [name for name in answers.traits if name.lower() in wanted] or breakdown.usual_traits(answers)
     write_text(run / "report.txt", "\n".join(text_lines(run, summary, answers, traits, price)) + "\n")
@@ -69,10 +69,10 @@ def write_run_report(
 
 
 def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
-    """Summary, configuration, answers and tuning of a finished run.
+    """Summary, configuration, predictions and tuning of a finished run.
 
     Raises:
-        InputError: no run there, not finished, or a damaged file.
+        InputError: there is no run, it is not finished, or a file is damaged.
     """
     config = RunRecord.read(run).config
     path = run / "summary.json"
@@ -82,12 +82,12 @@ def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
     except FileNotFoundError as error:
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it anew.") from error
+        raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it again.") from error
     return summary, config, Predictions.read(run), Tuning.load(run)
 
 
 def sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict in words, with its interval."""
+    """The verdict of a summary in words, with its interval."""
     test, threshold = summary["accuracy"]["test"], summary["threshold"]
     low, high = (100 * end for end in test["ci95"])
     change = 100 * (test["after"] - test["before"])
@@ -109,7 +109,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
 def text_lines(
     run: Path, summary: dict[str, Any], answers: Predictions, traits: Sequence[str], price: float | None
 ) -> list[str]:
-    """The result in plain lines."""
+    """The lines of ``report.txt``."""
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
     tables = [("class", breakdown.per_class(answers))]
     tables += [(name, breakdown.per_trait(answers, name)) for name in traits]
@@ -156,7 +156,7 @@ def _page(
         harmed=harmed,
         matrices=_matrices(answers),
         histograms=_histograms(answers, classes),
-        pieces=_pieces(run, tuning, images),
+        effects=_effects(run, tuning, images),
         pictures=run_pictures.pictures(tuning),
         cost=_cost(summary, price),
         command=command(config),
@@ -215,8 +215,8 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
     return {"classes": answers.classes, "pairs": [], "moves": moves}
 
 
-def _histograms(answers: Predictions, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
-    order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:MAX_HISTOGRAMS]
+def _histograms(answers: Predictions, classes: Sequence[breakdown.Subset]) -> list[dict[str, Any]]:
+    order = np.argsort([-abs(one.change) for one in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
     for label in sorted(order.tolist()):
@@ -226,7 +226,7 @@ def _histograms(answers: Predictions, classes: Sequence[breakdown.Part]) -> list
     return charts
 
 
-def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
+def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
     sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
     gains = None
     path = run / "parts.json"
@@ -239,7 +239,7 @@ def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, A
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read: give 'bbdft evaluate {run} --parts' again.") from error
-    return {"list": change.pieces(tuning, sample), "gains": gains}
+    return {"list": change.part_effects(tuning, sample), "gains": gains}
 
 
 def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
@@ -248,7 +248,7 @@ def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, st
         "tune": "search",
         "select": "choice on validation images",
         "evaluate": "measuring on test images, before and after",
-        "watch": "watching for another model",
+        "watch": "drift check",
     }
     rows = [(words, queries.get(key, 0)) for key, words in names.items() if queries.get(key, 0) or key != "watch"]
     rows.append(("in all", queries["total"]))

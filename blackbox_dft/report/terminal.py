@@ -1,4 +1,4 @@
-"""The verdict of a run in plain lines."""
+"""The verdict of a run as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RESULT_FILES = ("report.html", "tuning.npz", "summary.json", "contact.png", "cur
 
 
 def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float | None = None) -> list[str]:
-    """What ``summary`` says, for a terminal; the first line is the verdict."""
+    """The lines of ``summary``, the verdict first; with the files in ``out`` and the cost at ``price``, if given."""
     test, threshold, queries = summary["accuracy"]["test"], summary["threshold"], summary["queries"]
     low, high = (100 * x for x in test["ci95"])
     points = 100 * (test["after"] - test["before"])

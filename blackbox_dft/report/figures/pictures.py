@@ -1,4 +1,4 @@
-"""The pictures of a run: ``contact.png`` and ``curve.png``."""
+"""The picture files of a run: ``contact.png`` and ``curve.png``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _contact(result: Result) -> Figure:
 
 
 def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
-    """Test images to show: some of each kind, filled up with others to the same number."""
+    """Positions of test images to show: some of each kind, filled up with others to the same number."""
     kinds = [
         (before != truth) & (after == truth),
         (before == truth) & (after != truth),

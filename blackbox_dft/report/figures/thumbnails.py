@@ -1,4 +1,4 @@
-"""Small pictures inside a page, as ``data:`` addresses."""
+"""Small pictures inside a page as ``data:`` URLs, and the magnified difference of images."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ MAX_COARSE_SIDE = 48
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An address for ``<img src>``, and the size of what it holds."""
+    """A URL for ``<img src>``, and the size of its picture."""
 
     src: str
     width: int
     height: int
     coarse: bool
-    """Whether its pixels are to be seen."""
+    """Whether the page shows single pixels, without smoothing."""
 
 
 def thumbnail(image: Array) -> Thumbnail:
-    """``(H, W, 3)`` or ``(H, W, 1)`` uint8 RGB as a picture in the page."""
+    """``image``, uint8 ``(H, W, 3)`` RGB or ``(H, W, 1)``, as a picture in the page.
+
+    >>> thumbnail(np.zeros((300, 150, 3), np.uint8)).height
+    144
+    """
     height, width = image.shape[:2]
     longer = max(height, width)
     if longer > MAX_SIDE:
