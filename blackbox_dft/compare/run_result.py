@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -73,5 +75,5 @@ class RunResult:
                     tuple(str(file["chosen"][row]) for row in rows),
                     int(file["paid"]),
                 )
-        except (OSError, ValueError, KeyError, EOFError, IndexError):
+        except (OSError, ValueError, KeyError, EOFError, IndexError, BadZipFile, zlib.error):
             return None

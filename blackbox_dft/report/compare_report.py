@@ -69,8 +69,9 @@ def text_lines(found: Found) -> list[str]:
     """The recommendation and the medians, for a terminal."""
     budgets = [f"{budget:,}" for budget in found["budgets"]]
     names = [_name(variant) for variant in found["ways"]]
-    wide = max(map(len, [*names, "free threshold"]))
-    lines = [found["recommendation"]["sentence"], "", f"{'median test accuracy at':<{wide}}" + _cells(budgets)]
+    head = "median test accuracy at"
+    wide = max(map(len, [*names, head]))
+    lines = [found["recommendation"]["sentence"], "", f"{head:<{wide}}" + _cells(budgets)]
     lines += [f"{'before':<{wide}}" + _cells([f"{found['before']:.3f}"] * len(budgets))]
     lines += [f"{'free threshold':<{wide}}" + _cells([f"{found['threshold']:.3f}"] * len(budgets))]
     for number, variant in enumerate(found["ways"]):

@@ -18,7 +18,7 @@ from blackbox_dft.run.runner import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = {"mended": 5, "broken": 2, "right before and after": 1}
+SHOWN_IMAGES = {"mended": 5, "broken": 2, "right before and after": 1}
 """How many test images of each kind the contact sheet shows."""
 
 
@@ -39,7 +39,7 @@ def write_pictures(result: Result, out: Path) -> None:
 def _contact(result: Result) -> Figure:
     data, test = result.data, result.data.splits["test"]
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
-    shown = _chosen(truth, before, after)
+    shown = chosen_images(truth, before, after)
     images = data.images[test[shown]]
     names = data.classes
     captions = [
@@ -55,8 +55,13 @@ def _contact(result: Result) -> Figure:
     return contact_sheet(images, result.tuning(images), captions, title)
 
 
-def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
-    """Positions of test images to show: some of each kind, filled up with others to the same number."""
+def chosen_images(truth: Ints, before: Ints, after: Ints) -> Ints:
+    """Positions of test images to show: some mended, some broken and one right, filled up with others to eight.
+
+    Args:
+        truth: labels ``(N,)``.
+        before, after: decided labels ``(N,)``.
+    """
     kinds = [
         (before != truth) & (after == truth),
         (before == truth) & (after != truth),
@@ -64,8 +69,8 @@ def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
     ]
     rng = np.random.default_rng(0)
     picked: list[int] = []
-    for kind, count in zip(kinds, SHOWN.values(), strict=True):
+    for kind, count in zip(kinds, SHOWN_IMAGES.values(), strict=True):
         picked += rng.permutation(np.flatnonzero(kind))[:count].tolist()
-    total = min(sum(SHOWN.values()), len(truth))
+    total = min(sum(SHOWN_IMAGES.values()), len(truth))
     rest = [i for i in rng.permutation(len(truth)).tolist() if i not in picked]
     return np.array(picked + rest[: total - len(picked)], np.int64)

@@ -115,7 +115,9 @@ def font(size: float, *, bold: bool = False) -> FontProperties:
     """The font of a text, ``size`` in points; bold letters are DejaVu Sans alone, as few others have them."""
     from matplotlib.font_manager import FontProperties
 
-    return FontProperties("DejaVu Sans" if bold else _fonts(), size=size, weight="bold" if bold else "normal")
+    if bold:
+        return FontProperties(family="DejaVu Sans", size=size, weight="bold")
+    return FontProperties(family=_fonts(), size=size)
 
 
 def text_width(text: str, font: FontProperties) -> float:
@@ -128,7 +130,8 @@ def text_width(text: str, font: FontProperties) -> float:
 
 def fitted(text: str, width: float, font: FontProperties) -> str:
     """``text`` on one line, cut with an ellipsis if it is wider than ``width`` points; call it within ``drawing``."""
-    text = one_line(text)
+    # No letter is narrower than a point.
+    text = one_line(text)[: int(width) + 1]
     if text_width(text, font) <= width:
         return text
     low, high = 0, len(text)
