@@ -26,6 +26,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.rivals import grey, models
+from benchmarks.tables import Table, tables_page
 from benchmarks.tasks import SHARED
 from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.data import load
@@ -34,7 +35,6 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import through_jpeg
 from blackbox_dft.images.similarity import psnr, ssim
-from blackbox_dft.report.tables import Table, tables_page
 from blackbox_dft.run.budget import CANDIDATES, SELECT_SHARE
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment

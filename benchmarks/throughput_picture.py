@@ -1,6 +1,6 @@
 """A picture of what ``throughput.py --out FILE`` wrote: each way's share of raw ONNX Runtime.
 
-    pip install '.[report]'
+    pip install .
     python benchmarks/throughput.py --out calls.json
     python benchmarks/throughput.py --runs --out runs.json
     python benchmarks/throughput_picture.py calls.json runs.json docs/images/throughput.png
@@ -22,16 +22,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from blackbox_dft.report.figures.canvas import INK, SERIES, Color
+from blackbox_dft.report.figures.style import LIGHT
 
-
-def _hex(color: Color) -> str:
-    return f"#{bytes(color).hex()}"
-
-
-WAYS = {"fused": _hex(SERIES[0]), "array": _hex(SERIES[5]), "peers": _hex(SERIES[4]), "whole run": _hex(SERIES[2])}
+WAYS = {"fused": LIGHT.series[0], "array": LIGHT.series[5], "peers": LIGHT.series[4], "whole run": LIGHT.series[2]}
 """The ways in the order of their bars, and their colours."""
-LINE = _hex(INK)
+LINE = LIGHT.ink
 THICK, GAP = 0.85, 0.9
 ACROSS = 2
 """Panels side by side."""

@@ -12,6 +12,7 @@ from blackbox_dft import Config, optimize
 from blackbox_dft.fusion.export import fuse_onnx
 from blackbox_dft.images.files import write_image
 from blackbox_dft.report.figures.pictures import write_pictures
+from blackbox_dft.report.run_report import write_run_report
 from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
@@ -34,6 +35,7 @@ def main() -> None:
     )
     result = optimize(config, options.out)
     write_pictures(result, options.out)
+    write_run_report(options.out, result.data)
     print("\n".join(verdict_lines(result.summary, options.out)))
 
     space = result.tuning.make_space()

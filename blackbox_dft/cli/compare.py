@@ -102,8 +102,8 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
         f"target: {experiment.target.name} on {where(experiment)}",
         f"data: {len(experiment.data.labels):,} images ({counts}), labels {', '.join(experiment.data.classes)}",
         *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
-        f"compared: {len(grid.ways)} ways ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
-        f"{len(grid.seeds)} seeds, read off at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
+        f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
+        f"{len(grid.seeds)} seeds, measured at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
         "cost:",
         *comparison.cost.lines(price),
         *([f"  {finished} of {len(grid.runs)} runs are done already"] if finished else []),

@@ -42,10 +42,7 @@ def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[st
         raise InputError(
             f"{folder} holds neither a run nor a finished comparison: give the --out of bbdft optimize or compare."
         )
-    from blackbox_dft.report.html import can_render
     from blackbox_dft.report.run_report import write_run_report
 
     written = write_run_report(folder, by=by, price=price, marks=mark)
     click.echo(f"written: {folder}/{', '.join(written)}")
-    if not can_render():
-        click.echo("note: the page takes matplotlib and Jinja2: pip install 'blackbox-dft[report]'")

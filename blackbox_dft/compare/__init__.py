@@ -1,1 +1,1 @@
-"""Many ways to tune the same model on the same images, measured side by side: grid, cost, runs, results."""
+"""Comparison of estimators and spaces on one model and one data set: grid, cost, runs, results."""

@@ -1,4 +1,4 @@
-"""From the runs read off to what they say: ``compare.csv``, the contents of ``compare.json``, the recommendation."""
+"""Statistics of a comparison: ``compare.csv``, the contents of ``compare.json``, the recommendation."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COLUMNS = (
     "budget", "val_images", "chosen",
 )  # fmt: skip
 ALPHA = 0.05
-ENOUGH = 0.9
-"""Share of the greatest gain at which a smaller budget is recommended."""
-SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
-"""Of the greatest median gain: the accuracies whose price in queries is given."""
+GAIN_SHARE = 0.9
+"""Share of the greatest gain that the recommended budget must reach."""
+REACH_SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
+"""Shares of the greatest median gain: the accuracies whose least budget is given."""
 
 
 def write_table(
@@ -42,30 +42,29 @@ def write_table(
     out = csv.writer(text, lineterminator="\n")
     out.writerow(COLUMNS)
     free = (_plain(before.mean()), _plain(shifted.mean()), len(before))
-    for way in grid.ways:
+    for variant in grid.variants:
         for seed in grid.seeds:
-            found = outcomes[GridRun(way, seed)]
+            run = outcomes[GridRun(variant, seed)]
             for at, budget in enumerate(grid.budgets):
-                name = (experiment.config.target, way.space, way.estimator, seed, int(found.spent[at]))
-                rest = (budget, int(found.val_images[at]), found.chosen[at])
-                out.writerow((*name, _plain(found.right[at].mean()), *free, *rest))
+                name = (experiment.config.target, variant.space, variant.estimator, seed, int(run.spent[at]))
+                rest = (budget, int(run.val_images[at]), run.chosen[at])
+                out.writerow((*name, _plain(run.right[at].mean()), *free, *rest))
     write_text(path, text.getvalue())
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """What was right: ways W, seeds S, budgets L, test images N."""
+    """Which test images are right, for V variants, S seeds, L budgets and N images."""
 
-    ways: Sequence[Variant]
     right: Array
-    """``(W, S, L, N)`` bool."""
+    """``(V, S, L, N)`` bool."""
     free: Array
     """``(N,)`` bool: the better of the unchanged model and the free threshold."""
     groups: Ints | None
 
-    def difference(self, way: int, other: int | None, budget: int) -> Difference:
-        """Of a way and another, or of a way and what is free."""
-        mine = self.right[way, :, budget].astype(np.int8)
+    def difference(self, variant: int, other: int | None, budget: int) -> Difference:
+        """Accuracy of a variant minus that of ``other``, or of what is free if it is None."""
+        mine = self.right[variant, :, budget].astype(np.int8)
         theirs = self.free[None] if other is None else self.right[other, :, budget]
         return crossed(mine - theirs.astype(np.int8), self.groups)
 
@@ -80,20 +79,23 @@ def assemble(
     paid: int,
     price: float | None = None,
 ) -> dict[str, Any]:
-    """All that ``compare.json`` holds but times: enough to write the page again.
+    """The contents of ``compare.json``: all that the page is made from.
 
     Args:
-        before: which test images the unchanged model has right ``(N,)``.
+        experiment: of the comparison.
+        grid: its runs.
+        outcomes: the result of every run in the grid.
+        before: which test images the unchanged model has right ``(N,)`` bool.
         shifted: the same with the free threshold.
-        paid: images scored for all of it.
+        paid: images scored by the whole comparison.
         price: of one image scored.
     """
     data, test = experiment.data, experiment.data.splits["test"]
-    ways = grid.ways
-    right = np.array([[outcomes[GridRun(way, seed)].right for seed in grid.seeds] for way in ways])
+    variants = grid.variants
+    right = np.array([[outcomes[GridRun(variant, seed)].right for seed in grid.seeds] for variant in variants])
     accuracy = right.mean(axis=3)
     free, free_name = (shifted, "threshold") if shifted.mean() > before.mean() else (before, "before")
-    table = _Table(ways, right, free, data.groups_of(test))
+    table = _Table(right, free, data.groups_of(test))
     found: dict[str, Any] = {
         "target": experiment.config.target,
         "data": experiment.config.data,
@@ -114,7 +116,7 @@ def assemble(
         "free": free_name,
         "queries": paid,
         "price": price,
-        "ways": [_of_way(way, accuracy[number], outcomes, grid) for number, way in enumerate(ways)],
+        "ways": [_of_variant(one, accuracy[number], outcomes, grid) for number, one in enumerate(variants)],
         "at": [_at_budget(table, accuracy[:, :, at], at, budget) for at, budget in enumerate(grid.budgets)],
         "version": __version__,
     }
@@ -123,13 +125,15 @@ def assemble(
     return found
 
 
-def _of_way(way: Variant, accuracy: Floats, outcomes: Mapping[GridRun, RunResult], grid: Grid) -> dict[str, Any]:
-    runs = [outcomes[GridRun(way, seed)] for seed in grid.seeds]
-    courses = []
+def _of_variant(
+    variant: Variant, accuracy: Floats, outcomes: Mapping[GridRun, RunResult], grid: Grid
+) -> dict[str, Any]:
+    runs = [outcomes[GridRun(variant, seed)] for seed in grid.seeds]
+    curve = []
     for at, budget in enumerate(grid.budgets):
         values = accuracy[:, at]
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-        courses.append(
+        curve.append(
             {
                 "budget": budget,
                 "queries": int(np.median([run.spent[at] for run in runs])),
@@ -142,16 +146,21 @@ def _of_way(way: Variant, accuracy: Floats, outcomes: Mapping[GridRun, RunResult
                 "chosen": [run.chosen[at] for run in runs],
             }
         )
-    return {"space": way.space, "estimator": way.estimator, "numbers": int(runs[0].z.shape[1]), "course": courses}
+    return {
+        "space": variant.space,
+        "estimator": variant.estimator,
+        "numbers": int(runs[0].z.shape[1]),
+        "course": curve,
+    }
 
 
 def _at_budget(table: _Table, accuracy: Floats, at: int, budget: int) -> dict[str, Any]:
-    """The best way by mean, every pair's difference and every way's against what is free; Holm over each family."""
+    """The best mean, the difference of every pair, and of every variant to what is free; Holm over each family."""
     means = accuracy.mean(axis=1)
     best = int(means.argmax())
     pairs = list(combinations(range(len(means)), 2))
     tested = [table.difference(first, second, at) for first, second in pairs]
-    against = [table.difference(way, None, at) for way in range(len(means))]
+    against = [table.difference(variant, None, at) for variant in range(len(means))]
     return {
         "budget": budget,
         "best": best,
@@ -171,10 +180,10 @@ def _judged(tested: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def _reach(found: Mapping[str, Any], accuracy: Floats) -> list[dict[str, Any]]:
-    """For some accuracies, the least budget at which each way's median has them."""
+    """For some accuracies, the least budget at which the median of each variant reaches them."""
     medians = np.median(accuracy, axis=1)
     before, top = found["before"], float(medians.max())
-    levels = sorted({floor(1000 * (before + share * (top - before))) / 1000 for share in SHARES})
+    levels = sorted({floor(1000 * (before + share * (top - before))) / 1000 for share in REACH_SHARES})
     if found["threshold"] > before:
         levels = sorted({*levels, found["threshold"]})
     return [
@@ -189,11 +198,11 @@ def _first(reached: Array, budgets: Sequence[int]) -> int | None:
 
 
 def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The least budget whose best way has most of the greatest gain and surely beats what is free, if there is one."""
-    ways, before, free = found["ways"], found["before"], found["free"]
+    """The least budget whose best variant surely beats what is free and has most of the greatest gain, if any."""
+    variants, before, free = found["ways"], found["before"], found["free"]
     free_value = found[free]
     free_text = "the free threshold" if free == "threshold" else "the unchanged model"
-    means = [ways[at["best"]]["course"][number]["mean"] for number, at in enumerate(found["at"])]
+    means = [variants[at["best"]]["course"][number]["mean"] for number, at in enumerate(found["at"])]
     sure = [
         number
         for number, at in enumerate(found["at"])
@@ -201,23 +210,23 @@ def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, An
     ]
     if not sure:
         number = int(np.argmax(means))
-        best = ways[found["at"][number]["best"]]
+        best = variants[found["at"][number]["best"]]
         sentence = (
-            f"Take none of them: within {found['budgets'][-1]:,} queries no way surely beats {free_text} "
+            f"Take none of them: within {found['budgets'][-1]:,} queries no variant surely beats {free_text} "
             f"({free_value:.3f}); the best, {best['estimator']} on {best['space']}, has {means[number]:.3f}."
         )
         return {"take": None, "budget": None, "sentence": sentence}
     top = max(means[number] for number in sure)
-    number = next(n for n in sure if means[n] - before >= ENOUGH * (top - before))
+    number = next(n for n in sure if means[n] - before >= GAIN_SHARE * (top - before))
     at, budget = found["at"][number], found["budgets"][number]
     take = at["best"]
-    name = f"{ways[take]['estimator']} on {ways[take]['space']}"
+    name = f"{variants[take]['estimator']} on {variants[take]['space']}"
     if before < free_value:
         beside = f"{before:.3f} before and {free_value:.3f} with {free_text}"
     else:
         beside = f"{before:.3f} before"
     alike = [
-        ways[pair["second"] if pair["first"] == take else pair["first"]]
+        variants[pair["second"] if pair["first"] == take else pair["first"]]
         for pair in at["pairs"]
         if take in (pair["first"], pair["second"]) and pair["p_holm"] >= ALPHA
     ]
@@ -229,10 +238,10 @@ def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, An
         parts.append(
             f"at {price:g} a query that is {budget * price:,.2f}, and {chosen * price:,.2f} more for the choice of z"
         )
-    if len(alike) == len(ways) - 1 and alike:
-        parts.append("no other way is surely worse at that budget")
+    if len(alike) == len(variants) - 1 and alike:
+        parts.append("no other variant is surely worse at that budget")
     elif alike:
-        names = ", ".join(f"{way['estimator']} on {way['space']}" for way in alike[:3])
+        names = ", ".join(f"{one['estimator']} on {one['space']}" for one in alike[:3])
         parts.append(f"not surely worse: {names}{f' and {len(alike) - 3} more' if len(alike) > 3 else ''}")
     return {
         "take": take,

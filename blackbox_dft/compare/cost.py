@@ -1,4 +1,4 @@
-"""What a comparison costs, known before the first query."""
+"""The most queries that a comparison may cost, computed before the first one."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from blackbox_dft.scoring import drift
 
 @dataclass(frozen=True)
 class RunCost:
-    """Images scored by one run at most; the unperturbed ones are shared and not among them."""
+    """The most images scored by one run, by purpose, without the unchanged images, which all runs share."""
 
     tune: int
     select: int
     evaluate: int
     watch: int
     reserve: int
-    """For images whose answer gets lost."""
+    """For requests whose response is lost."""
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Sum over all purposes."""
         return self.tune + self.select + self.evaluate + self.watch + self.reserve
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Images scored by a whole comparison at most."""
+    """The most images scored by a whole comparison."""
 
     unchanged: int
     each: RunCost
@@ -38,19 +38,19 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Sum over all purposes."""
         return self.unchanged + self.runs * self.each.total
 
     def lines(self, price: float | None = None) -> list[str]:
-        """The cost as it is printed."""
+        """One line for each purpose, and the total; ``price`` is of one image scored."""
         each, runs = self.each, self.runs
         rows = [
             ("unchanged", self.unchanged, "validation and test images as they are, shared by all runs"),
             ("tune", runs * each.tune, f"{runs} runs to the largest budget, {each.tune:,} each"),
             ("select", runs * each.select, "choice of z on validation images at every budget"),
             ("evaluate", runs * each.evaluate, "test images at every budget"),
-            ("watch", runs * each.watch, "fixed images asked again, to notice another model"),
-            ("reserve", runs * each.reserve, "kept back for answers that get lost on the way"),
+            ("watch", runs * each.watch, "drift check: fixed images scored again"),
+            ("reserve", runs * each.reserve, "kept back for lost responses"),
             ("total", self.total, "at most"),
         ]
         shown = [row for row in rows if row[1]]
@@ -62,13 +62,13 @@ class Cost:
 
 
 def val_images(limit: int, val: int, repeats: int) -> int:
-    """Validation images for the choice after ``limit`` tuning queries, as many as a run of that length would take."""
+    """Validation images for the choice of z after ``limit`` tuning queries, as in a run of that length."""
     share = int(limit * SELECT_SHARE / (1 - SELECT_SHARE))
     return min(val, max(LEAST_SELECT, share // (CANDIDATES * repeats)))
 
 
 def whole_budget(experiment: Experiment, limit: int) -> int:
-    """``--budget`` with which ``bbdft optimize`` would tune with about ``limit`` queries."""
+    """The ``--budget`` of ``bbdft optimize`` that leaves about ``limit`` queries for tuning."""
     splits, repeats = experiment.data.splits, experiment.config.repeats
     select = CANDIDATES * repeats * val_images(limit, len(splits["val"]), repeats)
     watch = repeats * drift.queries() if experiment.watched else 0
@@ -77,10 +77,10 @@ def whole_budget(experiment: Experiment, limit: int) -> int:
 
 
 def cost(experiment: Experiment, budgets: Sequence[int], runs: int) -> Cost:
-    """Of ``runs`` runs, each read off at ``budgets`` tuning queries."""
+    """The cost of ``runs`` runs, each measured at ``budgets`` tuning queries."""
     splits, repeats = experiment.data.splits, experiment.config.repeats
     val, test = len(splits["val"]), len(splits["test"])
-    # The unchanged images are one candidate, and known.
+    # One of the candidates is the identity, whose scores all runs share.
     select = sum((CANDIDATES - 1) * repeats * val_images(limit, val, repeats) for limit in budgets)
     evaluate = len(budgets) * repeats * test
     watch = repeats * drift.queries() if experiment.watched else 0

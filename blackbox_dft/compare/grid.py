@@ -1,4 +1,4 @@
-"""What is compared: every estimator in every space with every seed, read off at several budgets."""
+"""The grid of a comparison: every estimator in every space with every seed, at several budgets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft.errors import InputError
 
-NAME = 40
-"""Letters of an estimator or a space that a folder's name shows."""
+MAX_NAME_LETTERS = 40
+"""Of an estimator or a space, in the name of a run's files."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An estimator in a space."""
+    """An estimator in a space.
+
+    >>> str(Variant("dct:8", "spsa"))
+    'spsa on dct:8'
+    """
 
     space: str
     estimator: str
@@ -26,28 +30,32 @@ class Variant:
 
 @dataclass(frozen=True)
 class GridRun:
-    """A way with a seed."""
+    """A variant with a seed."""
 
-    way: Variant
+    variant: Variant
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.way}, seed {self.seed}"
+        return f"{self.variant}, seed {self.seed}"
 
     @property
-    def folder(self) -> str:
-        """A file name of its own, whatever the specs are made of."""
-        # The digest tells apart what the readable part does not.
-        mark = digest(self.way.space, self.way.estimator).hex()[:8]
-        return f"{_plain(self.way.space)}.{_plain(self.way.estimator)}.{mark}.{self.seed}"
+    def file_name(self) -> str:
+        """The stem of this run's files: unique, and plain letters whatever characters the specs have."""
+        # Specs that differ only in replaced or cut characters get another digest.
+        mark = digest(self.variant.space, self.variant.estimator).hex()[:8]
+        return f"{_plain(self.variant.space)}.{_plain(self.variant.estimator)}.{mark}.{self.seed}"
 
 
 @dataclass(frozen=True)
 class Grid:
     """All runs of a comparison.
 
+    >>> grid = Grid(("dct:8",), ("nes", "spsa"), (500, 1000), seeds=(0, 1))
+    >>> [str(run) for run in grid.runs][:3]
+    ['nes on dct:8, seed 0', 'spsa on dct:8, seed 0', 'nes on dct:8, seed 1']
+
     Raises:
-        InputError: nothing to compare, something named twice, or a budget that is none.
+        InputError: a list is empty or names a value twice, or budgets are not ascending from 1.
     """
 
     spaces: tuple[str, ...]
@@ -59,7 +67,7 @@ class Grid:
     def __post_init__(self) -> None:
         for option, values in (("--space", self.spaces), ("--estimator", self.estimators), ("--budgets", self.budgets)):
             if not values:
-                raise InputError(f"nothing to compare: give {option} once at least.")
+                raise InputError(f"nothing to compare: give {option} at least once.")
             if twice := [value for number, value in enumerate(values) if value in values[:number]]:
                 raise InputError(f"{option} names {twice[0]!r} twice: name each once.")
         if min(self.budgets) < 1 or not self.seeds:
@@ -68,27 +76,30 @@ class Grid:
             raise InputError(f"--budgets {','.join(map(str, self.budgets))} are out of order: give the smallest first.")
 
     @property
-    def ways(self) -> list[Variant]:
+    def variants(self) -> list[Variant]:
         """Space by space, in the order given."""
         return [Variant(space, estimator) for space in self.spaces for estimator in self.estimators]
 
     @property
     def runs(self) -> list[GridRun]:
-        """Seed by seed, so that what is done first already compares all ways."""
-        return [GridRun(way, seed) for seed in self.seeds for way in self.ways]
+        """Seed by seed, so that the first runs already compare all variants."""
+        return [GridRun(variant, seed) for seed in self.seeds for variant in self.variants]
 
 
 def parse_budgets(text: str) -> tuple[int, ...]:
-    """``"500,1000,2000"`` to numbers.
+    """The numbers of ``--budgets``.
+
+    >>> parse_budgets("500, 1_000,2000")
+    (500, 1000, 2000)
 
     Raises:
-        InputError: anything else.
+        InputError: a part is not a whole number.
     """
     parts: Sequence[str] = [part.strip().replace("_", "") for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--budgets {text!r} is no list of whole numbers: write 500,1000,2000.")
+        raise InputError(f"--budgets {text!r} is not a list of whole numbers: write 500,1000,2000.")
     return tuple(map(int, parts))
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9+=,-]+", "_", text)[:NAME]
+    return re.sub(r"[^A-Za-z0-9+=,-]+", "_", text)[:MAX_NAME_LETTERS]

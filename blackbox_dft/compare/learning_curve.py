@@ -1,7 +1,7 @@
-"""One run to the largest budget, read off at every budget.
+"""Learning curve of one run: test accuracy at each of several tuning budgets.
 
-Each budget has a course of its own, replayed from the answers at hand. An estimator that does not know its budget takes
-the same steps in all of them, so that everything but the longest course is free.
+Each budget is a search of its own, replayed from the scores in the run's ledger. An estimator that does not know its
+budget takes the same steps in all of them, so that all but the longest search are free.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ Scored = Callable[[int, int], None]
 
 
 def varied(experiment: Experiment, run: GridRun, limit: int) -> Experiment:
-    """``experiment`` searched as ``run`` says, with ``limit`` tuning queries."""
-    way = run.way
+    """``experiment`` with the space, estimator and seed of ``run``, and ``limit`` tuning queries."""
+    variant = run.variant
     return experiment.varied(
-        space=way.space, estimator=way.estimator, seed=run.seed, budget=whole_budget(experiment, limit)
+        space=variant.space, estimator=variant.estimator, seed=run.seed, budget=whole_budget(experiment, limit)
     )
 
 
 def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) -> tuple[Array, Array, int]:
-    """Scores the validation and test images as they are into the ledger ``shared``.
+    """Scores the unchanged validation and test images into the ledger ``shared``.
 
     Returns:
-        Which test images are right ``(N,)`` before, and with the threshold fitted on all validation images; and the
-        images asked about.
+        Which test images are right ``(N,)`` bool before, the same with the threshold fitted on all validation images,
+        and the number of images scored.
     """
     val, test = (experiment.data.splits[split] for split in ("val", "test"))
     held = experiment.config.repeats * (len(val) + len(test))
@@ -69,30 +69,36 @@ def learning_curve(
     batch: int,
     scored: Scored,
 ) -> RunResult:
-    """Tunes ``run`` on the data and target of ``experiment`` to each of ``budgets``, on one ledger in ``out/runs``.
+    """Tunes ``run`` to each of ``budgets`` with one ledger in ``out/runs`` and saves the result beside it.
 
-    It never asks more than all budgets of ``cap`` would cost.
+    Args:
+        experiment: data and target; its space, estimator and seed are replaced by those of ``run``.
+        budgets: tuning queries, ascending.
+        cap: budgets whose cost is the most that this run may spend, over all calls.
+        out: folder of the comparison; ``shared.sqlite`` holds the scores of the unchanged images.
+        batch: images a request.
+        scored: called with the images scored and those of them paid for, as they come.
 
     Raises:
-        BudgetError: more answers got lost than the reserve covers.
-        TargetError: the target failed; what it answered is kept.
+        BudgetError: more responses were lost than the reserve covers.
+        TargetError: the target failed; the scores so far are kept.
     """
     experiment = varied(experiment, run, max(budgets))
     data, identity = experiment.data, experiment.space.initial()
     val, test = data.splits["val"], data.splits["test"]
     repeats = experiment.config.repeats
-    found: dict[int, tuple[int, int, Array, Floats, str]] = {}
-    with experiment.ledger(out / "runs" / f"{run.folder}.sqlite", cost(experiment, cap, 1).each.total) as ledger:
+    measured: dict[int, tuple[int, int, Array, Floats, str]] = {}
+    with experiment.ledger(out / "runs" / f"{run.file_name}.sqlite", cost(experiment, cap, 1).each.total) as ledger:
         ledger.reuse(out / "shared.sqlite")
         scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
             decoder = experiment.decoder(scorer.score("select", val, identity))
             task = Task(scorer, decoder, make_objective(experiment.objective(decoder)), data.labels)
-            # The longest first: it alone is watched, as only it asks anything new.
+            # The longest first, and only it with drift checks, as the others send no queries.
             for limit in sorted(budgets, reverse=True):
                 ledger.trajectory = limit
                 some = StratifiedSampler(val, data.labels, run.seed)(val_images(limit, len(val), repeats))
-                watched = experiment.watched and not found
+                watched = experiment.watched and not measured
                 watch = (
                     DriftCheck(scorer, some, identity, limit, accept=experiment.config.accept_drift)
                     if watched
@@ -101,9 +107,9 @@ def learning_curve(
                 estimator = varied(experiment, run, limit).estimator()
                 trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, check_drift=watch)
                 choice = select(task, trajectory, some, identity)
-                answers = task.probabilities("evaluate", test, choice.z)
-                asked = trajectory.points[-1].queries if trajectory.points else 0
-                found[limit] = (asked, len(some), decide(answers) == data.labels[test], choice.z, choice.name)
+                scores = task.probabilities("evaluate", test, choice.z)
+                spent = trajectory.points[-1].queries if trajectory.points else 0
+                measured[limit] = (spent, len(some), decide(scores) == data.labels[test], choice.z, choice.name)
         except BudgetError as error:
             raise BudgetError(
                 f"{run}: {ledger.in_doubt:,} images were sent and never answered, more than are kept back for that: "
@@ -111,13 +117,13 @@ def learning_curve(
             ) from error
         finally:
             scorer.close()
-        spent, images, right, z, chosen = zip(*(found[limit] for limit in budgets), strict=True)
+        queries, images, right, z, chosen = zip(*(measured[limit] for limit in budgets), strict=True)
         outcome = RunResult(
-            np.array(budgets), np.array(spent), np.array(images), np.array(right), np.array(z), chosen, ledger.total
+            np.array(budgets), np.array(queries), np.array(images), np.array(right), np.array(z), chosen, ledger.total
         )
-    outcome.save(out / "runs" / f"{run.folder}.npz")
+    outcome.save(out / "runs" / f"{run.file_name}.npz")
     return outcome
 
 
 def _idle(spent: int) -> None:
-    """Watches nothing."""
+    """No drift check."""

@@ -1,4 +1,4 @@
-"""Runs side by side in processes of their own, for a target on this machine."""
+"""Runs of a comparison in parallel worker processes, for a target on this machine."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from blackbox_dft.errors import TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 
-EVERY = 0.2
-"""Seconds between two reports of a worker."""
+REPORT_SECONDS = 0.2
+"""Between two progress reports of a worker."""
 
 
 def side_by_side(
@@ -38,12 +38,20 @@ def side_by_side(
     scored: Callable[[int, int], None],
     done: Callable[[GridRun], None],
 ) -> None:
-    """``learning_curve`` of all ``runs`` in so many processes; ``done`` hears of each that is finished.
+    """Computes the ``learning_curve`` of all ``runs`` in ``processes`` worker processes.
+
+    Args:
+        config: of the comparison; every worker opens its own experiment from it.
+        runs: those to compute, in this order.
+        budgets, cap, out, batch: as of ``learning_curve``.
+        processes: the number of workers.
+        scored: called here with the images scored and those of them paid for.
+        done: called here with each finished run.
 
     Raises:
-        BlackboxError: of the first run that failed; the others are stopped, and go on from there when asked again.
+        BlackboxError: of the first run that failed; the others are stopped, and continue from their ledgers next time.
     """
-    # A fresh interpreter a worker: threads of a model's runtime do not survive a fork.
+    # Spawned, as the threads of a model's runtime do not survive a fork.
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(runs))
     workers: dict[Connection, SpawnProcess] = {}
@@ -83,7 +91,7 @@ def side_by_side(
                     workers.pop(connection).join()
                     connection.close()
     finally:
-        # What they asked a model here costs nobody anything, and their ledgers stand any death.
+        # Safe at any moment: the model is on this machine, and a ledger survives a kill.
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
@@ -93,9 +101,9 @@ def side_by_side(
 def _work(
     connection: Connection, config: Config, budgets: Sequence[int], cap: Sequence[int], out: Path, batch: int
 ) -> None:
-    # Ctrl-C reaches all processes of a terminal; the parent decides.
+    # Ctrl-C reaches all processes of a terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         import cv2
 
@@ -106,26 +114,26 @@ def _work(
         with experiment.opened():
             connection.send(("ready", None))
             while (run := connection.recv()) is not None:
-                report = _Report(connection)
-                learning_curve(experiment, run, budgets, cap, out, batch, report)
-                report.flush()
+                reporter = _ProgressReporter(connection)
+                learning_curve(experiment, run, budgets, cap, out, batch, reporter)
+                reporter.flush()
                 connection.send(("ready", None))
     except (EOFError, BrokenPipeError):
         return
     except BaseException as error:
-        _tell(connection, error)
+        _send_error(connection, error)
 
 
-def _follow() -> None:
-    """Ends this process with its parent, however that ends."""
+def _exit_with_parent() -> None:
+    """Ends this process when its parent ends, also by a kill."""
     parent = multiprocessing.parent_process()
     assert parent
     wait([parent.sentinel])
     os._exit(1)
 
 
-class _Report:
-    """Adds up what passed, so that the parent is not woken for every batch."""
+class _ProgressReporter:
+    """Adds up images scored and sends the sum now and then, so that the parent is not woken for every batch."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -135,7 +143,7 @@ class _Report:
     def __call__(self, images: int, paid: int) -> None:
         self._images += images
         self._paid += paid
-        if time.monotonic() - self._last > EVERY:
+        if time.monotonic() - self._last > REPORT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -144,12 +152,12 @@ class _Report:
         self._last = time.monotonic()
 
 
-def _tell(connection: Connection, error: BaseException) -> None:
+def _send_error(connection: Connection, error: BaseException) -> None:
     failure: Any = error
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        # An error of somebody's own class need not stand the way between processes.
+        # Errors of a user's own class may not be picklable.
         failure = TargetError(f"{type(error).__name__}: {error}")
     with suppress(OSError):
         connection.send(("failed", failure))

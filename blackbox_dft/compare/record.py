@@ -1,4 +1,4 @@
-"""What determines a comparison, and the file that keeps it: ``DIR/comparison.json``."""
+"""The settings and inputs that all runs of a comparison share: ``DIR/comparison.json``."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.version import __version__
 
 VARIES = ("space", "estimator", "budget", "reserve", "in_doubt", "accept_drift", "target", "data")
-"""Settings that differ between the runs of one comparison, or that change no answer; digests stand for the last two."""
+"""Settings that differ between the runs of a comparison or change no score; inputs replace ``target`` and ``data``."""
 TARGET_VARIES = ("workers", "cluster", "rate", "timeout", "patience", "headers", "insecure", "batch")
 
 
 @dataclass(frozen=True)
 class ComparisonRecord:
-    """Settings, batch and inputs of a comparison, and the budgets it was ever read off at."""
+    """Settings, batch and inputs of a comparison, and all budgets it was ever measured at."""
 
     settings: Mapping[str, Any]
     batch: int
-    """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
+    """Images a request, the same for ever, as scores may depend on it in the last bit."""
     inputs: Mapping[str, str]
     budgets: tuple[int, ...]
 
     def write(self, out: Path) -> None:
-        """Into the comparison's folder."""
+        """Writes ``comparison.json`` in the folder ``out``."""
         write_text(out / "comparison.json", json.dumps({**asdict(self), "version": __version__}, indent=2) + "\n")
 
     @classmethod
     def read(cls, out: Path) -> ComparisonRecord | None:
-        """From the comparison's folder; nothing where none was begun.
+        """Reads ``comparison.json`` in the folder ``out``; None if there is none.
 
         Raises:
             InputError: the file is damaged.
@@ -54,10 +54,10 @@ class ComparisonRecord:
             raise InputError(f"{path} cannot be read ({error}): restore it, or take another --out.") from error
 
     def check(self, settings: Mapping[str, Any], out: Path) -> None:
-        """Whether ``settings`` are those it was begun with.
+        """Compares ``settings`` with those of the first call.
 
         Raises:
-            InputError: names the first that is not.
+            InputError: one differs; the message names the first.
         """
         for name in sorted({*self.settings, *settings}):
             was, now = self.settings.get(name), settings.get(name)
@@ -67,10 +67,10 @@ class ComparisonRecord:
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """All of ``config`` that must be the same in all runs of a comparison, JSON-ready."""
+    """The settings in ``config`` that must be the same in all runs of a comparison, as JSON values."""
     values = {name: value for name, value in asdict(config).items() if name not in VARIES}
     target = values.pop("target_options")
     values |= {f"target {name}": value for name, value in target.items() if name not in TARGET_VARIES}
-    # As they come back from the file.
+    # Tuples become lists, as in the file.
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain

@@ -1,11 +1,13 @@
-"""One run of a comparison, read off: ``DIR/runs/NAME.npz``, arrays that numpy alone can read."""
+"""Result of one run of a comparison: ``DIR/runs/NAME.npz``, readable by numpy alone."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,25 +19,29 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """A run after each of L budgets, on the same N test images."""
+    """A run at each of L budgets, on the same N test images."""
 
     budgets: Ints
     """``(L,)``: tuning queries allowed."""
     spent: Ints
-    """``(L,)``: tuning queries asked by then; whole proposals only."""
+    """``(L,)``: tuning queries spent, of whole proposals only."""
     val_images: Ints
-    """``(L,)``: validation images that z was chosen on."""
+    """``(L,)``: validation images of the choice of z."""
     right: Array
-    """``(L, N)`` bool: whether each test image is classified rightly under the z chosen."""
+    """``(L, N)`` bool: whether each test image is classified correctly under the chosen z."""
     z: Floats
-    """``(L, k)``: the z chosen."""
+    """``(L, k)``: the chosen z."""
     chosen: tuple[str, ...]
-    """What it is: the last iterate, a mean, or the identity."""
+    """The kind of the chosen z: the last iterate, a mean, or the identity."""
     paid: int
-    """Images the target was asked about by this run, those in doubt included where they count."""
+    """Images scored by this run, those in doubt included if they count."""
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all.
+
+        Raises:
+            InputError: the folder cannot be written or the disk is full.
+        """
         arrays: dict[str, Any] = {
             "format": np.array(FORMAT),
             "budgets": self.budgets,
@@ -50,9 +56,9 @@ class RunResult:
 
     @classmethod
     def load(cls, path: Path, budgets: Sequence[int]) -> RunResult | None:
-        """What ``save`` wrote, cut to ``budgets``; nothing where it is not there, damaged, or lacks one of them.
+        """Reads the rows of ``budgets``; None if the file is missing or damaged, or lacks one of them.
 
-        It can always be made again from the run's ledger.
+        The result can always be computed again from the run's ledger.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -69,5 +75,5 @@ class RunResult:
                     tuple(str(file["chosen"][row]) for row in rows),
                     int(file["paid"]),
                 )
-        except (OSError, ValueError, KeyError, EOFError, IndexError):
+        except (OSError, ValueError, KeyError, EOFError, IndexError, BadZipFile, zlib.error):
             return None

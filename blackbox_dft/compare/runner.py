@@ -1,4 +1,4 @@
-"""A comparison from the grid to its results; begun, or gone on with where it stopped."""
+"""Runs a comparison from the grid to its results; the same call again continues it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from blackbox_dft.search.progress import NoProgress, Progress
 
 @dataclass(eq=False)
 class Comparison:
-    """A grid of runs on one target and one data set, opened and checked; nothing asked, nothing written.
+    """A grid of runs on one target and one data set, opened and checked; the constructor sends and writes nothing.
 
-    ``config`` holds what all runs have in common; its seed decides the splits, its space and estimator are not used.
+    Args:
+        config: the settings of all runs; its seed draws the splits, its space and estimator are not used.
+        grid: the runs.
+        out: folder of the comparison, new or one of an earlier call with the same settings.
 
     Raises:
-        InputError: a file, an option or a value is not what it must be.
-        BudgetError: the largest budget cannot begin a search.
+        InputError: a wrong file, option or value, or ``out`` has other settings.
+        BudgetError: the largest budget is too small to begin a search.
     """
 
     config: Config
@@ -52,23 +55,23 @@ class Comparison:
             if len(self.experiment.data.splits[split]) < 2:
                 raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
         largest = max(self.grid.budgets)
-        for way in self.grid.ways:
-            first = varied(self.experiment, GridRun(way, self.config.seed), largest).proposal
+        for variant in self.grid.variants:
+            first = varied(self.experiment, GridRun(variant, self.config.seed), largest).proposal
             least = LEAST_STEPS * first * self.config.repeats
             if largest < least:
                 raise BudgetError(
-                    f"{largest} tuning queries do not begin {way}, which asks {first} at once: "
+                    f"{largest} tuning queries do not begin {variant}, which needs {first} at once: "
                     f"let --budgets go up to {least} or more, or leave it out."
                 )
 
     @cached_property
     def cost(self) -> Cost:
-        """What it costs at most, from nothing."""
+        """The most it may cost from the first query on."""
         return cost(self.experiment, self.grid.budgets, len(self.grid.runs))
 
     @property
     def processes(self) -> int:
-        """Processes that suit the target: one where answers cost money, or a GPU or a cluster serves them all."""
+        """The default number of processes: one for a paid target, a GPU or a cluster, else a process a core."""
         if (
             self.experiment.watched
             or self.experiment.cluster
@@ -84,16 +87,22 @@ class Comparison:
     def execute(
         self, progress: Progress | None = None, *, processes: int | None = None, price: float | None = None
     ) -> dict[str, Any]:
-        """Does what is missing and writes ``compare.csv``; returns what ``compare.json`` holds.
+        """Computes the missing runs and writes ``compare.csv``; returns the contents of ``compare.json``.
 
-        Processes are started afresh, so that a script calls this under ``if __name__ == "__main__":``.
+        Worker processes are spawned, so a script must call this under ``if __name__ == "__main__":``.
+
+        Args:
+            progress: called from this thread.
+            processes: workers side by side; default ``self.processes``.
+            price: of one image scored.
 
         Raises:
-            BudgetError: more answers got lost than the reserve covers.
-            TargetError: the target failed for good; the same call goes on from there.
+            InputError: several processes with a local cluster.
+            BudgetError: more responses were lost than the reserve covers.
+            TargetError: the target failed for good; the same call continues from there.
         """
         if self.experiment.cluster and self.experiment.cluster.address == "local" and (processes or 1) > 1:
-            raise InputError("--processes would begin a local cluster each: leave it out, or --cluster.")
+            raise InputError("each of the --processes would begin a local cluster: leave out --processes or --cluster.")
         progress = progress or NoProgress()
         batch = self._begin()
         progress.phase("tune", self.cost.total)
@@ -139,7 +148,7 @@ class Comparison:
         return assemble(self.experiment, self.grid, outcomes, before, shifted, paid=paid, price=price)
 
     def _begin(self) -> int:
-        """Makes the folder, or notes further budgets; the batch all requests keep to."""
+        """Makes the folder, or records further budgets; returns the batch of all requests."""
         record = self.record or ComparisonRecord(
             settings_of(self.config), self.experiment.target.batch, self.experiment.inputs(), self.grid.budgets
         )
@@ -156,9 +165,9 @@ class Comparison:
         return record.batch
 
     def _outcome(self, run: GridRun) -> RunResult | None:
-        return RunResult.load(self.out / "runs" / f"{run.folder}.npz", self.grid.budgets)
+        return RunResult.load(self.out / "runs" / f"{run.file_name}.npz", self.grid.budgets)
 
 
 def _free(out: Path) -> bool:
-    """Whether a folder holds nothing but what a process killed while it wrote its first file leaves behind."""
+    """Whether a folder is empty, but for the leftovers of a process killed while it wrote its first file."""
     return out.is_dir() and all(path.name.startswith(".comparison.json.") for path in out.iterdir())

@@ -1,1 +1,1 @@
-"""What a run found, for people: the verdict in words, the contact sheet and the curve."""
+"""Reports for people: the verdict in words, pages and pictures of runs and comparisons."""

@@ -1,4 +1,4 @@
-"""The result in parts: per class, per group, which confusions, which scores; all from answers already paid for."""
+"""Breakdown of a result: accuracy per class and per group, confusions, score histograms; costs no query."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from blackbox_dft.evaluation.paired import bootstrap
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.predictions import Predictions
 
-FEWEST = 10
-"""Images below which no interval is given."""
-MOST_VALUES = 12
-"""A trait with more values than this is broken down by only where it is asked for."""
-BINS = 20
+MIN_INTERVAL_IMAGES = 10
+"""With fewer images no interval is given."""
+MAX_TRAIT_VALUES = 12
+"""Traits with more values are broken down only on request."""
+HISTOGRAM_BINS = 20
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some of the test images: accuracy before and after, and the interval of the difference."""
+class Subset:
+    """Accuracy on some of the test images, before and after, and the interval of the difference.
+
+    >>> men = Subset("men", n=90, before=0.8, after=0.9, ci95=(0.03, 0.17))
+    >>> round(men.change, 3), men.word
+    (0.1, 'better')
+    """
 
     name: str
     n: int
     before: float
     after: float
     ci95: tuple[float, float] | None
-    """None for too few images."""
+    """Of after - before; None for too few images."""
 
     @property
     def change(self) -> float:
@@ -37,7 +42,7 @@ class Part:
 
     @property
     def word(self) -> str:
-        """What the interval says, empty where it says nothing."""
+        """``better``, ``worse``, ``few images``, or empty if the interval includes 0."""
         if self.ci95 is None:
             return "few images"
         if self.ci95[0] > 0:
@@ -45,54 +50,62 @@ class Part:
         return "worse" if self.ci95[1] < 0 else ""
 
 
-def per_class(answers: Predictions) -> list[Part]:
-    """A part a class, in their order."""
-    return [_part(answers, name, answers.labels == number) for number, name in enumerate(answers.classes)]
+def per_class(answers: Predictions) -> list[Subset]:
+    """One subset for each class, in their order."""
+    return [_subset(answers, name, answers.labels == number) for number, name in enumerate(answers.classes)]
 
 
-def per_trait(answers: Predictions, name: str) -> list[Part]:
-    """A part a value of the trait ``name``; images without one are called by a dash."""
+def per_trait(answers: Predictions, name: str) -> list[Subset]:
+    """One subset for each value of the trait ``name``; a dash names the images without a value."""
     values = np.array(answers.traits[name], object)
-    return [_part(answers, str(value) or "–", values == value) for value in sorted(set(values))]
+    return [_subset(answers, str(value) or "–", values == value) for value in sorted(set(values))]
 
 
 def usual_traits(answers: Predictions) -> list[str]:
-    """Traits that are worth a table without being asked for: of a few values each."""
-    return [name for name, values in answers.traits.items() if 2 <= len(set(values)) <= MOST_VALUES]
+    """Traits that are shown by default: of 2 to ``MAX_TRAIT_VALUES`` values."""
+    return [name for name, values in answers.traits.items() if 2 <= len(set(values)) <= MAX_TRAIT_VALUES]
 
 
-def _part(answers: Predictions, name: str, chosen: Sequence[bool] | Ints) -> Part:
+def _subset(answers: Predictions, name: str, chosen: Sequence[bool] | Ints) -> Subset:
     where = np.flatnonzero(chosen)
     labels = answers.labels[where]
     before, after = (decide(p[where]) == labels for p in (answers.before, answers.after))
     interval = None
-    if len(where) >= FEWEST:
+    if len(where) >= MIN_INTERVAL_IMAGES:
         groups = None if answers.groups is None else answers.groups[where]
         interval = bootstrap(after.astype(float) - before, groups)
-    return Part(name, len(where), float(np.mean(before)), float(np.mean(after)), interval)
+    return Subset(name, len(where), float(np.mean(before)), float(np.mean(after)), interval)
 
 
 def confusion(probabilities: Floats, labels: Ints) -> Ints:
-    """How many images of each label (row) are taken for each (column), ``(L, L)``."""
+    """Confusion matrix ``(L, L)``: counts of images by true label (row) and decided label (column).
+
+    Args:
+        probabilities: ``(N, L)``.
+        labels: ``(N,)``, the true ones.
+
+    >>> confusion(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1])).tolist()
+    [[1, 0], [1, 1]]
+    """
     count = probabilities.shape[1]
     return np.bincount(labels * count + decide(probabilities), minlength=count**2).reshape(count, count)
 
 
 def histogram(answers: Predictions, label: int) -> tuple[Floats, Floats]:
-    """Shares ``(BINS,)`` of the images of ``label`` by the probability of that label, before and after."""
+    """Shares ``(HISTOGRAM_BINS,)`` of the images of ``label`` by the probability of that label, before and after."""
     own = answers.labels == label
     shares = [
-        np.histogram(p[own, label], bins=BINS, range=(0, 1))[0] / max(1, own.sum())
+        np.histogram(p[own, label], bins=HISTOGRAM_BINS, range=(0, 1))[0] / max(1, own.sum())
         for p in (answers.before, answers.after)
     ]
     return shares[0], shares[1]
 
 
-def chosen_images(answers: Predictions, most: int, typical: int) -> dict[str, Ints]:
-    """Which test images to show: the most mended and most broken ones, and typical ones.
+def chosen_images(answers: Predictions, limit: int, typical: int) -> dict[str, Ints]:
+    """Indices of test images to show: up to ``limit`` mended, ``limit`` broken and ``typical`` typical ones.
 
-    Mended and broken ones come by how far the probability of the truth moved; typical are those it moved as far for as
-    it did on the average.
+    Mended and broken images are sorted by how far the probability of their true class moved; typical are decided as
+    before, and their probability moved about as far as on average.
     """
     rows = np.arange(len(answers.labels))
     moved = answers.after[rows, answers.labels] - answers.before[rows, answers.labels]
@@ -100,7 +113,7 @@ def chosen_images(answers: Predictions, most: int, typical: int) -> dict[str, In
     mended, broken = np.flatnonzero(~right[0] & right[1]), np.flatnonzero(right[0] & ~right[1])
     same = np.flatnonzero(right[0] == right[1])
     return {
-        "mended": mended[np.argsort(-moved[mended], kind="stable")][:most],
-        "broken": broken[np.argsort(moved[broken], kind="stable")][:most],
+        "mended": mended[np.argsort(-moved[mended], kind="stable")][:limit],
+        "broken": broken[np.argsort(moved[broken], kind="stable")][:limit],
         "typical": same[np.argsort(np.abs(moved[same] - moved.mean()), kind="stable")][:typical],
     }

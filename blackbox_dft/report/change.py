@@ -1,4 +1,4 @@
-"""The change itself: in numbers where it has few, as a picture where it adds one."""
+"""The learned change: its parameters in words, its PSNR part by part, and what it adds as a picture."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from blackbox_dft.spaces import affine, color
 from blackbox_dft.spaces.base import Additive, Space
 from blackbox_dft.spaces.composed import Composed
 
-FEW = 24
-"""A part of at most so many numbers is shown as numbers."""
+MAX_LISTED_PARAMETERS = 24
+"""Of a part whose parameters are listed one by one."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One part of the space, and where z puts it."""
+class PartEffect:
+    """One part of the space: its parameters and how far it alone changes images."""
 
     spec: str
     numbers: int
     psnr_db: float | None
-    """Of the images under this part alone; None where they stay as they are."""
+    """Of the images under this part alone; None if they stay as they are."""
     values: tuple[tuple[str, str, str], ...]
-    """Name, z and what that means, where there are few."""
+    """Name, z and meaning of each parameter; empty if there are many."""
     additive: bool
 
 
 def parts(space: Space) -> Sequence[Space]:
-    """What a composition is made of; the space itself where it is none."""
+    """The parts of a composition; the space itself if it is not one."""
     return space.parts if isinstance(space, Composed) else (space,)
 
 
-def pieces(tuning: Tuning, images: ImageBytes) -> list[Piece]:
-    """All parts of a tuning, each measured alone on ``images (N, H, W, C)``."""
+def part_effects(tuning: Tuning, images: ImageBytes) -> list[PartEffect]:
+    """The effect of each part of a tuning, measured alone on ``images (N, H, W, C)``."""
     space = tuning.make_space()
     split = space.split(tuning.z) if isinstance(space, Composed) else [tuning.z]
-    found = []
+    effects = []
     for number, (part, z) in enumerate(zip(parts(space), split, strict=True)):
         alone = Tuning(
             tuning.space,
@@ -52,14 +52,22 @@ def pieces(tuning: Tuning, images: ImageBytes) -> list[Piece]:
             tuning.encoding,
         )
         values: tuple[tuple[str, str, str], ...] = ()
-        if part.size <= FEW:
+        if part.size <= MAX_LISTED_PARAMETERS:
             values = tuple((n, f"{v:+.2f}", in_words(n, v)) for n, v in zip(part.names, z.tolist(), strict=True))
-        found.append(Piece(part.spec, part.size, psnr(images, alone(images)), values, isinstance(part, Additive)))
-    return found
+        effects.append(
+            PartEffect(part.spec, part.size, psnr(images, alone(images)), values, isinstance(part, Additive))
+        )
+    return effects
 
 
 def in_words(name: str, z: float) -> str:
-    """What z means for one number of ``affine`` or ``color``; empty for others."""
+    """Meaning of the parameter ``name`` of ``affine`` or ``color`` at ``z``; empty for other spaces.
+
+    >>> in_words("zoom", 1.0)
+    'content 11% larger'
+    >>> in_words("dct 0,1", 1.0)
+    ''
+    """
     if name in ("zoom", "right", "down", "turn"):
         u = z * float(affine.UNIT[("zoom", "right", "down", "turn").index(name)])
         if name == "zoom":
@@ -82,17 +90,21 @@ def in_words(name: str, z: float) -> str:
 
 
 def field(tuning: Tuning) -> ImageBytes | None:
-    """Middle grey ``(H, W, C)`` under the additive parts, before it is magnified; None where there are none."""
+    """Middle grey ``(H, W, C)`` changed by the additive parts alone; None if there are none."""
     space = tuning.make_space()
-    adding = [number for number, part in enumerate(parts(space)) if isinstance(part, Additive)]
-    if not adding:
+    additive = [number for number, part in enumerate(parts(space)) if isinstance(part, Additive)]
+    if not additive:
         return None
     grey = np.full((1, *tuning.shape), 128 / 255, np.float32)
-    return np.asarray(to_bytes(space.apply(grey, _only(space, tuning.z, adding)))[0])
+    return np.asarray(to_bytes(space.apply(grey, _only(space, tuning.z, additive)))[0])
 
 
 def card(shape: tuple[int, int, int]) -> ImageBytes:
-    """A test card ``(H, W, C)``: grey steps, colours and a raster, on which geometry and tone are seen."""
+    """A test card ``(H, W, C)``: grey steps, a ramp, colours and a raster, to show changes of geometry and tone.
+
+    >>> card((32, 32, 3)).shape
+    (32, 32, 3)
+    """
     height, width, depth = shape
     y, x = np.mgrid[0:height, 0:width]
     u, v = x / max(1, width - 1), y / max(1, height - 1)

@@ -1,50 +1,56 @@
-"""What a comparison says, for people: lines, a picture and a page; all of it made from ``compare.json`` alone."""
+"""Report of a comparison: text, picture and page, all made from ``compare.json`` alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
-from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.figures.charts import Axes, Series, line_chart, spread, strokes
-from blackbox_dft.report.figures.curve import accuracy_curve
-from blackbox_dft.report.figures.png import write_png
-from blackbox_dft.report.html import LACKING, can_render, drawn, render
+from blackbox_dft.report.figures.charts import (
+    Axes,
+    LineChart,
+    Series,
+    accuracy_range,
+    line_figure,
+    line_svg,
+    strokes,
+)
+from blackbox_dft.report.figures.style import write_png
+from blackbox_dft.report.html import drawn, render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ALPHA = 0.05
-LOG = 8
-"""From this ratio of the largest to the smallest budget on, queries stand on a logarithmic axis."""
+MIN_LOG_RATIO = 8
+"""Of the largest to the smallest budget: from here on the axis of queries is logarithmic."""
 
 Found = Mapping[str, Any]
 
 
 def write_report(found: Found, out: Path) -> list[str]:
-    """Writes ``compare.json``, ``.txt``, ``.png`` and, with the extra ``report``, ``.html``; returns what to say of it.
+    """Writes ``compare.json``, ``.txt``, ``.png`` and ``.html``; returns lines for the terminal.
 
     Raises:
         InputError: the folder cannot be written.
     """
     write_text(out / "compare.json", json.dumps(found, indent=2) + "\n")
     write_text(out / "compare.txt", "\n".join(text_lines(found)) + "\n")
-    write_png(out / "compare.png", picture(found))
-    names = "compare.csv, compare.json, compare.txt, compare.png"
-    if not can_render():
-        return [f"  written: {out}/{names}", f"  note: {LACKING}"]
+    write_png(picture(found), out / "compare.png")
     write_text(out / "compare.html", page(found))
-    return [f"  written: {out}/compare.html, {names}"]
+    return [f"  written: {out}/compare.html, compare.csv, compare.json, compare.txt, compare.png"]
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """What ``compare.json`` in the folder ``out`` holds.
+    """The contents of ``compare.json`` in the folder ``out``.
 
     Raises:
-        InputError: no finished comparison there, or a damaged file.
+        InputError: there is no finished comparison, or the file is damaged.
     """
     path = out / "compare.json"
     try:
@@ -54,7 +60,7 @@ def read_results(out: Path) -> dict[str, Any]:
         raise InputError(f"{out} holds no finished comparison: give the DIR of 'bbdft compare --out DIR'.") from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
-            f"{path} cannot be read: give the same 'bbdft compare' again, which writes it anew."
+            f"{path} cannot be read: give the same 'bbdft compare' again, which writes it again."
         ) from error
     return found
 
@@ -62,15 +68,16 @@ def read_results(out: Path) -> dict[str, Any]:
 def text_lines(found: Found) -> list[str]:
     """The recommendation and the medians, for a terminal."""
     budgets = [f"{budget:,}" for budget in found["budgets"]]
-    names = [_name(way) for way in found["ways"]]
-    wide = max(map(len, [*names, "free threshold"]))
-    lines = [found["recommendation"]["sentence"], "", f"{'median test accuracy at':<{wide}}" + _cells(budgets)]
+    names = [_name(variant) for variant in found["ways"]]
+    head = "median test accuracy at"
+    wide = max(map(len, [*names, head]))
+    lines = [found["recommendation"]["sentence"], "", f"{head:<{wide}}" + _cells(budgets)]
     lines += [f"{'before':<{wide}}" + _cells([f"{found['before']:.3f}"] * len(budgets))]
     lines += [f"{'free threshold':<{wide}}" + _cells([f"{found['threshold']:.3f}"] * len(budgets))]
-    for number, way in enumerate(found["ways"]):
+    for number, variant in enumerate(found["ways"]):
         shown = [
-            f"{trajectory['median']:.3f}{'*' if at['best'] == number else ' '}"
-            for trajectory, at in zip(way["course"], found["at"], strict=True)
+            f"{point['median']:.3f}{'*' if at['best'] == number else ' '}"
+            for point, at in zip(variant["course"], found["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
     paid = f"{found['queries']:,} queries"
@@ -83,30 +90,14 @@ def text_lines(found: Found) -> list[str]:
     ]
 
 
-def picture(found: Found) -> ImageBytes:
-    """The curves as one picture ``(H, W, 3)``, a panel a space."""
-    budgets = found["budgets"]
-    panels = []
-    for space in found["spaces"]:
-        ways = [way for way in found["ways"] if way["space"] == space]
-        panels.append(
-            accuracy_curve(
-                {way["estimator"]: (budgets, _column(way, "median")) for way in ways},
-                bands={way["estimator"]: (_column(way, "q1"), _column(way, "q3")) for way in ways},
-                marks={"before": found["before"], "free threshold": found["threshold"]},
-                title=f"{space}: test accuracy against tuning queries, median and middle half of the seeds",
-                log=_log(budgets),
-            )
-        )
-    return np.concatenate(panels)
+def picture(found: Found) -> Figure:
+    """The curves as a figure for a PNG, one panel for each space."""
+    about = "median test accuracy and the middle half of the seeds"
+    return line_figure({f"{space}: {about}": _chart(found, space) for space in found["spaces"]})
 
 
 def page(found: Found) -> str:
-    """The page, one HTML file that needs nothing else.
-
-    Raises:
-        ImportError: the extra ``report`` is not installed.
-    """
+    """The page, one HTML file that needs nothing else."""
     take = found["recommendation"]["take"]
     return render(
         "comparison.html",
@@ -128,66 +119,74 @@ def _facts(found: Found) -> list[tuple[str, str]]:
         ("unchanged model", f"{found['before']:.3f}"),
         ("free threshold", f"{found['threshold']:.3f}"),
         ("seeds", str(len(found["seeds"]))),
-        ("queries of it all", f"{found['queries']:,}"),
+        ("queries in all", f"{found['queries']:,}"),
     ]
     if found["price"] is not None:
         facts.append(("paid", f"{found['queries'] * found['price']:,.2f}"))
     return facts
 
 
-def _panel(found: Found, space: str) -> dict[str, Any]:
-    ways = [way for way in found["ways"] if way["space"] == space]
+def _chart(found: Found, space: str) -> LineChart:
     budgets = np.asarray(found["budgets"], np.float64)
     marks = {"before": found["before"], "free threshold": found["threshold"]}
     # One scale for all spaces, or they could not be compared.
-    shown = [trajectory[key] for way in found["ways"] for trajectory in way["course"] for key in ("q1", "median", "q3")]
+    shown = [level for variant in found["ways"] for key in ("q1", "median", "q3") for level in _column(variant, key)]
     axes = Axes(
         "tuning queries",
         "test accuracy",
-        log=_log(found["budgets"]),
+        log=budgets[-1] >= MIN_LOG_RATIO * budgets[0],
         ticks=found["budgets"],
-        y_range=spread([*shown, *marks.values()]),
+        y_range=accuracy_range([*shown, *marks.values()]),
     )
-    series = [Series(budgets, *(np.asarray(_column(way, key)) for key in ("median", "q1", "q3"))) for way in ways]
+    series = {
+        variant["estimator"]: Series(budgets, *(np.asarray(_column(variant, key)) for key in ("median", "q1", "q3")))
+        for variant in found["ways"]
+        if variant["space"] == space
+    }
+    return LineChart(series, marks, axes)
+
+
+def _panel(found: Found, space: str) -> dict[str, Any]:
+    chart = _chart(found, space)
     name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
-        (way["estimator"], stroke, f"{way['trajectory'][-1]['median']:.3f}")
-        for way, stroke in zip(ways, strokes(len(ways)), strict=True)
+        (estimator, stroke, f"{series.y[-1]:.3f}")
+        for (estimator, series), stroke in zip(chart.series.items(), strokes(len(chart.series)), strict=True)
     ]
-    return {"space": space, "svg": drawn(line_chart(series, marks, axes, name)), "legend": legend}
+    return {"space": space, "svg": drawn(line_svg(chart, name)), "legend": legend}
 
 
 def _rows(found: Found) -> list[dict[str, Any]]:
     rows = []
-    for number, way in enumerate(found["ways"]):
+    for number, variant in enumerate(found["ways"]):
         cells = []
-        for trajectory, at in zip(way["course"], found["at"], strict=True):
+        for point, at in zip(variant["course"], found["at"], strict=True):
             best = at["best"] == number
             pair = None if best else _pair(at, at["best"], number)
             cells.append(
                 {
                     "best": best,
                     "alike": pair is not None and pair["p_holm"] >= ALPHA,
-                    **{key: f"{trajectory[key]:.3f}" for key in ("median", "least", "mean")},
+                    **{key: f"{point[key]:.3f}" for key in ("median", "least", "mean")},
                 }
             )
-        rows.append({"name": _name(way), "number": number, "numbers": way["numbers"], "cells": cells})
+        rows.append({"name": _name(variant), "number": number, "numbers": variant["numbers"], "cells": cells})
     return rows
 
 
 def _tests(found: Found, number: int) -> dict[str, Any]:
-    """The best way at a budget against all others, and against what is free."""
-    at, ways = found["at"][number], found["ways"]
+    """The best variant at a budget against all others, and against what is free."""
+    at, variants = found["at"][number], found["ways"]
     best = at["best"]
     free = "the free threshold" if found["free"] == "threshold" else "the unchanged model"
     rows = [{"name": free, "free": True, **_judged(at["against_free"][best], 1)}]
-    for other, way in enumerate(ways):
+    for other, variant in enumerate(variants):
         if other != best:
             pair = _pair(at, best, other)
-            rows.append({"name": _name(way), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
+            rows.append({"name": _name(variant), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
     return {
         "budget": f"{at['budget']:,}",
-        "best": f"{_name(ways[best])}, {ways[best]['trajectory'][number]['mean']:.3f}",
+        "best": f"{_name(variants[best])}, {variants[best]['course'][number]['mean']:.3f}",
         "rows": rows,
         "open": at["budget"] == (found["recommendation"]["budget"] or found["budgets"][-1]),
     }
@@ -209,16 +208,12 @@ def _pair(at: Mapping[str, Any], one: int, other: int) -> dict[str, Any]:
     return found
 
 
-def _column(way: Mapping[str, Any], key: str) -> list[float]:
-    return [trajectory[key] for trajectory in way["course"]]
+def _column(variant: Mapping[str, Any], key: str) -> list[float]:
+    return [point[key] for point in variant["course"]]
 
 
-def _log(budgets: Sequence[int]) -> bool:
-    return budgets[-1] >= LOG * budgets[0]
-
-
-def _name(way: Mapping[str, Any]) -> str:
-    return f"{way['estimator']} on {way['space']}"
+def _name(variant: Mapping[str, Any]) -> str:
+    return f"{variant['estimator']} on {variant['space']}"
 
 
 def _cells(texts: Sequence[str]) -> str:

@@ -1,37 +1,28 @@
-"""Pages: one file each, nothing from the network, everything that is not ours escaped."""
+"""HTML pages from templates: one file each, without network access, all values escaped."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-LACKING = "compare.html is left out as matplotlib and Jinja2 are not installed: pip install 'blackbox-dft[report]'"
 
+def render(template: str, /, *folders: Path, **values: Any) -> str:
+    """The page ``template``, from ``blackbox_dft/report/templates`` or one of ``folders``; ``values`` are escaped.
 
-def can_render() -> bool:
-    """Whether the extra ``report`` is installed."""
-    return all(find_spec(name) is not None for name in ("jinja2", "matplotlib"))
-
-
-def render(template: str, **values: Any) -> str:
-    """The page ``template`` of ``blackbox_dft/report/templates``; markup in ``values`` is shown, never obeyed.
-
-    Drawings made here are handed over as ``drawn(svg)``.
-
-    Raises:
-        ImportError: Jinja2 is not installed.
+    >>> "&lt;b&gt;" in render("page.html", version="<b>")
+    True
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("blackbox_dft.report", "templates")
+    loader = ChoiceLoader([PackageLoader("blackbox_dft.report", "templates"), FileSystemLoader(folders)])
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = page.get_template(template).render(**values)
-    # File names may hold bytes that are no text.
+    # Bytes of file names that are not UTF-8 come as lone surrogates.
     return text.encode(errors="replace").decode()
 
 
 def drawn(svg: str) -> Any:
-    """Marks a drawing of our own as markup."""
+    """Marks a drawing made by this package as markup, which ``render`` does not escape."""
     from markupsafe import Markup
 
     return Markup(svg)

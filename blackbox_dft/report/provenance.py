@@ -1,4 +1,4 @@
-"""How to get a run again: its command, versions and digests."""
+"""How to reproduce a run: its command, versions and digests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ WORDS = {
     "channels": "channel-order",
     "workers": "concurrency",
 }
-"""Options of the target that the command line calls otherwise."""
+"""Options of the target with another name on the command line."""
 
 
 def command(config: Config) -> str:
-    """``bbdft optimize`` with all that is not its default, ready for a shell; what is secret in an address left out."""
+    """The ``bbdft optimize`` command of a run for a shell, without default values and without secrets of a URL.
+
+    >>> command(Config("model.onnx", "labels.csv", seed=3))
+    'bbdft optimize model.onnx --data labels.csv --seed 3 --out RUN'
+    """
     words = ["bbdft", "optimize", public(config.target)]
     for field in fields(Config):
         if field.name not in ("target", "target_options"):
@@ -48,16 +52,20 @@ def _option(name: str, value: Any, default: object) -> list[str]:
 
 
 def public(text: str) -> str:
-    """An address without user, password and the values of its query."""
+    """``text``; if it is a URL, without user, password and the values of its query.
+
+    >>> public("https://me:secret@host/v2?key=abc&k={env:KEY}")
+    'https://…@host/v2?key=…&k={env:KEY}'
+    """
     text = re.sub(r"(://)[^/@\s]*@", r"\1…@", text)
     return re.sub(r"([?&][^=&\s]+=)(?!\{env:|\{file:)[^&\s]*", r"\1…", text) if "://" in text else text
 
 
 def provenance(run: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Versions and digests that ``config.json`` notes.
+    """Versions and digests in ``config.json``, by name.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     path = run / "config.json"
     try:

@@ -1,4 +1,4 @@
-"""What a run says, for people: a page and plain lines, made from the files in its folder; nothing is asked."""
+"""Report of a run, ``report.html`` and ``report.txt``, made from the files in its folder without a query."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
-from blackbox_dft.report.figures.charts import MARKS, Axes, Series, bar_chart, line_chart, spread
-from blackbox_dft.report.figures.curve import smooth
-from blackbox_dft.report.html import can_render, drawn, render
+from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
+from blackbox_dft.report.figures.search_curve import search_curve
+from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
 from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.run.config import Config
@@ -26,13 +26,11 @@ from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.version import __version__
 
-POINTS = 48
-"""The curve of the search is drawn by so many points at most."""
-LARGEST_MATRIX = 12
+MAX_MATRIX_LABELS = 12
 """Labels up to which confusions are shown as a matrix."""
-CHARTS = 6
+MAX_HISTOGRAMS = 6
 """Labels whose histograms are drawn: those whose accuracy changed most."""
-SAMPLE = 64
+PSNR_IMAGES = 64
 """Images that parts of a composition are measured on."""
 
 
@@ -44,28 +42,26 @@ def write_run_report(
     price: float | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """Writes ``report.txt`` and, with the extra ``report``, ``report.html`` of a finished run; names of what it wrote.
+    """Writes ``report.html`` and ``report.txt`` of a finished run; returns their names.
 
     Args:
         run: its folder.
-        data: its images, where they are at hand; else they are read again, and left out where they are gone.
-        by: traits (columns of the CSV, or what a data set says of its images) to break the result down by; without, all
-            of a few values.
+        data: its images if they are in memory; else they are read again, and left out if they are gone.
+        by: traits (columns of the CSV, or of a published data set) to break the result down by; by default, all with
+            2 to 12 values.
         price: of one image scored.
         marks: more test accuracies to draw as lines, by name, such as that of a local model.
 
     Raises:
-        InputError: not finished, a damaged file, or no such trait.
+        InputError: the run is not finished, a file is damaged, or a trait is unknown.
     """
     summary, config, answers, tuning = read_run(run)
     if unknown := [name for name in by if name.lower() not in {trait.lower() for trait in answers.traits}]:
-        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has nothing but files and labels"
-        raise InputError(f"{public(config.data)} says nothing of {unknown[0]!r}: {known}.")
+        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has only files and labels"
+        raise InputError(f"{public(config.data)} has no column {unknown[0]!r}: {known}.")
     wanted = {name.lower() for name in by}
     traits = [name for name in answers.traits if name.lower() in wanted] or breakdown.usual_traits(answers)
     write_text(run / "report.txt", "\n".join(text_lines(run, summary, answers, traits, price)) + "\n")
-    if not can_render():
-        return ["report.txt"]
     images, lack = run_pictures.images(config, tuning, answers, data)
     page = _page(run, summary, config, answers, tuning, images, lack, traits, price, marks or {})
     write_text(run / "report.html", page)
@@ -73,10 +69,10 @@ def write_run_report(
 
 
 def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
-    """Summary, configuration, answers and tuning of a finished run.
+    """Summary, configuration, predictions and tuning of a finished run.
 
     Raises:
-        InputError: no run there, not finished, or a damaged file.
+        InputError: there is no run, it is not finished, or a file is damaged.
     """
     config = RunRecord.read(run).config
     path = run / "summary.json"
@@ -86,12 +82,12 @@ def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
     except FileNotFoundError as error:
         raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it anew.") from error
+        raise InputError(f"{path} cannot be read: give 'bbdft resume {run}', which writes it again.") from error
     return summary, config, Predictions.read(run), Tuning.load(run)
 
 
 def sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict in words, with its interval."""
+    """The verdict of a summary in words, with its interval."""
     test, threshold = summary["accuracy"]["test"], summary["threshold"]
     low, high = (100 * end for end in test["ci95"])
     change = 100 * (test["after"] - test["before"])
@@ -113,7 +109,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
 def text_lines(
     run: Path, summary: dict[str, Any], answers: Predictions, traits: Sequence[str], price: float | None
 ) -> list[str]:
-    """The result in plain lines."""
+    """The lines of ``report.txt``."""
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
     tables = [("class", breakdown.per_class(answers))]
     tables += [(name, breakdown.per_trait(answers, name)) for name in traits]
@@ -160,11 +156,11 @@ def _page(
         harmed=harmed,
         matrices=_matrices(answers),
         histograms=_histograms(answers, classes),
-        pieces=_pieces(run, tuning, images),
+        effects=_effects(run, tuning, images),
         pictures=run_pictures.pictures(tuning),
         cost=_cost(summary, price),
         command=command(config),
-        dashes=MARKS,
+        dashes=MARK_DASHES,
         versions=versions,
         digests=digests,
     )
@@ -191,21 +187,14 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
 def _curve(summary: Mapping[str, Any], answers: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
     if not len(answers.points):
         return None
-    queries, accuracy = answers.points[:, 0], answers.points[:, 2]
-    window = max(1, len(accuracy) // 12) | 1
-    level = smooth(accuracy, window)
-    shown = np.unique(np.linspace(0, len(level) - 1, POINTS).round().astype(int))
-    test = summary["accuracy"]["test"]
-    marks = {"before": test["before"], "free threshold": summary["threshold"]["test"], "after": test["after"], **more}
-    axes = Axes("tuning queries", "accuracy", y_range=spread([*level[shown].tolist(), *marks.values()]))
+    chart = search_curve(answers.points, summary, more)
     name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
-    series = Series(queries[shown], level[shown])
-    return {"svg": drawn(line_chart([series], marks, axes, name)), "marks": marks, "window": window}
+    return {"svg": drawn(line_svg(chart, name)), "series": list(chart.series), "marks": chart.marks}
 
 
 def _matrices(answers: Predictions) -> dict[str, Any]:
     before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
-    if len(answers.classes) <= LARGEST_MATRIX:
+    if len(answers.classes) <= MAX_MATRIX_LABELS:
         pairs = (("before", before), ("after", after))
         shares = [(name, counts, counts / np.maximum(1, counts.sum(axis=1, keepdims=True))) for name, counts in pairs]
         return {
@@ -215,7 +204,7 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
         }
     moved: Ints = after - before
     np.fill_diagonal(moved, 0)
-    order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:LARGEST_MATRIX]
+    order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:MAX_MATRIX_LABELS]
     found = [(int(at) // len(moved), int(at) % len(moved)) for at in order]
     names = answers.classes
     moves = [
@@ -226,19 +215,19 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
     return {"classes": answers.classes, "pairs": [], "moves": moves}
 
 
-def _histograms(answers: Predictions, classes: Sequence[breakdown.Part]) -> list[dict[str, Any]]:
-    order = np.argsort([-abs(part.change) for part in classes], kind="stable")[:CHARTS]
+def _histograms(answers: Predictions, classes: Sequence[breakdown.Subset]) -> list[dict[str, Any]]:
+    order = np.argsort([-abs(one.change) for one in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
     for label in sorted(order.tolist()):
         before, after = breakdown.histogram(answers, label)
         name = f"Histogram of the probability of {answers.classes[label]} on its own images, before and after."
-        charts.append({"name": answers.classes[label], "svg": drawn(bar_chart(before, after, axes, name))})
+        charts.append({"name": answers.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})
     return charts
 
 
-def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
-    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:SAMPLE]
+def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
+    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
     gains = None
     path = run / "parts.json"
     if path.exists():
@@ -250,7 +239,7 @@ def _pieces(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, A
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read: give 'bbdft evaluate {run} --parts' again.") from error
-    return {"list": change.pieces(tuning, sample), "gains": gains}
+    return {"list": change.part_effects(tuning, sample), "gains": gains}
 
 
 def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
@@ -259,7 +248,7 @@ def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, st
         "tune": "search",
         "select": "choice on validation images",
         "evaluate": "measuring on test images, before and after",
-        "watch": "watching for another model",
+        "watch": "drift check",
     }
     rows = [(words, queries.get(key, 0)) for key, words in names.items() if queries.get(key, 0) or key != "watch"]
     rows.append(("in all", queries["total"]))

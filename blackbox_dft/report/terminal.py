@@ -1,13 +1,15 @@
-"""The verdict of a run in plain lines."""
+"""The verdict of a run as lines for a terminal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+RESULT_FILES = ("report.html", "tuning.npz", "summary.json", "contact.png", "curve.png")
+
 
 def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float | None = None) -> list[str]:
-    """What ``summary`` says, for a terminal; the first line is the verdict."""
+    """The lines of ``summary``, the verdict first; with the files in ``out`` and the cost at ``price``, if given."""
     test, threshold, queries = summary["accuracy"]["test"], summary["threshold"], summary["queries"]
     low, high = (100 * x for x in test["ci95"])
     points = 100 * (test["after"] - test["before"])
@@ -34,8 +36,8 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
     ]
     if out is not None:
-        page = "report.html" if (out / "report.html").exists() else "report.txt"
-        lines.append(f"  written: {out}/{page}, tuning.npz, summary.json, contact.png, curve.png")
+        written = [name for name in RESULT_FILES if (out / name).exists()]
+        lines.append(f"  written: {out}/{', '.join(written)}")
         lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
     return lines
 

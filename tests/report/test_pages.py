@@ -1,6 +1,6 @@
-"""Pages in a browser: no message, nothing wider than the screen, no request, no barrier that axe-core finds serious.
+"""Pages in a browser: no message, nothing wider than the screen, no request, no barrier that axe-core calls serious.
 
-Skipped without Chromium or what ``pip install -e '.[test-pages]'`` brings.
+Skipped without Chromium or the packages of ``pip install -e '.[test-pages]'``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blackbox_dft.report.tables import Table, tables_page
+from benchmarks.tables import Table, tables_page
 from tests.conftest import Bbdft
-from tests.hostile import write_hostile
+from tests.helpers.hostile import write_hostile
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -33,7 +33,7 @@ WIDE = """() => [
 
 @dataclass(frozen=True)
 class Seen:
-    """What a browser tells of a page."""
+    """What a browser shows of a page."""
 
     messages: tuple[str, ...]
     """Errors and warnings on the console, exceptions, dialogs."""
@@ -42,7 +42,7 @@ class Seen:
     wide: tuple[str, ...]
     """Elements that reach beyond the screen, but for those in a box that scrolls by itself."""
     barriers: tuple[str, ...]
-    """Findings of axe-core that it calls serious or critical."""
+    """Findings that axe-core calls serious or critical."""
 
 
 def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
@@ -77,11 +77,11 @@ def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    reason = "pip install -e '.[test-pages]' brings what looks at pages"
+    reason = "needs pip install -e '.[test-pages]'"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     pytest.importorskip("axe_playwright_python", reason=reason)
     if (chromium := next(filter(None, map(shutil.which, NAMES)), None)) is None:
-        pytest.skip("there is no Chromium here")
+        pytest.skip("needs Chromium")
     with playwright.sync_playwright() as driver:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         with driver.chromium.launch(executable_path=chromium, args=flags) as opened:
@@ -92,14 +92,14 @@ def browser() -> Iterator[Browser]:
 def pages(
     browser: Browser, bbdft: Bbdft, tiny: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """Pages of a run on real faces, of a comparison, of a run whose names are all markup, and of tables of such."""
+    """Pages of a run on faces, of a comparison, of a run whose names are all markup, and of tables with such names."""
     folder = tmp_path_factory.mktemp("pages")
     faces = [shared / "models/age_gender_faceapi.onnx", "--data", shared / "data/lfw/labels_gender.csv"]
     space = ["--space", "affine+color+dct:8"]
     bbdft("optimize", *faces, *space, "--budget", 3500, "--out", folder / "run", code=0)
     experiment = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--budgets", "200,400,2000", "--seeds", 2]
-    ways = ["--estimator", "nes", "--estimator", "spsa", "--space", "affine", "--space", "color"]
-    bbdft("compare", *experiment, *ways, "--out", folder / "compare", "--processes", 1, code=0)
+    variants = ["--estimator", "nes", "--estimator", "spsa", "--space", "affine", "--space", "color"]
+    bbdft("compare", *experiment, *variants, "--out", folder / "compare", "--processes", 1, code=0)
     words = write_hostile(tiny, folder / "a<b>&'\"c")
     bbdft(*words, "--space", "color+dct:2", "--budget", 600, "--out", folder / "hostile", code=0)
     markup = "<b onclick=alert(1)>&'\"</b>"
@@ -118,13 +118,14 @@ def pages(
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["faces", "comparison", "hostile", "tables"])
+@pytest.mark.slow
 def test_a_page_is_whole_in_a_browser(
     name: str, width: int, scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:
     assert look(browser, pages[name], width, scheme) == Seen((), (), (), ())
 
 
-def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+def test_faults_of_a_page_are_seen(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "bad.html"
     page.write_text(
         "<!doctype html><title>Bad</title><body><main><h1>Bad</h1><div style='width: 2000px'>wide</div>"

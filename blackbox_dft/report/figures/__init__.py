@@ -1,1 +1,1 @@
-"""Pictures of reports."""
+"""Charts and pictures of the reports."""

@@ -1,35 +1,49 @@
-"""Charts as inline SVG whose colours are the page's, so that one drawing serves light, dark and print."""
+"""Charts of a run or a comparison: inline SVG in the page's colours (light, dark and print), or a figure for a PNG."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import cycle, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
+from blackbox_dft.report.figures.style import FONT_SIZE, LIGHT, Palette, drawing, fitted, font
 
-COLORS = 6
-"""How many colours the page has for series; more series take another dash."""
-DASHES = ("", "6 3", "2 3")
-MARKS = ("5 3", "1.5 2.5", "9 2 2 2", "12 4")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SERIES_DASHES = ("", "6 3", "2 3")
+"""Dashes (SVG) of the first six series, of the next six, and of six more."""
+MARK_DASHES = ("5 3", "1.5 2.5", "9 2 2 2", "12 4")
 """Dashes (SVG) of the lines across, in their order."""
-WIDTH, HEIGHT = 4.4, 3.0
-"""Inches of 100 px: the width of a phone, so that letters stay readable there."""
-LETTERS = 10.5
+PAGE_INCHES = 4.4, 3.0
+"""The width of a phone, so that letters stay readable there."""
+PNG_INCHES = 12.0, 6.0
+PAGE_FONT_SIZE = 10.5
+TITLE_SIZE = 14.0
+LEGEND_POINTS = 200
+"""Wider names are cut in the legend of a PNG."""
 
-# Colours that occur nowhere else, put in by the drawing library and taken out for the page's own.
-_INK, _QUIET, _LINE = "#fe02a1", "#fe02a2", "#fe02a3"
-_OURS = {_INK: "var(--ink)", _QUIET: "var(--quiet)", _LINE: "var(--line)"}
+# Colours that occur nowhere else, replaced by the page's variables once matplotlib has drawn.
+_PAGE = Palette(
+    ink="#fe02a1",
+    quiet="#fe02a2",
+    line="#fe02a3",
+    good="#fe02a4",
+    bad="#fe02a5",
+    series=tuple(f"#fe01{number:02x}" for number in range(len(LIGHT.series))),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A line: ``x (P,)``, ``y (P,)`` and, where given, the band ``low (P,)`` to ``high (P,)`` about it."""
+    """A line: ``x (P,)``, ``y (P,)`` and, if given, the band ``low (P,)`` to ``high (P,)`` about it."""
 
     x: Floats
     y: Floats
@@ -47,7 +61,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Axes:
-    """What the two axes are called, and where the horizontal one is marked."""
+    """Labels, scale and ticks of the two axes."""
 
     x: str
     y: str
@@ -56,130 +70,143 @@ class Axes:
     y_range: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True)
+class LineChart:
+    """Series by name, and levels (test accuracies) by name that are drawn as broken lines across."""
+
+    series: Mapping[str, Series]
+    marks: Mapping[str, float]
+    axes: Axes
+
+
 def strokes(count: int) -> list[Stroke]:
-    """A stroke each for ``count`` series, told apart as long as there are no more than ``COLORS`` times the dashes."""
-    known = [Stroke(color, dash) for dash, color in product(DASHES, range(COLORS))]
-    return [known[number % len(known)] for number in range(count)]
+    """Strokes for ``count`` series: six colours, then the same with another dash, up to 18 distinct ones.
 
-
-def line_chart(series: Sequence[Series], marks: Mapping[str, float], axes: Axes, name: str) -> str:
-    """An ``<svg>`` of lines with bands, and of ``marks`` as broken lines across, dashed as ``MARKS`` says.
-
-    Args:
-        name: what a screen reader says; plain text.
-
-    Raises:
-        ImportError: matplotlib is not installed.
+    >>> strokes(7)[0], strokes(7)[6]
+    (Stroke(color=0, dash=''), Stroke(color=0, dash='6 3'))
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    def paint(plot: Any) -> None:
-        plot.grid(axis="y", color=_LINE, linewidth=0.7)
-        for level, dash in zip(marks.values(), cycle(MARKS), strict=False):
-            plot.axhline(level, color=_QUIET, linewidth=1.1, dashes=[float(part) for part in dash.split()])
-        for one, stroke in zip(series, strokes(len(series)), strict=True):
-            color = f"#fe01{stroke.color:02x}"
-            if one.low is not None and one.high is not None:
-                plot.fill_between(one.x, one.low, one.high, color=color, alpha=0.15, linewidth=0)
-            (line,) = plot.plot(one.x, one.y, color=color, linewidth=1.8, marker="o", markersize=3.6)
-            if stroke.dash:
-                line.set_dashes([float(part) / 1.8 for part in stroke.dash.split()])
-        if axes.log:
-            plot.set_xscale("log")
-        if len(axes.ticks):
-            plot.xaxis.set_major_locator(FixedLocator(list(axes.ticks)))
-            plot.xaxis.set_minor_locator(NullLocator())
-        plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-        if axes.y_range:
-            plot.set_ylim(*axes.y_range)
-        plot.set_xlabel(axes.x)
-        plot.set_ylabel(axes.y)
-
-    return _drawn(paint, name, (WIDTH, HEIGHT))
+    distinct = [Stroke(color, dash) for dash, color in product(SERIES_DASHES, range(len(LIGHT.series)))]
+    return [distinct[number % len(distinct)] for number in range(count)]
 
 
-def bar_chart(before: Floats, after: Floats, axes: Axes, name: str) -> str:
-    """An ``<svg>`` of two histograms over [0, 1]: ``before (B,)`` as a broken outline, ``after (B,)`` filled.
+def line_svg(chart: LineChart, name: str) -> str:
+    """``chart`` as an ``<svg>`` for a page, without a legend; ``name`` is plain text for screen readers.
 
-    Raises:
-        ImportError: matplotlib is not installed.
+    >>> line = Series(np.array([0.0, 100.0]), np.array([0.5, 0.8]))
+    >>> line_svg(LineChart({"nes": line}, {"before": 0.5}, Axes("queries", "accuracy")), "A rising line")[:41]
+    '<svg role="img" aria-label="A rising line'
+    """
+    with _page_drawing(name):
+        figure = _figure(PAGE_INCHES)
+        _draw_lines(figure.add_subplot(), chart, _PAGE)
+        return _inline(figure, name)
+
+
+def bar_svg(before: Floats, after: Floats, axes: Axes, name: str) -> str:
+    """Two histograms over [0, 1] as an ``<svg>``: ``before (B,)`` as a broken outline, ``after (B,)`` filled.
+
+    >>> bar_svg(np.array([0.7, 0.3]), np.array([0.2, 0.8]), Axes("score", "share"), "Scores")[:34]
+    '<svg role="img" aria-label="Scores'
     """
     edges = np.linspace(0, 1, len(before) + 1)
-
-    def paint(plot: Any) -> None:
-        plot.grid(axis="y", color=_LINE, linewidth=0.7)
-        plot.stairs(after, edges, fill=True, color="#fe0100", alpha=0.35)
-        plot.stairs(after, edges, color="#fe0100", linewidth=1.4)
-        plot.stairs(before, edges, color="#fe0101", linewidth=1.6, linestyle=(0, (4, 2)))
-        plot.set_xlim(0, 1)
-        plot.set_xlabel(axes.x)
-        plot.set_ylabel(axes.y)
-
-    return _drawn(paint, name, (WIDTH, 0.75 * HEIGHT))
-
-
-def _drawn(paint: Callable[[Any], None], name: str, size: tuple[float, float]) -> str:
-    """What ``paint`` draws on axes of matplotlib, in the page's letters and colours."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": LETTERS,
-        "text.parse_math": False,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _LINE,
-        "xtick.color": _LINE,
-        "ytick.color": _LINE,
-        "xtick.labelcolor": _QUIET,
-        "ytick.labelcolor": _QUIET,
-        "path.simplify": False,
-    }
-    with mpl.rc_context(settings):  # type: ignore[arg-type]
-        figure = Figure(figsize=size, layout="constrained")
+    with _page_drawing(name):
+        figure = _figure((PAGE_INCHES[0], 0.75 * PAGE_INCHES[1]))
         plot = figure.add_subplot()
-        plot.patch.set_visible(False)
-        figure.patch.set_visible(False)
-        plot.spines[["top", "right", "left"]].set_visible(False)
-        plot.tick_params(length=0)
-        paint(plot)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _inline(text.getvalue(), name)
+        plot.grid(axis="y")
+        plot.stairs(after, edges, fill=True, color=_PAGE.series[0], alpha=0.35)
+        plot.stairs(after, edges, color=_PAGE.series[0], linewidth=1.4)
+        plot.stairs(before, edges, color=_PAGE.series[1], linewidth=1.6, linestyle=(0, (4, 2)))
+        plot.set(xlim=(0, 1), xlabel=axes.x, ylabel=axes.y)
+        return _inline(figure, name)
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Limits of an axis of accuracies: a little more than ``values``, never beyond 0 and 1."""
+def line_figure(charts: Mapping[str, LineChart]) -> Figure:
+    """All ``charts`` one below the other as a figure for a PNG, each under its title and with a legend beside it."""
+    with drawing():
+        figure = _figure((PNG_INCHES[0], PNG_INCHES[1] * len(charts)), margin=0.25)
+        for plot, (title, chart) in zip(figure.subplots(len(charts), squeeze=False).flat, charts.items(), strict=True):
+            _draw_lines(plot, chart, LIGHT)
+            bold = font(TITLE_SIZE, bold=True)
+            title = fitted(title, 72 * PNG_INCHES[0] - LEGEND_POINTS, bold)
+            plot.set_title(title, loc="left", pad=12, fontproperties=bold)
+            last = {name: one.y[-1] for name, one in chart.series.items()}
+            labels = [
+                f"{fitted(name, LEGEND_POINTS, font(FONT_SIZE))} {value:.3f}"
+                for name, value in (*last.items(), *chart.marks.items())
+            ]
+            place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+            plot.legend(plot.get_lines(), labels, frameon=False, handlelength=2.6, **place)
+    return figure
+
+
+def accuracy_range(values: Sequence[float]) -> tuple[float, float]:
+    """Limits of an axis of accuracies: a little more than ``values``, never beyond 0 and 1.
+
+    >>> accuracy_range([0.5, 1.0])
+    (0.47, 1.0)
+    """
     low, high = min(values), max(values)
     margin = max(0.06 * (high - low), 0.005)
     return max(low - margin, min(low, 0.0)), min(high + margin, max(high, 1.0))
 
 
+def _figure(inches: tuple[float, float], margin: float = 0.04) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=inches, dpi=100, layout=ConstrainedLayoutEngine(w_pad=margin, h_pad=margin))
+
+
+def _page_drawing(name: str) -> Any:
+    # The salt makes the ids inside the drawing the same in every run.
+    own = {"svg.fonttype": "none", "svg.hashsalt": name, "figure.facecolor": "none", "axes.facecolor": "none"}
+    return drawing(_PAGE, **{"font.size": PAGE_FONT_SIZE, **own})
+
+
+def _draw_lines(plot: Any, chart: LineChart, palette: Palette) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    plot.grid(axis="y")
+    for one, stroke in zip(chart.series.values(), strokes(len(chart.series)), strict=True):
+        color = palette.series[stroke.color]
+        if one.low is not None and one.high is not None:
+            plot.fill_between(one.x, one.low, one.high, color=color, alpha=0.15, linewidth=0)
+        (line,) = plot.plot(one.x, one.y, color=color, linewidth=1.8, marker="o", markersize=3.6, zorder=3)
+        if stroke.dash:
+            line.set_dashes([float(part) / 1.8 for part in stroke.dash.split()])
+    for level, dash in zip(chart.marks.values(), cycle(MARK_DASHES), strict=False):
+        plot.axhline(level, color=palette.quiet, linewidth=1.1, dashes=[float(part) for part in dash.split()])
+    axes = chart.axes
+    if axes.log:
+        plot.set_xscale("log")
+    if len(axes.ticks):
+        plot.xaxis.set_major_locator(FixedLocator(list(axes.ticks)))
+        plot.xaxis.set_minor_locator(NullLocator())
+    plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    plot.set(xlabel=axes.x, ylabel=axes.y)
+    if axes.y_range:
+        plot.set_ylim(*axes.y_range)
+
+
 def _short(value: float) -> str:
-    """``20000`` as ``20k``: five marks have to fit a phone."""
+    """``20000`` as ``20k``: five ticks have to fit a phone."""
     if value >= 1000 and np.isclose(value % 100, 0):
         return f"{value / 1000:g}k"
     return f"{value:g}"
 
 
-def _inline(svg: str, name: str) -> str:
-    """The drawing alone, without the prolog of a file, in the page's colours and of its width."""
+def _inline(figure: Figure, name: str) -> str:
+    """The drawing without the prolog of a file, in the page's colours and letters and of its width."""
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", metadata=nothing)
+    svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(name)}"', 1)
-    for drawn, ours in _OURS.items():
-        svg = svg.replace(drawn, ours)
-    svg = re.sub(r"#fe01([0-9a-f]{2})", lambda found: f"var(--s{int(found[1], 16)})", svg)
-    # The page's letters, and not those of whoever drew it.
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(name, quote=True)}"', 1)
+    names = ("ink", "quiet", "line", *(f"s{number}" for number in range(len(_PAGE.series))))
+    for color, variable in zip((_PAGE.ink, _PAGE.quiet, _PAGE.line, *_PAGE.series), names, strict=True):
+        svg = svg.replace(color, f"var(--{variable})")
     return re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--sans)", svg)
-
-
-def _escaped(text: str) -> str:
-    from html import escape
-
-    return escape(text, quote=True)

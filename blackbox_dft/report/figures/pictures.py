@@ -1,50 +1,67 @@
-"""The pictures of a run: ``contact.png`` and ``curve.png``."""
+"""The picture files of a run: ``contact.png`` and ``curve.png``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from blackbox_dft._utils.types import Ints
 from blackbox_dft.objectives.losses import decide
+from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
-from blackbox_dft.report.figures.curve import accuracy_curve
-from blackbox_dft.report.figures.png import write_png
+from blackbox_dft.report.figures.search_curve import search_curve
+from blackbox_dft.report.figures.style import write_png
 from blackbox_dft.run.runner import Result
 
-SHOWN = {"mended": 5, "broken": 2, "right before and after": 1}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_IMAGES = {"mended": 5, "broken": 2, "right before and after": 1}
 """How many test images of each kind the contact sheet shows."""
 
 
 def write_pictures(result: Result, out: Path) -> None:
-    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries)."""
-    write_png(out / "contact.png", _contact(result))
+    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries).
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    write_png(_contact(result), out / "contact.png")
     if result.trajectory.points:
-        write_png(out / "curve.png", _curve(result))
+        summary = result.summary
+        chart = search_curve(result.answers().points, summary, {})
+        title = f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries"
+        write_png(line_figure({title: chart}), out / "curve.png")
 
 
-def _contact(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _contact(result: Result) -> Figure:
     data, test = result.data, result.data.splits["test"]
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
-    shown = _chosen(truth, before, after)
+    shown = chosen_images(truth, before, after)
     images = data.images[test[shown]]
     names = data.classes
     captions = [
         (
-            Caption(f"{names[before[i]]}", bool(before[i] == truth[i])),
-            Caption(f"{names[after[i]]}", bool(after[i] == truth[i])),
-            f"is {names[truth[i]]}",
+            Caption(names[before[i]], bool(before[i] == truth[i])),
+            Caption(names[after[i]], bool(after[i] == truth[i])),
+            Caption(f"is {names[truth[i]]}"),
         )
         for i in shown
     ]
     summary = result.summary["accuracy"]["test"]
     title = f"{result.summary['verdict']}: test accuracy {summary['before']:.3f} before, {summary['after']:.3f} after"
-    return contact_sheet(images, result.tuning(images), captions, title=title)
+    return contact_sheet(images, result.tuning(images), captions, title)
 
 
-def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
-    """Test images to show: some of each kind, filled up with others to the same number."""
+def chosen_images(truth: Ints, before: Ints, after: Ints) -> Ints:
+    """Positions of test images to show: some mended, some broken and one right, filled up with others to eight.
+
+    Args:
+        truth: labels ``(N,)``.
+        before, after: decided labels ``(N,)``.
+    """
     kinds = [
         (before != truth) & (after == truth),
         (before == truth) & (after != truth),
@@ -52,23 +69,8 @@ def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
     ]
     rng = np.random.default_rng(0)
     picked: list[int] = []
-    for kind, count in zip(kinds, SHOWN.values(), strict=True):
+    for kind, count in zip(kinds, SHOWN_IMAGES.values(), strict=True):
         picked += rng.permutation(np.flatnonzero(kind))[:count].tolist()
-    total = min(sum(SHOWN.values()), len(truth))
+    total = min(sum(SHOWN_IMAGES.values()), len(truth))
     rest = [i for i in rng.permutation(len(truth)).tolist() if i not in picked]
     return np.array(picked + rest[: total - len(picked)], np.int64)
-
-
-def _curve(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    points = result.trajectory.points
-    summary = result.summary
-    test = summary["accuracy"]["test"]
-    return accuracy_curve(
-        {"training minibatches": ([p.queries for p in points], [p.accuracy for p in points])},
-        marks={
-            "test, before": test["before"],
-            "test, free threshold": summary["threshold"]["test"],
-            "test, after": test["after"],
-        },
-        title=f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries",
-    )

@@ -1,4 +1,4 @@
-"""The pictures of a run's page: images before and after, and the change itself."""
+"""Pictures in the page of a run: galleries of images before and after, and the change itself."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report import breakdown, change
-from blackbox_dft.report.figures.thumbnails import difference, thumbnail
+from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
 from blackbox_dft.report.provenance import public
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 
-SHOWN, TYPICAL = 6, 4
-"""Images shown of those mended and of those broken, and typical ones."""
+MAX_MENDED, MAX_TYPICAL = 6, 4
+"""Images shown of those mended (and as many broken), and of the typical ones."""
 
 
 def images(config: Config, tuning: Tuning, answers: Predictions, data: Dataset | None) -> tuple[ImageBytes | None, str]:
-    """The test images ``(N, H, W, C)``, or what to say of their lack."""
+    """The test images ``(N, H, W, C)``, or None and the reason in words."""
     try:
         found = data or load(
             config.data, label=config.label, size=tuning.shape[:2], skip_bad=config.skip_bad, seed=config.seed
@@ -31,18 +31,18 @@ def images(config: Config, tuning: Tuning, answers: Predictions, data: Dataset |
         return None, str(error)
     where = {name: number for number, name in enumerate(found.files)}
     if any(name not in where for name in answers.files):
-        return None, f"{public(config.data)} does not hold all images any more."
+        return None, f"{public(config.data)} no longer has all images."
     return found.images[[where[name] for name in answers.files]], ""
 
 
 def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
-    """Mended, broken and typical test images ``(N, H, W, C)``, with what was said of them."""
-    chosen = breakdown.chosen_images(answers, SHOWN, TYPICAL)
+    """Mended, broken and typical ones of the test images ``(N, H, W, C)``, with the model's decisions."""
+    chosen = breakdown.chosen_images(answers, MAX_MENDED, MAX_TYPICAL)
     every = np.concatenate(list(chosen.values()))
     if not len(every):
         return []
     changed = tuning(images[every])
-    magnified, factor = difference(images[every], changed)
+    magnified, factor = magnified_difference(images[every], changed)
     said = [(decide(p), p) for p in (answers.before, answers.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
@@ -76,17 +76,17 @@ def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[
 
 
 def pictures(tuning: Tuning) -> list[dict[str, Any]]:
-    """The perturbation on grey, and the whole change on a test card."""
+    """What is added to grey, and the whole change on a test card."""
     shown = []
     grey = change.field(tuning)
     if grey is not None:
         flat = np.full_like(grey, 128)
-        magnified, factor = difference(flat[None], grey[None])
-        most = int(np.abs(grey.astype(int) - 128).max())
+        magnified, factor = magnified_difference(flat[None], grey[None])
+        largest = int(np.abs(grey.astype(int) - 128).max())
         shown.append(
             {
                 "title": f"What is added, × {factor}",
-                "note": f"Grey is no change. The largest is {most} of 255 levels.",
+                "note": f"Grey is no change. The largest is {largest} of 255 levels.",
                 "images": [("the perturbation", thumbnail(magnified[0]))],
             }
         )

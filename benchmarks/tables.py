@@ -1,9 +1,10 @@
-"""A page of tables, for results that have a shape of their own."""
+"""A page of tables, in the frame of the package's reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from blackbox_dft.report.html import render
 from blackbox_dft.version import __version__
@@ -24,11 +25,6 @@ class Table:
 def tables_page(
     title: str, answer: str, facts: Sequence[tuple[str, str]], tables: Sequence[Table], notes: Sequence[str] = ()
 ) -> str:
-    """One HTML file that needs nothing else: what came out in a sentence, facts, tables, and how it was found.
-
-    Raises:
-        ImportError: the extra ``report`` is not installed.
-    """
-    return render(
-        "tables.html", title=title, answer=answer, facts=facts, tables=tables, notes=notes, version=__version__
-    )
+    """One HTML file that needs nothing else: the result in a sentence, facts, tables, and how it was measured."""
+    values = {"title": title, "answer": answer, "facts": facts, "tables": tables, "notes": notes}
+    return render("tables.html", Path(__file__).parent, version=__version__, **values)

@@ -1,4 +1,4 @@
-"""The tiny job with names that would be markup, in every place where a name can come from outside."""
+"""The tiny job with names that are markup, in every place that a name can come from."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 def write_hostile(tiny: Path, folder: Path) -> list[object]:
-    """Writes it to the new ``folder``; the words of its ``bbdft optimize``, but for what it may spend and change."""
+    """Writes the job to the new ``folder``; words of its ``bbdft optimize`` but budget, space and ``--out``."""
     shutil.copytree(tiny, folder)
     lines = ["file,label,<b>skin</b>"]
     for number in range(200):
