@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from tests import forked
+
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 

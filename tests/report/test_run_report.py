@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,10 +13,9 @@ import numpy as np
 import pytest
 
 from blackbox_dft import Config, InputError, optimize
-from blackbox_dft.cli import bbdft as commands
 from blackbox_dft.report import breakdown
 from blackbox_dft.report.change import in_words
-from blackbox_dft.report.provenance import WORDS, command, public
+from blackbox_dft.report.provenance import command, public
 from blackbox_dft.report.run_report import write_run_report
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.targets import TargetOptions
@@ -253,12 +251,3 @@ def test_the_command_is_one_that_gives_the_run_again() -> None:
 )  # fmt: skip
 def test_numbers_in_words(name: str, z: float, words: str) -> None:
     assert words in in_words(name, z)
-
-
-def test_every_option_of_a_run_has_a_word_on_the_command_line() -> None:
-    known = {word for param in commands.commands["optimize"].params for word in param.opts}
-    for kind in (Config, TargetOptions):
-        for field in fields(kind):
-            if field.name not in ("target", "target_options"):
-                name = WORDS.get(field.name, field.name).replace("_", "-")
-                assert {f"--{name}", f"--{name.removesuffix('s')}"} & known, name

@@ -52,10 +52,10 @@ def test_it_is_found_kept_and_remembered(labels: Path, tmp_path: Path, monkeypat
     found = json.loads(kept.read_text())
     assert record(tmp_path / "first") == (found["batch"], found["threads"])
     # Trying costs no query: it is the plan's own images that are scored.
-    assert first.summary["queries"]["total"] <= 3000
+    assert first.summary.queries.total <= 3000
     again = resume(tmp_path / "first")
     np.testing.assert_array_equal(again.tuning.z, first.tuning.z)
-    assert again.summary["queries"] == first.summary["queries"]
+    assert again.summary.queries == first.summary.queries
 
     # Whatever is remembered is used, without trying again.
     kept.write_text(json.dumps({"workers": 1, "threads": 2, "batch": 5}))
@@ -64,7 +64,7 @@ def test_it_is_found_kept_and_remembered(labels: Path, tmp_path: Path, monkeypat
     assert not [line for line in notes.lines if line.startswith("model: ")]
     assert record(tmp_path / "second") == (5, 2)
     told = resume(tmp_path / "second")
-    assert told.summary["queries"]["total"] <= 3000
+    assert told.summary.queries.total <= 3000
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or cores() < 2, reason="this process has one core")
@@ -109,7 +109,7 @@ def test_a_cache_that_cannot_be_used_does_no_harm(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "file"))
-    assert optimize(settings(labels), tmp_path / "run").summary["verdict"] == "improved"
+    assert optimize(settings(labels), tmp_path / "run").summary.verdict == "improved"
     cache = tmp_path / "cache"
     monkeypatch.setenv("BBDFT_CACHE", str(cache))
     optimize(settings(labels), tmp_path / "other")

@@ -62,7 +62,7 @@ def test_the_course_depends_on_the_number_and_not_on_time(estimator: str, tiny: 
     assert (found[4, 1].trajectory.last != found[1, 4].trajectory.last).any()
     queries = {name: result.trajectory.points[-1].queries for name, result in found.items()}
     assert len(set(queries.values())) == 1
-    assert all(result.summary["queries"]["total"] <= 1200 for result in found.values())
+    assert all(result.summary.queries.total <= 1200 for result in found.values())
 
 
 def test_proposals_are_asked_side_by_side(tiny: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_is_on_its_way_when_a_search_stops_is_kept(tiny: Path, tmp_path: Pa
 def test_one_that_has_to_hear_first_is_refused(estimator: str, tiny: Path, bbdft: Bbdft, tmp_path: Path) -> None:
     line = ["--data", tiny / "labels.csv", "--out", tmp_path / "run", "--estimator", estimator, "--in-flight", 2]
     done = bbdft("optimize", tiny / "model.onnx", *line, code=2)
-    assert f"--estimator {estimator} has to hear of a proposal before it makes the next" in done.stderr
+    assert f"--estimator {estimator} needs the losses of a proposal before the next" in done.stderr
     with pytest.raises(InputError, match="leave out --in-flight"):
         _ = Experiment(config(tiny, estimator=estimator, in_flight=3)).plan
 

@@ -38,8 +38,10 @@ def _contact(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         )
         for i in shown
     ]
-    summary = result.summary["accuracy"]["test"]
-    title = f"{result.summary['verdict']}: test accuracy {summary['before']:.3f} before, {summary['after']:.3f} after"
+    test_accuracy = result.summary.accuracy["test"]
+    title = (
+        f"{result.summary.verdict}: test accuracy {test_accuracy.before:.3f} before, {test_accuracy.after:.3f} after"
+    )
     return contact_sheet(images, result.tuning(images), captions, title=title)
 
 
@@ -62,13 +64,13 @@ def _chosen(truth: Ints, before: Ints, after: Ints) -> Ints:
 def _curve(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     points = result.trajectory.points
     summary = result.summary
-    test = summary["accuracy"]["test"]
+    test = summary.accuracy["test"]
     return accuracy_curve(
         {"training minibatches": ([p.queries for p in points], [p.accuracy for p in points])},
         marks={
-            "test, before": test["before"],
-            "test, free threshold": summary["threshold"]["test"],
-            "test, after": test["after"],
+            "test, before": test.before,
+            "test, free threshold": summary.threshold.test,
+            "test, after": test.after,
         },
-        title=f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries",
+        title=f"{summary.space} by {summary.estimator}: accuracy against tuning queries",
     )
