@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blackbox_dft.cli.common_options import config_option, options, output_options, spending_options, take_config
-from blackbox_dft.cli.run_command import where
+from blackbox_dft.cli.run_command import place_of
 from blackbox_dft.errors import TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -97,7 +97,7 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in experiment.data.splits.items())
     finished = len(grid.runs) - len(comparison.missing())
     return [
-        f"target: {experiment.target.name} on {where(experiment)}",
+        f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(experiment.data.labels):,} images ({counts}), labels {', '.join(experiment.data.classes)}",
         *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
         f"compared: {len(grid.ways)} ways ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "

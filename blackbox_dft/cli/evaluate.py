@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Measure the tuning of RUN on other images.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
-@click.option("--label", metavar="NAME", help="Where they have their labels.  [default: where the run's has them]")
+@click.option("--label", metavar="NAME", help="Attribute or column with their labels.  [default: as in the run]")
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test", "all"]),

@@ -58,7 +58,7 @@ class PlainProgress(Progress):
 
 
 class BarProgress(Progress):
-    """One line of a terminal: phase, queries of the budget, accuracy, images/s, time left; notes appear above it.
+    """One line of a terminal: phase, time left, queries of the budget, images/s, accuracy; notes appear above it.
 
     Args:
         display: where the line is shown; it is started and stopped by the caller.
@@ -84,7 +84,7 @@ class BarProgress(Progress):
     def scored(self, images: int, paid: int) -> None:
         self._paid += paid
         rate = self._paid / max(time.perf_counter() - self._started, 1e-9)
-        self._display.update(self._task, advance=images, tail=f"queries{self._accuracy}  {rate:,.0f} images/s")
+        self._display.update(self._task, advance=images, tail=f"{rate:,.0f} images/s{self._accuracy}")
 
     @override
     def told(self, point: Point) -> None:
@@ -128,14 +128,14 @@ def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     else:
         # Takes longer to load than some commands take.
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Display
 
         with Display(
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=24),
             TimeRemainingColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} queries"),
             TextColumn("{task.fields[tail]}"),
             console=Console(stderr=True),
         ) as display:

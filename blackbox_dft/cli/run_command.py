@@ -25,7 +25,7 @@ def opening(experiment: Experiment, price: float | None = None) -> list[str]:
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in data.splits.items())
     shape = "x".join(map(str, experiment.shape[:2]))
     lines = [
-        f"target: {experiment.target.name} on {where(experiment)}",
+        f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
         f"space: {experiment.space.spec}, {experiment.space.size} numbers; estimator: {experiment.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
@@ -49,7 +49,7 @@ def _precision(experiment: Experiment) -> list[str]:
     return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
 
 
-def where(experiment: Experiment) -> str:
+def place_of(experiment: Experiment) -> str:
     """Where the target runs, in words."""
     if experiment.cluster:
         place = (

@@ -47,10 +47,10 @@ def serve(
     name = name or model.stem
     if not re.fullmatch(r"[\w.-]+", name):
         raise InputError(
-            f"the model's name {name!r} stands in URLs: give --name with letters, digits, dots and dashes."
+            f"the model's name {name!r} is part of URLs: give --name with letters, digits, dots and dashes."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio would leave Nagle on, which costs 40 ms an answer.
+    # With TCP named here, asyncio turns off Nagle's algorithm, which would cost 40 ms a response.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

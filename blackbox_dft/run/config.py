@@ -68,7 +68,7 @@ class Config:
         fingerprint=True,
         group="search",
     )
-    # A budget grows, and a search that stopped early goes on: the proposals so far stay the same.
+    # A budget grows, and a search that stopped early continues: the proposals so far stay the same.
     budget: int = option(
         20_000,
         help="Hard cap on all images scored, evaluation included.",
@@ -109,7 +109,7 @@ class Config:
     # A run records which of the two it took, as the last bits of scores differ.
     path: Literal["auto", "fused", "array"] = option(
         "auto",
-        help="Write the change into the model's graph, or make arrays of changed images; auto: fused where it can be.",
+        help="Write the change into the model's graph, or make arrays of changed images; auto: fused if possible.",
         fingerprint=True,
         group="where it runs",
     )
@@ -130,7 +130,7 @@ class Config:
     )
     reserve: float = option(
         0.125,
-        help="Share of the budget kept back for them, where they count.",
+        help="Share of the budget kept back to score them again, if they count.",
         minimum=0,
         maximum=0.9,
         fingerprint=True,

@@ -195,9 +195,7 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
     space, z = experiment.space, evaluation.tuning.z
     choices = part_choices(space)
     if not isinstance(space, Composed) or not choices:
-        raise InputError(
-            f"{evaluation.run} has the space {space.spec}, which has one part: there is nothing to compare."
-        )
+        raise InputError(f"{evaluation.run} has the space {space.spec}, which has one part only: leave out --parts.")
     watcher = progress or NoProgress()
     watcher.phase("evaluate", (2 + len(choices)) * experiment.config.repeats * len(indices))
     with _scorer(evaluation, watcher) as scorer:

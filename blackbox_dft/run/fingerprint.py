@@ -1,6 +1,6 @@
 """What a run or a comparison may not change once it was started: options by their values, inputs by their digests.
 
-Which options belong to it is said where each is defined (``fingerprint`` in ``Config`` and ``TargetOptions``).
+The definition of each option in ``Config`` and ``TargetOptions`` says whether it belongs to the fingerprint.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def check_inputs(
     changed.
 
     Raises:
-        InputError: names what changed, and where.
+        InputError: names the input that changed.
     """
     for what, value in input_digests(experiment).items():
         if recorded.get(what, value) != value:
