@@ -48,6 +48,7 @@ def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "kills", "late", "in_flight"), [(0, 30, 0, 1), (1, 10, 0.03, 1), (2, 10, 0, 4)])
 def test_killed_at_random_moments_it_ends_the_same(
     seed: int, kills: int, late: float, in_flight: int, bbdft: Bbdft, tiny: Path, tmp_path: Path
