@@ -73,7 +73,7 @@ def whole_run(folder: Path, budget: int, estimator: str) -> dict[str, float]:
             str(folder / "model.onnx"), str(folder / "labels.csv"), map=table, budget=budget, estimator=estimator
         )
         began, cpu = time.perf_counter(), time.process_time()
-        total = optimize(config, Path(out) / "run").summary["queries"]["total"]
+        total = optimize(config, Path(out) / "run").summary.queries.total
         took = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
         return took | {"peak GB": peak(), "queries": total}
 

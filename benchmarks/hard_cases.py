@@ -21,7 +21,6 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize
+from blackbox_dft.run.summary import Summary
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.options import TargetOptions
@@ -84,7 +84,7 @@ for kind in (*KINDS, blind):
     kind.workers = 2  # type: ignore[attr-defined]
 
 
-def measured(what: Config, seed: int) -> dict[str, Any]:
+def measured(what: Config, seed: int) -> Summary:
     """The summary of a run."""
     with tempfile.TemporaryDirectory() as folder:
         return optimize(replace(what, seed=seed), Path(folder) / "run").summary
@@ -150,10 +150,10 @@ def useless(seeds: int) -> None:
                 if what is base:
                     what = relabelled(base, copy / "shuffled.csv", seed)
                 summary = measured(what, seed)
-                said[summary["verdict"]] += 1
-                test = summary["accuracy"]["test"]
-                changes.append(100 * (test["after"] - test["before"]))
-                kept += summary["chosen"] != "identity"
+                said[summary.verdict] += 1
+                test = summary.accuracy["test"]
+                changes.append(100 * (test.after - test.before))
+                kept += summary.chosen != "identity"
             counts = " | ".join(str(said[word]) for word in ("no significant change", "improved", "worse"))
             low = sum(change < -0.5 for change in changes)
             print(f"| {case} | {counts} | {kept} | {min(changes):+.1f} | {low} |", flush=True)

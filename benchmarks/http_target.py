@@ -117,8 +117,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 summary = start(experiment, Path(folder) / "run").summary
             clocks.append(processors())
-            rate = summary["queries"]["total"] / summary["seconds"]
-            calls = summary["queries"]["total"] // options.batch
+            rate = summary.queries.total / summary.seconds
+            calls = summary.queries.total // options.batch
             seconds = asyncio.run(bare([bodies[i % len(bodies)] for i in range(calls)], options.concurrency))
             clocks.append(processors())
             raw = calls * options.batch / seconds

@@ -69,7 +69,7 @@ def main() -> None:
     for number in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
             summary = start(experiment, Path(folder) / "run").summary
-        images, seconds = summary["queries"]["total"], summary["seconds"]
+        images, seconds = summary.queries.total, summary.seconds
         raw = bare(target, prepared, batch, images)
         ratios.append(seconds / raw)
         print(

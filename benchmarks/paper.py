@@ -150,11 +150,11 @@ def tuned(config: Config, queries: int, run: Path) -> dict[str, Any]:
         summary = resume(run, budget).summary
     else:
         summary = optimize(replace(config, budget=budget), run).summary
-    test = summary["accuracy"]["test"]
+    test = summary.accuracy["test"]
     return {
-        **{"before": test["before"], "after": test["after"], "low": test["ci95"][0], "high": test["ci95"][1]},
-        **{"p": summary["mcnemar_p"], "threshold": summary["threshold"]["test"], "psnr": summary["psnr_db"]},
-        **{"ssim": summary["ssim"], "queries": summary["queries"]["total"]},
+        **{"before": test.before, "after": test.after, "low": test.ci95[0], "high": test.ci95[1]},
+        **{"p": summary.mcnemar_p, "threshold": summary.threshold.test, "psnr": summary.psnr_db},
+        **{"ssim": summary.ssim, "queries": summary.queries.total},
     }
 
 

@@ -206,7 +206,7 @@ class Bench:
                     began = time.perf_counter()
                     summary = start(experiment, Path(out) / "run").summary
                     took[workers] = time.perf_counter() - began
-            total = summary["queries"]["total"]
+            total = summary.queries.total
             print(
                 f"{estimator:<13} {step:>3} queries a step, {batch} images a request, {total} in all: "
                 f"{took[1]:.1f} s with one actor, {took[8]:.1f} s with eight, {took[1] / took[8]:.1f} times",
@@ -225,8 +225,8 @@ class Bench:
                 experiment = opened(model, data, address, 2, 8, **settings)
                 result = start(experiment, out)
             with Ledger(out / "ledger.sqlite", budget=budget) as ledger:
-                results.append((result.tuning.z, result.summary["queries"], ledger.total, ledger.in_doubt))
-            seconds = result.summary["seconds"]
+                results.append((result.tuning.z, result.summary.queries, ledger.total, ledger.in_doubt))
+            seconds = result.summary.seconds
             print(
                 f"{cluster or 'here'}: {seconds:.0f} s, {results[-1][2]:,} in the ledger, {len(lost)} lost", flush=True
             )

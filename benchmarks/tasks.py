@@ -19,7 +19,7 @@ from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.budget import CANDIDATES, LEAST_SELECT, SELECT_SHARE
+from blackbox_dft.run.budget import CANDIDATES, MIN_SELECT_IMAGES, SELECT_SHARE
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
@@ -131,7 +131,7 @@ def measure(
             images = int(limit * SELECT_SHARE / (1 - SELECT_SHARE)) // CANDIDATES
             most = len(data.splits["val"])
             val = StratifiedSampler(data.splits["val"], data.labels, seed)(
-                min(most, max(LEAST_SELECT, images)) if test else most
+                min(most, max(MIN_SELECT_IMAGES, images)) if test else most
             )
             run = Task(
                 scorer, here.decoder(scorer.score("select", val, identity)), make_objective(objective), data.labels

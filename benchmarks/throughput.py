@@ -260,7 +260,7 @@ def whole_runs(
             base = raw(budget)
             began, own = now(), time.thread_time()
             with tempfile.TemporaryDirectory() as out:
-                total = start(Experiment(settings), Path(out) / "run").summary["queries"]["total"]
+                total = start(Experiment(settings), Path(out) / "run").summary.queries.total
                 took = now() - began
             costs.append([*took, time.thread_time() - own] / np.array(total / 1e6))
             shares.append((base + raw(budget)) / 2 * total / budget / took)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blackbox_dft.estimators import make_estimator
     from blackbox_dft.objectives import make_objective
     from blackbox_dft.run.config import Config
-    from blackbox_dft.run.evaluate import evaluate, open_measurement
+    from blackbox_dft.run.evaluate import evaluate, open_evaluation
     from blackbox_dft.run.runner import Result, optimize, resume
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import TargetOptions, make_target
@@ -29,7 +29,7 @@ _HOME = {
     "Result": "run.runner",
     "Tuning": "deploy.tuning",
     "apply_images": "deploy.apply",
-    "open_measurement": "run.evaluate",
+    "open_evaluation": "run.evaluate",
     "evaluate": "run.evaluate",
     "load": "data",
     "make_target": "targets",
@@ -50,7 +50,7 @@ __all__ = [  # noqa: RUF022
     "Result",
     "Tuning",
     "apply_images",
-    "open_measurement",
+    "open_evaluation",
     "evaluate",
     "load",
     "make_target",

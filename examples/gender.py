@@ -36,7 +36,7 @@ def main() -> None:
     result = optimize(config, options.out)
     write_pictures(result, options.out)
     write_run_report(options.out, result.data)
-    print("\n".join(verdict_lines(result.summary, options.out)))
+    print("\n".join(verdict_lines(result.summary.to_json(), options.out)))
 
     space = result.tuning.make_space()
     for name, value in zip(space.names, result.tuning.z, strict=True):

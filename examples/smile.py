@@ -30,7 +30,7 @@ def main() -> None:
         )
         result = optimize(config, options.out / space.replace(":", ""))
         print(f"\n{space}")
-        print("\n".join(verdict_lines(result.summary)))
+        print("\n".join(verdict_lines(result.summary.to_json())))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from blackbox_dft.version import __version__
 
 
 class _InOrder(click.Group):
-    """Lists commands as one meets them, not by the alphabet."""
+    """Lists commands in the order of their use, not by the alphabet."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -45,7 +45,7 @@ for command in (demo, inspect, optimize, resume, evaluate, apply, export, compar
 
 def main() -> None:
     """Entry point of ``bbdft``: every expected failure is one sentence and an exit code."""
-    # Scoring runs in a thread a core already; numpy's and OpenCV's own for small things only get in their way.
+    # Scoring runs one thread per core already; threads of numpy and OpenCV would only slow it down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     try:
@@ -65,7 +65,7 @@ def main() -> None:
         click.echo("bbdft: stopped.", err=True)
         code = 130
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # The reader of the output has closed it, as head does.
         sys.stderr.close()
         code = 0
     except MemoryError:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.common_options import cluster_option, config_option, make_options, output_options, target_options
-from blackbox_dft.cli.optimize import optimize
-from blackbox_dft.cli.run_command import where
+from blackbox_dft.cli.common_options import config_option, options, output_options, spending_options, take_config
+from blackbox_dft.cli.run_command import place_of
 from blackbox_dft.errors import TargetError
+from blackbox_dft.run.config import Config
+from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from blackbox_dft.compare.runner import Comparison
 
-SAME = (
+SHARED = (
     "epsilon", "channels", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad", "accept_drift",
-    "price", "confirm_above", "yes", "dry_run",
 )  # fmt: skip
-"""Options taken from ``bbdft optimize`` as they are."""
+"""Options of ``Config`` that all runs of a comparison have in common."""
 
 
 @click.command(short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.")
@@ -37,28 +37,30 @@ SAME = (
     default="500,1000,2000,5000,20000",
     show_default=True,
     metavar="N,N,...",
-    help="Tuning queries after which accuracy is read off.",
+    help="Tuning queries after which accuracy is measured.",
 )
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Runs of each way.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Runs of each estimator in each space."
+)
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="The first of them; draws the splits."
 )
 @click.option("--processes", type=click.IntRange(1), help="Runs side by side.  [default: a core each; 1 for a URL]")
-@target_options
-@cluster_option
+@options(TargetOptions)
 @output_options
+@options(Config, *SHARED)
+@spending_options
 @config_option
 def compare(**values: Any) -> None:
     """Compare estimators and spaces on TARGET and DATA, budget by budget.
 
-    Every estimator runs in every space with every seed, once, to the largest budget, and is read off at each smaller
-    one. What it costs is said before the first query. The same command again goes on where it stopped. The results are
-    DIR/compare.csv, compare.json, compare.png and compare.html.
+    Every estimator runs in every space with every seed, once, to the largest budget, and is measured at each smaller
+    one too. The cost is printed before the first query. The same command again continues where it stopped. The results
+    are DIR/compare.csv, compare.json, compare.png and compare.html.
     """
     from blackbox_dft.compare.grid import Grid, parse_budgets
     from blackbox_dft.compare.runner import Comparison
     from blackbox_dft.report.compare_report import text_lines, write_report
-    from blackbox_dft.run.config import Config
 
     out, price, processes = values.pop("out"), values.pop("price"), values.pop("processes")
     yes, above, dry = values.pop("yes"), values.pop("confirm_above"), values.pop("dry_run")
@@ -66,7 +68,7 @@ def compare(**values: Any) -> None:
     first, count = values["seed"], values.pop("seeds")
     budgets = parse_budgets(values.pop("budgets"))
     grid = Grid(values.pop("spaces"), values.pop("estimators"), budgets, tuple(range(first, first + count)))
-    comparison = Comparison(Config(target_options=make_options(values), **values), grid, out)
+    comparison = Comparison(take_config(values), grid, out)
     total = comparison.cost.total
     if dry:
         click.echo("\n".join(_opening(comparison, price)))
@@ -78,9 +80,9 @@ def compare(**values: Any) -> None:
     quiet = quiet or as_json
     if not quiet:
         click.echo("\n".join(_opening(comparison, price)), err=True)
-    from blackbox_dft.cli.progress_bar import watching
+    from blackbox_dft.cli.progress_bar import show_progress
 
-    with _kept(), watching(total, quiet) as progress:
+    with _resume_hint(), show_progress(total, quiet) as progress:
         found = comparison.execute(progress, processes=processes, price=price)
     notes = write_report(found, out)
     if as_json:
@@ -89,17 +91,13 @@ def compare(**values: Any) -> None:
         click.echo("\n".join([*text_lines(found), *notes]))
 
 
-by_name = {option.name: option for option in optimize.params}
-compare.params[-1:-1] = [by_name[name] for name in SAME]
-
-
 def _opening(comparison: Comparison, price: float | None) -> list[str]:
-    """What is said before the first query."""
+    """The lines printed before the first query."""
     experiment, grid = comparison.experiment, comparison.grid
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in experiment.data.splits.items())
     finished = len(grid.runs) - len(comparison.missing())
     return [
-        f"target: {experiment.target.name} on {where(experiment)}",
+        f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(experiment.data.labels):,} images ({counts}), labels {', '.join(experiment.data.classes)}",
         *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
         f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
@@ -111,9 +109,9 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Says how to go on where a comparison stops before its end."""
-    again = "all answers are kept: give the same command to go on"
+def _resume_hint() -> Iterator[None]:
+    """Says how to continue a comparison that stops before its end."""
+    again = "all scores are kept: give the same command to continue"
     try:
         yield
     except KeyboardInterrupt:

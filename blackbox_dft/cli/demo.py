@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from blackbox_dft.cli.common_options import output_options
+from blackbox_dft.cli.common_options import options, output_options
+from blackbox_dft.run.config import Config
 
 
 @click.command(short_help="Run the main job on an embedded model and images; no network.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder for the run.  [default: bbdft-demo]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@options(Config, "seed")
 @output_options
 def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
     """Run the main job on an embedded model and images; no network.
@@ -33,6 +34,6 @@ def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
 
 
 def _names() -> Iterator[Path]:
-    # So that the demo can be run again without a thought.
+    # The demo can be run again without --out.
     yield Path("bbdft-demo")
     yield from (Path(f"bbdft-demo-{number}") for number in count(2))

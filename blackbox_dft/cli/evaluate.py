@@ -1,4 +1,4 @@
-"""``bbdft evaluate``: measure a tuning on other images."""
+"""``bbdft evaluate``: accuracy of a tuning on other images."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from blackbox_dft.cli.common_options import output_options, placing_options
 from blackbox_dft.errors import InputError
 
 if TYPE_CHECKING:
-    from blackbox_dft.run.evaluate import Measurement
+    from blackbox_dft.run.evaluate import Evaluation
 
 
 @click.command(short_help="Measure the tuning of RUN on other images.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
-@click.option("--label", metavar="NAME", help="Where they have their labels.  [default: where the run's has them]")
+@click.option("--label", metavar="NAME", help="Attribute or column with their labels.  [default: as in the run]")
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
-@click.option("--parts", is_flag=True, help="What each part of the run's space does, on its own test images.")
+@click.option("--parts", is_flag=True, help="What each part of the run's space does, on the run's test images.")
 @placing_options
 @output_options
 def evaluate(
@@ -40,52 +40,55 @@ def evaluate(
 ) -> None:
     """Measure the tuning of RUN on other images.
 
-    Every image is scored twice, before and after; answers already paid for are free, and new ones are kept in
+    Every image is scored twice, before and after; scores already paid for are free, and new ones are kept in
     RUN/evaluations.sqlite.
     """
-    from blackbox_dft.cli.progress_bar import watching
-    from blackbox_dft.run.evaluate import evaluate as measure
-    from blackbox_dft.run.evaluate import open_measurement
+    from blackbox_dft.cli.progress_bar import show_progress
+    from blackbox_dft.run.evaluate import evaluate as run_evaluation
+    from blackbox_dft.run.evaluate import open_evaluation
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
-    measurement = open_measurement(run, data, split, label, cluster=cluster, workers=workers)
+    evaluation = open_evaluation(run, data, split, label, cluster=cluster, workers=workers)
     quiet = quiet or as_json
     if parts:
-        _parts(measurement, quiet=quiet, as_json=as_json)
+        _parts(evaluation, quiet=quiet, as_json=as_json)
         return
     if not quiet:
-        click.echo(f"{measurement.queries:,} queries: {len(measurement.indices):,} images before and after", err=True)
-    with watching(measurement.queries, quiet) as progress:
-        found = measure(measurement, progress)
+        click.echo(f"{evaluation.queries:,} queries: {len(evaluation.indices):,} images before and after", err=True)
+    with show_progress(evaluation.queries, quiet) as progress:
+        result = run_evaluation(evaluation, progress)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(result.to_json(), indent=2))
         return
-    name, values = next(iter(found["accuracy"].items()))
-    low, high = (100 * x for x in values["ci95"])
+    accuracy = result.accuracy[result.split]
+    low, high = (100 * end for end in accuracy.ci95)
     click.echo(
-        f"{found['verdict']}: {name} accuracy {values['before']:.3f} -> {values['after']:.3f} "
-        f"(95 %: {low:+.1f} to {high:+.1f} points; {values['n']:,} images); "
-        f"the run's free threshold shift: {found['threshold'][name]:.3f}"
+        f"{result.verdict}: {result.split} accuracy {accuracy.before:.3f} -> {accuracy.after:.3f} "
+        f"(95 %: {low:+.1f} to {high:+.1f} points; {accuracy.n:,} images); "
+        f"the run's free threshold shift: {result.threshold[result.split]:.3f}"
     )
 
 
-def _parts(measurement: Measurement, *, quiet: bool, as_json: bool) -> None:
-    from blackbox_dft.cli.progress_bar import watching
+def _parts(evaluation: Evaluation, *, quiet: bool, as_json: bool) -> None:
+    from blackbox_dft.cli.progress_bar import show_progress
     from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 
-    choices = part_choices(measurement.experiment.space)
-    most = len(choices) * measurement.experiment.config.repeats * len(measurement.indices)
+    choices = part_choices(evaluation.experiment.space)
+    most = len(choices) * evaluation.experiment.config.repeats * len(evaluation.indices)
     if not quiet:
-        click.echo(f"up to {most:,} queries: {len(measurement.indices):,} images in {len(choices)} ways", err=True)
-    with watching(most, quiet) as progress:
-        found = evaluate_parts(measurement, progress)
+        click.echo(
+            f"up to {most:,} queries: {len(evaluation.indices):,} images under {len(choices)} selections of parts",
+            err=True,
+        )
+    with show_progress(most, quiet) as progress:
+        result = evaluate_parts(evaluation, progress)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(result.to_json(), indent=2))
         return
-    wide = max(len(row["name"]) for row in found["rows"])
-    click.echo(f"{'before':<{wide}}  {found['before']:.3f}")
-    for row in found["rows"]:
-        low, high = (100 * end for end in row["ci95"])
-        click.echo(f"{row['name']:<{wide}}  {row['accuracy']:.3f}  (95 %: {low:+.1f} to {high:+.1f} points)")
-    click.echo(f"written: {measurement.run}/parts.json; 'bbdft report {measurement.run}' shows it")
+    wide = max(len(row.name) for row in result.rows)
+    click.echo(f"{'before':<{wide}}  {result.before:.3f}")
+    for row in result.rows:
+        low, high = (100 * end for end in row.ci95)
+        click.echo(f"{row.name:<{wide}}  {row.accuracy:.3f}  (95 %: {low:+.1f} to {high:+.1f} points)")
+    click.echo(f"written: {evaluation.run}/parts.json; 'bbdft report {evaluation.run}' shows it")

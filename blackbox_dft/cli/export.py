@@ -7,20 +7,21 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import make_options, target_options
+from blackbox_dft.cli.common_options import options, take
+from blackbox_dft.targets.options import TargetOptions
 
 
 @click.command(short_help="Write the change as an ONNX graph, alone or in front of a model.")
 @click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")
-@target_options
+@options(TargetOptions, but=("cluster",))
 @click.pass_context
 def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
     """Write the change as an ONNX graph: image (N,3,H,W) RGB in [0, 1] -> image.
 
-    With --fuse, one file that takes unchanged images and answers as MODEL does on changed ones; what has to be said of
-    MODEL is taken from RUN unless given.
+    With --fuse, one file that takes unchanged images and returns the scores of MODEL on changed ones; the options of
+    MODEL are those of RUN unless given.
     """
     from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import InputError
@@ -31,17 +32,17 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
 
     learned = Tuning.load(tuning)
     if out.suffix != ".onnx":
-        raise InputError(f"{out} does not end in .onnx: name the file to write so.")
+        raise InputError(f"{out} does not end in .onnx: give it a name with that ending.")
     space = learned.make_space()
     levels = Encoding.parse(learned.encoding).levels
     if fuse is None:
         export_onnx(space, learned.z, learned.shape, out, levels=levels)
     else:
         given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
-        options = make_options(values)
+        model_options = take(TargetOptions, values)
         if not given and tuning.is_dir():
-            options = RunRecord.read(tuning).config.target_options
-        with make_target(str(fuse), options) as target:
+            model_options = RunRecord.read(tuning).config.target_options
+        with make_target(str(fuse), model_options) as target:
             form = getattr(target, "form", None)
             if form is None:
                 raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be joined with the change.")

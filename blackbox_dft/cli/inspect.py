@@ -1,4 +1,4 @@
-"""``bbdft inspect``: what a target takes, answers and can do."""
+"""``bbdft inspect``: inputs, outputs, speed and noise of a target."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import label_option, make_options, target_options
+from blackbox_dft.cli.common_options import options, price_option, take, yes_option
+from blackbox_dft.run.config import Config
+from blackbox_dft.targets.options import TargetOptions
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
-@click.option("--data", metavar="DATA", help="Images to ask it about; without, smooth random ones.")
-@label_option
-@target_options
-@click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
+@options(Config, "label")
+@options(TargetOptions, but=("cluster",))
+@price_option
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(
     target: str, data: str | None, label: str, price: float | None, yes: bool, as_json: bool, **values: Any
 ) -> None:
-    """Show what TARGET takes and answers, how steady its scores are, and which way of asking it is fastest.
+    """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
-    How many images are scored is said first: at most 100 where TARGET is a URL or a price is given, else a few
+    The number of images to score is printed first: at most 100 if TARGET is a URL or a price is given, else a few
     thousand.
     """
     from blackbox_dft.fusion.fused_path import fused_path
@@ -34,7 +36,7 @@ def inspect(
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import ANY_SIZE, inspect_target, plan_inspection, smooth
 
-    with make_target(target, make_options(values)) as opened:
+    with make_target(target, take(TargetOptions, values)) as opened:
         images = None
         if data is not None:
             import numpy as np
@@ -42,7 +44,7 @@ def inspect(
             from blackbox_dft.data import load
 
             images = load(data, label=label, size=opened.image_size).images
-            # Not the first ones: in a folder of classes they are all of one.
+            # Not the first ones: in a folder of classes all of them are of one class.
             images = images[np.random.default_rng(0).permutation(len(images))[:64]]
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid)

@@ -18,7 +18,7 @@ def _marks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
         except ValueError:
             found[name] = -1.0
         if not name or not 0 <= found[name] <= 1:
-            raise click.BadParameter(f"{text!r} is no accuracy with a name: write 'local model=0.93'")
+            raise click.BadParameter(f"{text!r} is not an accuracy with a name: write 'local model=0.93'")
     return found
 
 
@@ -28,7 +28,7 @@ def _marks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--price", type=click.FloatRange(0), help="Of a run: cost of one image scored, in your currency.")
 @click.option("--mark", multiple=True, callback=_marks, metavar="NAME=ACCURACY", help="Of a run: a line to draw.")
 def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[str, float]) -> None:
-    """Write the page of a run, or of a comparison, again from the files in its folder; nothing is asked of the target.
+    """Write the page of a run, or of a comparison, again from the files in its folder, at no query.
 
     A run gets report.html and report.txt; a comparison compare.html, compare.png and compare.txt. A line to draw is
     another test accuracy to hold the run against: --mark "local model=0.93".

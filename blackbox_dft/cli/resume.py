@@ -1,4 +1,4 @@
-"""``bbdft resume``: go on with a run that was stopped, or give one more budget."""
+"""``bbdft resume``: continue a run that was stopped, or give it more budget."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from blackbox_dft.cli.common_options import output_options, placing_options
+from blackbox_dft.cli.common_options import options, output_options, placing_options
+from blackbox_dft.run.config import Config
 
 
-@click.command(short_help="Go on with a run that was stopped, or give it more budget.")
+@click.command(short_help="Continue a run that was stopped, or give it more budget.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--budget", type=click.IntRange(1), help="New, larger cap on all images scored in the run.")
-@click.option("--accept-drift", is_flag=True, help="Go on although the model behind the URL has changed.")
+@options(Config, "accept_drift")
 @placing_options
 @output_options
 def resume(
@@ -24,9 +25,9 @@ def resume(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Go on with a run that was stopped, or give it more budget.
+    """Continue a run that was stopped, or give it more budget.
 
-    Answers already paid for are read from RUN/ledger.sqlite and never asked for again.
+    Scores already paid for are read from RUN/ledger.sqlite and never queried again.
     """
     from blackbox_dft.cli.run_command import execute
     from blackbox_dft.run.runner import reopen

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import make_options, target_options
+from blackbox_dft.cli.common_options import options, take
+from blackbox_dft.targets.options import TargetOptions
 
 
 @click.command(short_help="Serve MODEL.onnx by the Open Inference Protocol V2, to try the HTTP path.")
@@ -15,9 +16,13 @@ from blackbox_dft.cli.common_options import make_options, target_options
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--name", help="Name of the model.  [default: the file's]")
-@click.option("--max-batch", type=click.IntRange(1), default=64, show_default=True, help="Images joined at most.")
-@click.option("--max-wait-ms", type=click.FloatRange(0), default=2.0, show_default=True, help="Wait for company.")
-@target_options
+@click.option(
+    "--max-batch", type=click.IntRange(1), default=64, show_default=True, help="Images in a call of the model, at most."
+)
+@click.option(
+    "--max-wait-ms", type=click.FloatRange(0), default=2.0, show_default=True, help="Time to wait for more images."
+)
+@options(TargetOptions, but=("cluster",))
 def serve(
     model: Path, host: str, port: int, name: str | None, max_batch: int, max_wait_ms: float, **values: Any
 ) -> None:
@@ -38,14 +43,14 @@ def serve(
     except ImportError as error:
         raise InputError(f"serving needs {error.name}: pip install 'blackbox-dft[serve]'.") from error
 
-    target = OnnxTarget(model, make_options(values))
+    target = OnnxTarget(model, take(TargetOptions, values))
     name = name or model.stem
     if not re.fullmatch(r"[\w.-]+", name):
         raise InputError(
-            f"the model's name {name!r} stands in URLs: give --name with letters, digits, dots and dashes."
+            f"the model's name {name!r} is part of URLs: give --name with letters, digits, dots and dashes."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio would leave Nagle on, which costs 40 ms an answer.
+    # With TCP named here, asyncio turns off Nagle's algorithm, which would cost 40 ms a response.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

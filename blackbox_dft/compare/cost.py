@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from blackbox_dft.run.budget import CANDIDATES, LEAST_SELECT, SELECT_SHARE
+from blackbox_dft.run.budget import CANDIDATES, MIN_SELECT_IMAGES, SELECT_SHARE
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring import drift
 
@@ -64,7 +64,7 @@ class Cost:
 def val_images(limit: int, val: int, repeats: int) -> int:
     """Validation images for the choice of z after ``limit`` tuning queries, as in a run of that length."""
     share = int(limit * SELECT_SHARE / (1 - SELECT_SHARE))
-    return min(val, max(LEAST_SELECT, share // (CANDIDATES * repeats)))
+    return min(val, max(MIN_SELECT_IMAGES, share // (CANDIDATES * repeats)))
 
 
 def whole_budget(experiment: Experiment, limit: int) -> int:

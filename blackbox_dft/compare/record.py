@@ -1,4 +1,4 @@
-"""The settings and inputs that all runs of a comparison share: ``DIR/comparison.json``."""
+"""Record of a comparison, ``DIR/comparison.json``: what all its runs have in common, and digests of its inputs."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from typing import Any
 from blackbox_dft._utils.files import write_text
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
+from blackbox_dft.run.fingerprint import PREFIX, changed, fingerprint
 from blackbox_dft.version import __version__
 
-VARIES = ("space", "estimator", "budget", "reserve", "in_doubt", "accept_drift", "target", "data")
-"""Settings that differ between the runs of a comparison or change no score; inputs replace ``target`` and ``data``."""
-TARGET_VARIES = ("workers", "cluster", "rate", "timeout", "patience", "headers", "insecure", "batch")
+VARIES = ("space", "estimator", "reserve")
+"""Fixed in a run, but not in a comparison: its runs differ in the first two, and do not depend on the last."""
+
+OLD_PREFIX = "target "
+"""Of the keys of a target's options in files of earlier versions."""
 
 
 @dataclass(frozen=True)
 class ComparisonRecord:
-    """Settings, batch and inputs of a comparison, and all budgets it was ever measured at."""
+    """Options, batch and inputs of a comparison, and all budgets it was ever evaluated at."""
 
     settings: Mapping[str, Any]
     batch: int
-    """Images a request, the same for ever, as scores may depend on it in the last bit."""
+    """Images in a request. The last bits of scores may depend on it, so a comparison keeps it."""
     inputs: Mapping[str, str]
     budgets: tuple[int, ...]
 
     def write(self, out: Path) -> None:
-        """Writes ``comparison.json`` in the folder ``out``."""
+        """Writes the file into the folder ``out``."""
         write_text(out / "comparison.json", json.dumps({**asdict(self), "version": __version__}, indent=2) + "\n")
 
     @classmethod
     def read(cls, out: Path) -> ComparisonRecord | None:
-        """Reads ``comparison.json`` in the folder ``out``; None if there is none.
+        """Reads the file from the folder ``out``; None if there is no comparison yet.
 
         Raises:
             InputError: the file is damaged.
@@ -43,7 +46,7 @@ class ComparisonRecord:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             return cls(
-                dict(found["settings"]),
+                {_key(key): value for key, value in found["settings"].items()},
                 int(found["batch"]),
                 dict(found["inputs"]),
                 tuple(int(budget) for budget in found["budgets"]),
@@ -54,23 +57,20 @@ class ComparisonRecord:
             raise InputError(f"{path} cannot be read ({error}): restore it, or take another --out.") from error
 
     def check(self, settings: Mapping[str, Any], out: Path) -> None:
-        """Compares ``settings`` with those of the first call.
+        """Compares ``settings`` with those the comparison was started with.
 
         Raises:
-            InputError: one differs; the message names the first.
+            InputError: names the first option that differs.
         """
-        for name in sorted({*self.settings, *settings}):
-            was, now = self.settings.get(name), settings.get(name)
-            if was != now:
-                what = f"{name.replace('_', ' ')} {was}, not {now}"
-                raise InputError(f"{out} was begun with {what}: give the same, or take another --out.")
+        if change := changed(self.settings, settings):
+            what = f"{change.flag} {change.recorded}, not {change.current}"
+            raise InputError(f"{out} was begun with {what}: give the same, or take another --out.")
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """The settings in ``config`` that must be the same in all runs of a comparison, as JSON values."""
-    values = {name: value for name, value in asdict(config).items() if name not in VARIES}
-    target = values.pop("target_options")
-    values |= {f"target {name}": value for name, value in target.items() if name not in TARGET_VARIES}
-    # Tuples become lists, as in the file.
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
+    """The options that must be the same in all runs of a comparison, ready for JSON."""
+    return fingerprint(config, but=VARIES)
+
+
+def _key(key: str) -> str:
+    return PREFIX + key.removeprefix(OLD_PREFIX) if key.startswith(OLD_PREFIX) else key

@@ -16,9 +16,10 @@ from blackbox_dft.compare.processes import side_by_side
 from blackbox_dft.compare.record import ComparisonRecord, settings_of
 from blackbox_dft.compare.run_result import RunResult
 from blackbox_dft.errors import BudgetError, InputError
-from blackbox_dft.run.budget import LEAST_STEPS
+from blackbox_dft.run.budget import MIN_PROPOSALS
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.fingerprint import check_inputs, input_digests
 from blackbox_dft.search.progress import NoProgress, Progress
 
 
@@ -50,14 +51,14 @@ class Comparison:
             raise InputError(f"{self.out} exists and holds no comparison: take another --out.")
         self.experiment = Experiment(self.config)
         if self.record:
-            self.experiment.check_inputs(dict(self.record.inputs), self.out)
+            check_inputs(self.experiment, self.record.inputs, self.out)
         for split in ("val", "test"):
             if len(self.experiment.data.splits[split]) < 2:
                 raise InputError(f"{self.config.data} has too few {split} images to compare anything: give more.")
         largest = max(self.grid.budgets)
         for variant in self.grid.variants:
             first = varied(self.experiment, GridRun(variant, self.config.seed), largest).proposal
-            least = LEAST_STEPS * first * self.config.repeats
+            least = MIN_PROPOSALS * first * self.config.repeats
             if largest < least:
                 raise BudgetError(
                     f"{largest} tuning queries do not begin {variant}, which needs {first} at once: "
@@ -150,7 +151,7 @@ class Comparison:
     def _begin(self) -> int:
         """Makes the folder, or records further budgets; returns the batch of all requests."""
         record = self.record or ComparisonRecord(
-            settings_of(self.config), self.experiment.target.batch, self.experiment.inputs(), self.grid.budgets
+            settings_of(self.config), self.experiment.target.batch, input_digests(self.experiment), self.grid.budgets
         )
         budgets = tuple(sorted({*record.budgets, *self.grid.budgets}))
         try:

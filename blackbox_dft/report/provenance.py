@@ -1,60 +1,36 @@
-"""How to reproduce a run: its command, versions and digests."""
+"""Provenance of a run: the command that repeats it, versions and digests."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
+from blackbox_dft._utils.options import options_of
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
-WORDS = {
-    "classes": "model-classes",
-    "channels": "channel-order",
-    "workers": "concurrency",
-}
-"""Options of the target with another name on the command line."""
-
 
 def command(config: Config) -> str:
-    """The ``bbdft optimize`` command of a run for a shell, without default values and without secrets of a URL.
+    """The ``bbdft optimize`` command that repeats the run: all options but defaults, no secrets of URLs.
 
-    >>> command(Config("model.onnx", "labels.csv", seed=3))
-    'bbdft optimize model.onnx --data labels.csv --seed 3 --out RUN'
+    >>> command(Config("model.onnx", "labels.csv", space="color", seed=3))
+    'bbdft optimize model.onnx --data labels.csv --space color --seed 3 --out RUN'
     """
     words = ["bbdft", "optimize", public(config.target)]
-    for field in fields(Config):
-        if field.name not in ("target", "target_options"):
-            words += _option(field.name, getattr(config, field.name), field.default)
-    for field in fields(TargetOptions):
-        words += _option(WORDS.get(field.name, field.name), getattr(config.target_options, field.name), field.default)
+    for name, option in options_of(Config).items():
+        words += option.words(getattr(config, name), public)
+    for name, option in options_of(TargetOptions).items():
+        words += option.words(getattr(config.target_options, name), public)
     return shlex.join([*words, "--out", "RUN"])
 
 
-def _option(name: str, value: Any, default: object) -> list[str]:
-    flag = "--" + name.replace("_", "-")
-    if value == default:
-        return []
-    if isinstance(value, bool):
-        return [flag]
-    if name == "size":
-        return [flag, "x".join(map(str, value))]
-    if name in ("map", "headers"):
-        return [word for one in value for word in (flag.removesuffix("s"), public(one))]
-    if isinstance(value, tuple):
-        return [flag, ",".join(map(str, value))]
-    return [flag, str(value)]
-
-
 def public(text: str) -> str:
-    """``text``; if it is a URL, without user, password and the values of its query.
+    """A URL without user, password and the values of its query.
 
-    >>> public("https://me:secret@host/v2?key=abc&k={env:KEY}")
+    >>> public("https://me:secret@host/v2?key=1234&k={env:KEY}")
     'https://…@host/v2?key=…&k={env:KEY}'
     """
     text = re.sub(r"(://)[^/@\s]*@", r"\1…@", text)
@@ -62,7 +38,7 @@ def public(text: str) -> str:
 
 
 def provenance(run: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Versions and digests in ``config.json``, by name.
+    """Versions and digests in ``config.json``.
 
     Raises:
         InputError: the file is damaged.

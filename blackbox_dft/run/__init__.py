@@ -1,1 +1,1 @@
-"""One run: its configuration, budget, course, result and record."""
+"""One run: configuration, budget, phases, result, and the files that keep them."""

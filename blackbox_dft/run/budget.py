@@ -1,20 +1,21 @@
-"""How a budget is split before the first query, or refused."""
+"""Budget: how many queries each phase of a run may use, split before the first query, or refused."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from blackbox_dft.errors import BudgetError
 
 SELECT_SHARE = 0.25
-"""Of what evaluation leaves, the share spent on choosing z on the validation split."""
+"""Share of the queries left by evaluation that choose z on the validation split."""
 CANDIDATES = 2
-"""Choices scored on the validation split, the identity among them."""
-LEAST_SELECT = 64
+"""Candidates for z scored on the validation split, the identity among them."""
+MIN_SELECT_IMAGES = 64
 """Fewer validation images than this cannot tell candidates apart."""
-LEAST_STEPS = 4
-"""A search of fewer proposals than this has not begun."""
+MIN_PROPOSALS = 4
+"""Proposals that the budget must allow the search."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,20 @@ class Plan:
 
     budget: int
     tune: int
+    """Queries of the search."""
     select_images: int
     """Validation images each candidate is scored on."""
     candidates: int
     evaluate_images: int
-    sunk: int = 0
-    """Queries spent on the choice and evaluation of an earlier, smaller budget."""
+    """Test images, each scored before and after."""
+    spent_earlier: int = 0
+    """Queries that choice and evaluation under an earlier, smaller budget used."""
     reserve: int = 0
-    """Kept back for images whose answer gets lost and that have to be asked for again."""
+    """Queries kept back to score images again whose response is lost."""
     watch: int = 0
-    """Fixed images asked again at intervals."""
+    """Queries of the drift check."""
     repeats: int = 1
-    """How often every query is asked; counted in all other numbers of queries."""
+    """Times every query is scored; all other numbers of queries include it."""
     parts: int = 0
     """Parts of the space whose share in the gain is measured."""
     part_images: int = 0
@@ -42,27 +45,31 @@ class Plan:
 
     @property
     def select(self) -> int:
-        """Queries for choosing among the candidates."""
+        """Queries that choose among the candidates."""
         return self.repeats * self.select_images * self.candidates
 
     @property
-    def apart(self) -> int:
-        """Queries for what each part of the space does."""
+    def part_queries(self) -> int:
+        """Queries that measure what each part of the space does."""
         return self.repeats * self.parts * self.part_images
 
     @property
     def evaluate(self) -> int:
-        """Queries for the held-out accuracy, before and after."""
+        """Queries for the test accuracy, before and after."""
         return 2 * self.repeats * self.evaluate_images
 
     @property
     def total(self) -> int:
         """All queries planned."""
-        phases = self.tune + self.select + self.apart + self.evaluate
-        return phases + self.sunk + self.reserve + self.watch
+        phases = self.tune + self.select + self.part_queries + self.evaluate
+        return phases + self.spent_earlier + self.reserve + self.watch
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as ``bbdft optimize --dry-run --json`` prints it."""
+        return {"sunk" if name == "spent_earlier" else name: value for name, value in asdict(self).items()}
 
     def lines(self, price: float | None = None) -> list[str]:
-        """The plan as it is printed, with its cost where a price per image is given."""
+        """The plan as it is printed, with its cost if there is a ``price`` per image."""
         rows = [
             ("tune", self.tune, "learn z on the training images"),
             (
@@ -71,17 +78,17 @@ class Plan:
                 f"choose among {self.candidates} candidates on {self.select_images} validation images",
             ),
             ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
-            ("total", self.total, f"of a budget of {self.budget}{_times(self.repeats)}"),
+            ("total", self.total, f"of a budget of {self.budget}{_each_repeated(self.repeats)}"),
         ]
-        if self.apart:
+        if self.part_queries:
             what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
-            rows.insert(2, ("parts", self.apart, what))
-        if self.sunk:
-            rows.insert(-1, ("earlier", self.sunk, "choice and evaluation under the smaller budget"))
+            rows.insert(2, ("parts", self.part_queries, what))
+        if self.spent_earlier:
+            rows.insert(-1, ("earlier", self.spent_earlier, "choice and evaluation under the smaller budget"))
         if self.watch:
-            rows.insert(-1, ("watch", self.watch, "fixed images asked again, to notice another model"))
+            rows.insert(-1, ("watch", self.watch, "drift check on a few fixed images"))
         if self.reserve:
-            rows.insert(-1, ("reserve", self.reserve, "kept back for answers that get lost on the way"))
+            rows.insert(-1, ("reserve", self.reserve, "kept back for responses that get lost"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
         return [
             f"  {name:<9}{queries:>9,} queries{money}   {what}"
@@ -95,7 +102,7 @@ def make_plan(
     val: int,
     test: int,
     proposal: int,
-    sunk: int = 0,
+    spent_earlier: int = 0,
     reserve: float = 0.0,
     watch: int = 0,
     repeats: int = 1,
@@ -103,49 +110,65 @@ def make_plan(
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
-    ``sunk`` queries are spent and of no more use; the share ``reserve`` of the budget is kept back for lost responses;
-    ``watch`` queries go to drift checks, repeats among them. Every other query is scored ``repeats`` times. Evaluation
-    comes first, as a gain that cannot be trusted is worth nothing. Selection takes a fixed share of the rest; if that
-    is more than all of val costs, ``parts`` of the space are measured one by one with it.
+    Evaluation comes first, as a gain that cannot be trusted is worth nothing. Choosing takes a fixed share of the rest,
+    the search what is left. If that share is more than scoring all of val costs, it also measures what each of
+    ``parts`` parts of the space does.
+
+    >>> plan = make_plan(6000, val=560, test=1120, proposal=32)
+    >>> plan.tune, plan.select, plan.evaluate
+    (2820, 940, 2240)
+
+    Args:
+        budget: hard cap on all queries.
+        val: images of the validation split.
+        test: images of the test split.
+        proposal: queries of the estimator's first proposal.
+        spent_earlier: queries used under an earlier, smaller budget that cannot be used again.
+        reserve: share of the budget kept back to score images again whose response is lost.
+        watch: queries of the drift check, ``repeats`` among them.
+        repeats: times every other query is scored.
+        parts: parts of the space.
 
     Raises:
-        BudgetError: too small; names the least budget that would do.
+        BudgetError: too small; names the smallest budget that would do.
     """
-    image = CANDIDATES * repeats
-    evaluate, least_select, begin = 2 * repeats * test, image * min(val, LEAST_SELECT), LEAST_STEPS * repeats * proposal
-    kept = int(budget * reserve)
-    needed = sunk + watch + evaluate + least_select + begin
-    if budget - kept < needed:
-        # What is kept back grows with the budget, in whole queries.
-        least = math.ceil(needed / (1 - reserve))
-        while least - 1 - int((least - 1) * reserve) >= needed:
-            least -= 1
-        spent = f"{sunk} are spent, " if sunk else ""
+    per_image = CANDIDATES * repeats
+    evaluate = 2 * repeats * test
+    min_select = per_image * min(val, MIN_SELECT_IMAGES)
+    min_tune = MIN_PROPOSALS * repeats * proposal
+    reserved = int(budget * reserve)
+    needed = spent_earlier + watch + evaluate + min_select + min_tune
+    if budget - reserved < needed:
+        # The reserve grows with the budget, in whole queries.
+        smallest = math.ceil(needed / (1 - reserve))
+        while smallest - 1 - int((smallest - 1) * reserve) >= needed:
+            smallest -= 1
+        spent = f"{spent_earlier} are spent, " if spent_earlier else ""
         raise BudgetError(
             f"a budget of {budget} cannot cover this job: {spent}{evaluate} queries evaluate {test} test images before "
-            f"and after, {least_select} choose on validation images, {begin} begin the search{_times(repeats)}; "
-            f"give --budget {least} or more."
+            f"and after, {min_select} choose on validation images, {min_tune} begin the search"
+            f"{_each_repeated(repeats)}; give --budget {smallest} or more."
         )
-    rest = budget - sunk - kept - watch - evaluate
-    share = max(least_select, int(SELECT_SHARE * rest))
-    images = min(val, share // image)
-    each = min(images, (share - images * image) // (parts * repeats)) if parts else 0
-    if each < min(val, LEAST_SELECT):
-        parts = each = 0
+    rest = budget - spent_earlier - reserved - watch - evaluate
+    share = max(min_select, int(SELECT_SHARE * rest))
+    images = min(val, share // per_image)
+    part_images = min(images, (share - images * per_image) // (parts * repeats)) if parts else 0
+    if part_images < min(val, MIN_SELECT_IMAGES):
+        parts = part_images = 0
     return Plan(
         budget=budget,
-        tune=rest - images * image - parts * repeats * each,
+        tune=rest - images * per_image - parts * repeats * part_images,
         select_images=images,
         candidates=CANDIDATES,
         evaluate_images=test,
-        sunk=sunk,
-        reserve=kept,
+        spent_earlier=spent_earlier,
+        reserve=reserved,
         watch=watch,
         repeats=repeats,
         parts=parts,
-        part_images=each,
+        part_images=part_images,
     )
 
 
-def _times(repeats: int) -> str:
-    return f", every query asked {repeats} times" if repeats > 1 else ""
+def _each_repeated(repeats: int) -> str:
+    return f", every query scored {repeats} times" if repeats > 1 else ""

@@ -1,4 +1,4 @@
-"""What determines a run, and the file that keeps it: ``RUN/config.json``."""
+"""Configuration of a run: ``Config``, one field an option, and how it is read back from ``RUN/config.json``."""
 
 from __future__ import annotations
 
@@ -7,53 +7,158 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Literal
 
+from blackbox_dft._utils.options import described, option
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.options import TargetOptions
+
+BEFORE_THE_OPTION = {"path": "array"}
+"""What runs did that were started before there was the option, if that is not its default."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that determines a run, as ``bbdft optimize`` takes it."""
+    """Everything that determines a run, as ``bbdft optimize`` takes it; the help of each field is that of the command.
 
+    A new option is a new field here or in ``TargetOptions``: its metadata is all that the command line, TOML files, the
+    fingerprint and reports know of it.
+
+    >>> config = Config("model.onnx", "labels.csv", space="affine+color", budget=6000)
+    >>> config.estimator, config.target_options.provider
+    ('auto', 'auto')
+    """
+
+    # Where target and data lie may change: digests of their contents are compared instead.
     target: str
-    data: str
-    space: str = "dct:8"
-    epsilon: str = "8/255"
-    channels: Literal["rgb", "luma"] = "rgb"
-    estimator: str = "auto"
-    objective: str = "auto"
-    distance_weight: float = 0.0
-    """What a mean squared perturbation of 1 adds to every loss."""
-    budget: int = 20_000
-    seed: int = 0
-    path: Literal["auto", "fused", "array"] = "auto"
-    """Whether the change is written into the model's graph: auto, where that can be; a run keeps what it began with."""
-    repeats: int = 1
-    """How often every query is asked; each time counts, and the mean of the scores is used."""
-    in_flight: int = 1
-    """Proposals of the estimator that are asked at once."""
-    early_stop: bool = False
-    """End the search when going on promises too little."""
-    map: tuple[str, ...] = ()
-    label: str = ""
-    """Attribute of a published data set, or column of a CSV, that holds the labels."""
-    encoding: str = "png"
-    skip_bad: bool = False
-    in_doubt: Literal["auto", "count", "free"] = "auto"
-    """Whether images that were sent and never answered count: auto, for URLs only."""
-    calibrate: bool = False
-    """Report accuracy with the decision threshold fitted again after the search, beside the one without."""
-    accept_drift: bool = False
-    """Go on although the model behind a URL has changed."""
-    reserve: float = 0.125
-    """Share of the budget kept back for them, where they count."""
+    data: str = field(
+        metadata=described(
+            help="CSV (file,label|class[,split]), folder of classes, or lfw:DIR, celeba:DIR, muct:DIR.",
+            metavar="DATA",
+            fingerprint=False,
+            group="data",
+        )
+    )
+    space: str = option(
+        "dct:8",
+        help="What may change: pixel, tanh, dct:N, grid:N, color, affine, joined by '+'; or auto: affine+color+dct:8.",
+        fingerprint=True,
+        group="what may change",
+    )
+    epsilon: str = option(
+        "8/255", help="Largest change of a pixel by additive spaces.", fingerprint=True, group="what may change"
+    )
+    channels: Literal["rgb", "luma"] = option(
+        "rgb",
+        help="Whether additive spaces change colour or brightness only.",
+        fingerprint=True,
+        group="what may change",
+    )
+    estimator: str = option(
+        "auto",
+        help="auto, surface, nes, spsa, finite-difference, cma-es or random; options follow a colon: nes:step=0.3.",
+        fingerprint=True,
+        group="search",
+    )
+    objective: str = option(
+        "auto", help="auto, brier, sigmoid, cross-entropy, hinge or zero-one.", fingerprint=True, group="search"
+    )
+    distance_weight: float = option(
+        0.0,
+        help="What the mean squared perturbation of additive spaces adds to the loss, times this.",
+        minimum=0,
+        fingerprint=True,
+        group="search",
+    )
+    # A budget grows, and a search that stopped early continues: the proposals so far stay the same.
+    budget: int = option(
+        20_000,
+        help="Hard cap on all images scored, evaluation included.",
+        minimum=1,
+        fingerprint=False,
+        group="budget",
+    )
+    seed: int = option(0, help="Of the splits and the search.", minimum=0, fingerprint=True, group="search")
+    repeats: int = option(
+        1,
+        help="For a noisy target: score every query N times, at N times the price, and take the mean.",
+        minimum=1,
+        fingerprint=True,
+        group="budget",
+    )
+    in_flight: int = option(
+        1,
+        help="Proposals scored at once, for targets that answer many requests side by side; their losses reach the "
+        "estimator later.",
+        minimum=1,
+        maximum=64,
+        fingerprint=True,
+        group="search",
+    )
+    early_stop: bool = option(
+        False,
+        help="End the search when going on promises less than 0.4 points; what is left of the budget is not spent.",
+        fingerprint=False,
+        group="budget",
+    )
+    map: tuple[str, ...] = option(
+        (),
+        help="Which classes of the model count for a label; '*' is all others.",
+        metavar="LABEL=CLASS[,CLASS...]",
+        fingerprint=True,
+        group="data",
+    )
+    # A run records which of the two it took, as the last bits of scores differ.
+    path: Literal["auto", "fused", "array"] = option(
+        "auto",
+        help="Write the change into the model's graph, or make arrays of changed images; auto: fused if possible.",
+        fingerprint=True,
+        group="where it runs",
+    )
+    calibrate: bool = option(
+        False,
+        help="For those who set the decision threshold: report accuracy with it fitted again too; costs no query.",
+        fingerprint=False,
+        group="output",
+    )
+    encoding: str = option(
+        "png", help="What the target receives: none, png or jpeg:Q.", fingerprint=True, group="model input"
+    )
+    in_doubt: Literal["auto", "count", "free"] = option(
+        "auto",
+        help="Whether images sent and never answered count; auto: for URLs.",
+        fingerprint=False,
+        group="budget",
+    )
+    reserve: float = option(
+        0.125,
+        help="Share of the budget kept back to score them again, if they count.",
+        minimum=0,
+        maximum=0.9,
+        fingerprint=True,
+        group="budget",
+    )
+    skip_bad: bool = option(
+        False, help="Leave out images that cannot be read, and count them.", fingerprint=True, group="data"
+    )
+    label: str = option(
+        "",
+        help="Attribute of lfw:, celeba: or muct:, or column of the CSV, that holds the labels.",
+        metavar="NAME",
+        fingerprint=True,
+        group="data",
+    )
+    accept_drift: bool = option(
+        False, help="Go on although the model behind a URL changes.", fingerprint=False, group="service"
+    )
     target_options: TargetOptions = field(default_factory=TargetOptions)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
-        """Reads what ``dataclasses.asdict`` and JSON made of a configuration."""
-        # Runs of earlier versions knew no other path.
-        plain = {"path": "array"} | _tuples(values)
+        """Reads what ``dataclasses.asdict`` and JSON made of a configuration, of this version or an earlier one.
+
+        Raises:
+            ValueError: an unknown key.
+        """
+        plain = BEFORE_THE_OPTION | _tuples(values)
         plain.pop("hedge", None)  # An option of earlier versions.
         options = TargetOptions(**_tuples(plain.pop("target_options")))
         if unknown := set(plain) - {f.name for f in fields(cls)}:
@@ -66,7 +171,10 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_epsilon(text: str) -> float:
-    """``"8/255"`` or ``"0.03"`` to a float in (0, 1].
+    """The number that ``text`` gives as a fraction or a decimal, in (0, 1].
+
+    >>> parse_epsilon("51/255"), parse_epsilon("0.03")
+    (0.2, 0.03)
 
     Raises:
         InputError: anything else.

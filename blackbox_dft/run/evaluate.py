@@ -1,4 +1,4 @@
-"""Measuring a tuning on other images than those it was learned, chosen and tested on."""
+"""Evaluation of a finished run on other images than it was learned, chosen and tested on, or part by part."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.run.experiment import Experiment
-from blackbox_dft.run.record import RunRecord, placed
-from blackbox_dft.run.summary import accuracy, compared, ends, verdict
+from blackbox_dft.run.record import RunRecord, with_cluster
+from blackbox_dft.run.summary import Accuracy, Document, Interval, Verdict, accuracy, compared, rounded, verdict
 from blackbox_dft.scoring.ledger import LEDGER, Ledger
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.progress import NoProgress, Progress
@@ -27,24 +27,75 @@ from blackbox_dft.spaces.composed import Composed
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
-    """A finished run, and images to measure its tuning on."""
+class Evaluation:
+    """A finished run and the images to evaluate it on; ``open_evaluation`` makes it."""
 
     run: Path
     experiment: Experiment
     tuning: Tuning
     summary: dict[str, Any]
+    """What ``RUN/summary.json`` holds."""
     split: str
     indices: Ints
+    """``(N,)``: the images of the split."""
     batch: int
 
     @property
     def queries(self) -> int:
-        """What it will cost at most."""
+        """What it costs at most."""
         return 2 * self.experiment.config.repeats * len(self.indices)
 
 
-def open_measurement(
+@dataclass(frozen=True)
+class EvaluationQueries:
+    """Queries of an evaluation."""
+
+    total: int
+    cached: int
+    """Scores taken from the ledger, at no cost."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult(Document):
+    """A run evaluated on one split of its own or other data."""
+
+    run: str
+    target: str
+    data: str
+    split: str
+    queries: EvaluationQueries
+    accuracy: dict[str, Accuracy]
+    """Of the split, by its name."""
+    threshold: dict[str, float]
+    """Accuracy of unchanged images with the run's own free threshold."""
+    mcnemar_p: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class PartAccuracy:
+    """Accuracy with some parts of a space only."""
+
+    name: str
+    accuracy: float
+    ci95: Interval
+    """Of after - before."""
+
+
+@dataclass(frozen=True)
+class PartsResult(Document):
+    """Test accuracy of a run with each part of its space alone, and without each."""
+
+    split: str
+    n: int
+    """Images."""
+    before: float
+    rows: tuple[PartAccuracy, ...]
+    """The last one is of all parts together."""
+    queries: int
+
+
+def open_evaluation(
     run: str | Path,
     data: str | None = None,
     split: str | None = None,
@@ -52,11 +103,20 @@ def open_measurement(
     *,
     cluster: str | None = None,
     workers: int | None = None,
-) -> Measurement:
-    """Opens the finished ``run`` to measure it on ``split`` of ``data`` (by default the test split of its own).
+) -> Evaluation:
+    """Opens the finished ``run`` to evaluate it; nothing is scored yet.
 
-    ``label`` says where other data has its labels, as for ``load``; where the run's has them unless given. ``cluster``
-    and ``workers`` say where the model runs now, as in ``config.placed``.
+    >>> evaluation = open_evaluation("run", "other.csv")  # doctest: +SKIP
+    >>> evaluation.queries, evaluate(evaluation).verdict  # doctest: +SKIP
+    (2240, 'improved')
+
+    Args:
+        run: its folder.
+        data: other images; by default the run's own.
+        split: of the data, or ``all``; by default ``test`` of the run's own data, and all of other data.
+        label: name of the attribute or column with the labels of other data; by default as in the run.
+        cluster: where the model runs now, as for ``with_cluster``.
+        workers: calls, or actors, side by side.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -66,9 +126,9 @@ def open_measurement(
     try:
         summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{run} is not finished: go on with 'bbdft resume {run}'.") from error
+        raise InputError(f"{run} is not finished: continue it with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
-    config = placed(record.config, cluster, workers)
+    config = with_cluster(record.config, cluster, workers)
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
     experiment = Experiment(config, size=tuning.shape[:2])
@@ -77,34 +137,41 @@ def open_measurement(
     if split != "all" and split not in splits:
         raise InputError(f"{config.data} has no split {split!r}: it has {', '.join(splits)}.")
     indices = np.arange(len(experiment.data.labels)) if split == "all" else splits[split]
-    return Measurement(run, experiment, tuning, summary, split, indices, record.batch)
+    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch)
 
 
-def evaluate(measurement: Measurement, progress: Progress | None = None) -> dict[str, Any]:
-    """Scores the images before and after and compares; the free threshold is the run's own, fitted there."""
-    experiment, data, indices = measurement.experiment, measurement.experiment.data, measurement.indices
+def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> EvaluationResult:
+    """Scores the images before and after, and compares both with each other and with the run's free threshold.
+
+    New scores are kept in ``RUN/evaluations.sqlite``.
+    """
+    experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
     watcher = progress or NoProgress()
-    watcher.phase("evaluate", measurement.queries)
-    with _scorer(measurement, watcher) as scorer:
-        before, after = _answers(measurement, scorer, [experiment.space.initial(), measurement.tuning.z])
-    found = compared(data, indices, before, after)
-    calibration = Calibration(np.asarray(measurement.summary["threshold"]["bias"]))
-    shifted = compared(data, indices, before, calibration(before))
-    return {
-        "run": str(measurement.run),
-        "target": experiment.config.target,
-        "data": experiment.config.data,
-        "split": measurement.split,
-        "queries": {"total": sum(scorer.paid.values()), "cached": scorer.cached},
-        "accuracy": {measurement.split: accuracy(found)},
-        "threshold": {measurement.split: round(shifted.after, 6)},
-        "mcnemar_p": found.mcnemar_p,
-        "verdict": verdict(found.ci95),
-    }
+    watcher.phase("evaluate", evaluation.queries)
+    with _scorer(evaluation, watcher) as scorer:
+        before, after = _probabilities(evaluation, scorer, [experiment.space.initial(), evaluation.tuning.z])
+    result = compared(data, indices, before, after)
+    free = Calibration(np.asarray(evaluation.summary["threshold"]["bias"]))
+    return EvaluationResult(
+        run=str(evaluation.run),
+        target=experiment.config.target,
+        data=experiment.config.data,
+        split=evaluation.split,
+        queries=EvaluationQueries(sum(scorer.paid.values()), scorer.cached),
+        accuracy={evaluation.split: accuracy(result)},
+        threshold={evaluation.split: round(compared(data, indices, before, free(before)).after, 6)},
+        mcnemar_p=result.mcnemar_p,
+        verdict=verdict(result.ci95),
+    )
 
 
 def part_choices(space: Space) -> list[tuple[str, tuple[int, ...]]]:
-    """Which parts of a composition to leave at work to see what each does: each alone, and all but each."""
+    """Selections of a composed space's parts that show what each does: each alone, and all but each.
+
+    >>> from blackbox_dft.spaces import make_space
+    >>> part_choices(make_space("affine+color", (8, 8, 3)))
+    [('affine alone', (0,)), ('color alone', (1,))]
+    """
     if not isinstance(space, Composed):
         return []
     numbers = range(len(space.parts))
@@ -116,49 +183,51 @@ def part_choices(space: Space) -> list[tuple[str, tuple[int, ...]]]:
     return choices
 
 
-def evaluate_parts(measurement: Measurement, progress: Progress | None = None) -> dict[str, Any]:
-    """Accuracy on the run's own test images with some parts of its space at rest; kept in ``RUN/parts.json``.
+def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> PartsResult:
+    """Test accuracy with some parts of the run's space only; the result is kept in ``RUN/parts.json``.
 
-    What the run itself was answered is free.
+    Scores in the run's ledger are free.
 
     Raises:
         InputError: the space has one part only.
     """
-    experiment, data, indices = measurement.experiment, measurement.experiment.data, measurement.indices
-    space, z = experiment.space, measurement.tuning.z
+    experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
+    space, z = experiment.space, evaluation.tuning.z
     choices = part_choices(space)
     if not isinstance(space, Composed) or not choices:
-        raise InputError(f"{measurement.run} has the space {space.spec}, which is one part: there is nothing to part.")
+        raise InputError(f"{evaluation.run} has the space {space.spec}, which has one part only: leave out --parts.")
     watcher = progress or NoProgress()
     watcher.phase("evaluate", (2 + len(choices)) * experiment.config.repeats * len(indices))
-    with _scorer(measurement, watcher) as scorer:
-        scorer.ledger.reuse(measurement.run / LEDGER)
+    with _scorer(evaluation, watcher) as scorer:
+        scorer.ledger.reuse(evaluation.run / LEDGER)
         every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
-        before, *rest = _answers(measurement, scorer, every)
+        before, *rest = _probabilities(evaluation, scorer, every)
         paid = sum(scorer.paid.values())
     rows = []
     for name, after in zip([*(name for name, _ in choices), "all"], rest, strict=True):
-        found = compared(data, indices, before, after)
-        rows.append({"name": name, "accuracy": round(found.after, 6), "ci95": ends(found.ci95)})
-    document = {"split": measurement.split, "n": len(indices), "before": round(found.before, 6), "rows": rows}
-    write_text(measurement.run / "parts.json", json.dumps(document, indent=2) + "\n")
-    return {**document, "queries": paid}
+        result = compared(data, indices, before, after)
+        rows.append(PartAccuracy(name, round(result.after, 6), rounded(result.ci95)))
+    found = PartsResult(evaluation.split, len(indices), round(result.before, 6), tuple(rows), paid)
+    document = found.to_json()
+    del document["queries"]
+    write_text(evaluation.run / "parts.json", json.dumps(document, indent=2) + "\n")
+    return found
 
 
 @contextmanager
-def _scorer(measurement: Measurement, watcher: Progress) -> Iterator[Scorer]:
-    experiment = measurement.experiment
-    path = measurement.run / "evaluations.sqlite"
+def _scorer(evaluation: Evaluation, watcher: Progress) -> Iterator[Scorer]:
+    experiment = evaluation.experiment
+    path = evaluation.run / "evaluations.sqlite"
     with experiment.opened(), Ledger(path, budget=2**62, in_doubt="count") as ledger:
-        scorer = experiment.scorer(ledger, batch=measurement.batch, progress=watcher.scored)
+        scorer = experiment.scorer(ledger, batch=evaluation.batch, progress=watcher.scored)
         try:
             yield scorer
         finally:
             scorer.close()
 
 
-def _answers(measurement: Measurement, scorer: Scorer, every: Sequence[Floats]) -> list[Floats]:
+def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:
     """Probabilities ``(N, L)`` of the images under each z."""
-    raw = [scorer.score("evaluate", measurement.indices, z) for z in every]
-    decoder = measurement.experiment.decoder(raw[0], measurement.summary["scores"])
-    return [decoder(answers) for answers in raw]
+    raw = [scorer.score("evaluate", evaluation.indices, z) for z in candidates]
+    decoder = evaluation.experiment.decoder(raw[0], evaluation.summary["scores"])
+    return [decoder(scores) for scores in raw]

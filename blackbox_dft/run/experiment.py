@@ -1,9 +1,8 @@
-"""A configuration with all it names opened and checked; nothing asked of the target, nothing written."""
+"""Experiment: a configuration whose data, target and space are opened and checked; nothing is scored or written yet."""
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
@@ -32,7 +30,7 @@ from blackbox_dft.scoring.backends import make_backend
 from blackbox_dft.scoring.backends.ray_cluster import open_cluster
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy
 from blackbox_dft.scoring.keys import Keys
-from blackbox_dft.scoring.ledger import LEDGER, Ledger
+from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
@@ -40,29 +38,32 @@ from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 
-LAG = 0.2
-"""Seconds of answers that a kill may cost where nobody charges for them, as the model's graph lies here."""
+COMMIT_INTERVAL = 0.2
+"""Seconds between two commits to the ledger for local models: at most this much work is lost on a kill."""
 
 
 class Experiment:
     """Data, target, space and plan of a configuration.
 
-    ``sunk`` is what an earlier, smaller budget spent on its choice and evaluation. Images are brought to the size the
-    target takes, or to ``size``, or (it takes any) to the most common one.
+    Args:
+        config: what to open.
+        size: height and width that images are resized to; by default those the target takes or, if it takes any, the
+            most common ones.
+        spent_earlier: queries that choice and evaluation under an earlier, smaller budget used.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
     """
 
-    def __init__(self, config: Config, size: tuple[int, int] | None = None, sunk: int = 0) -> None:
+    def __init__(self, config: Config, size: tuple[int, int] | None = None, spent_earlier: int = 0) -> None:
         self.config = config
-        self.sunk = sunk
+        self.spent_earlier = spent_earlier
         if config.repeats < 1:
-            raise InputError(f"--repeats {config.repeats} asks nothing: give 1 or more.")
+            raise InputError(f"--repeats must be at least 1 (got {config.repeats}).")
         if not 0 <= config.distance_weight < float("inf"):
-            raise InputError(f"--distance-weight {config.distance_weight} is no weight: give 0 or more.")
+            raise InputError(f"--distance-weight must be at least 0 (got {config.distance_weight:g}).")
         if not 0 <= config.reserve < 1:
-            raise InputError(f"--reserve {config.reserve} is no share of the budget: give 0 to 0.9.")
+            raise InputError(f"--reserve must be a share of the budget, from 0 to 0.9 (got {config.reserve:g}).")
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
@@ -82,7 +83,7 @@ class Experiment:
         self.shape = (int(height), int(width), int(depth))
         self._make_space()
         if self.target.classes:
-            # Better now than after the first paid answer.
+            # Labels without a class are an error now, not after the first paid query.
             label_matrix(self.data.classes, self.target.classes, len(self.target.classes), self.map)
 
     def _make_space(self) -> None:
@@ -96,26 +97,28 @@ class Experiment:
         )
         distance = distance_of(self.space)
         if config.distance_weight and distance is None:
-            raise InputError(f"--distance-weight weighs a perturbation, and {self.space.spec} adds none: leave it out.")
+            raise InputError(
+                f"--distance-weight needs an additive space, and {self.space.spec} is not one: leave it out."
+            )
         self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
-        """The same data, splits and target, searched in another way.
+        """The same data, splits and target with another search.
 
         Raises:
             InputError: no such space.
         """
         made = copy.copy(self)
-        for known in ("plan", "path", "proposal"):
-            vars(made).pop(known, None)
+        for cached in ("plan", "path", "proposal"):
+            vars(made).pop(cached, None)
         made.config = replace(self.config, space=space, estimator=estimator, seed=seed, budget=budget)
         made._make_space()
         return made
 
     @cached_property
     def proposal(self) -> int:
-        """Queries of the estimator's first proposal, each counted once."""
+        """Queries of the estimator's first proposal, repeats not counted."""
         return self.estimator().ask().queries
 
     @cached_property
@@ -136,7 +139,7 @@ class Experiment:
             val=val,
             test=test,
             proposal=self.proposal,
-            sunk=self.sunk,
+            spent_earlier=self.spent_earlier,
             reserve=reserve,
             watch=watch,
             repeats=repeats,
@@ -145,24 +148,24 @@ class Experiment:
 
     @property
     def watched(self) -> bool:
-        """Whether canaries are asked: a model behind a URL may change under one's feet."""
+        """Whether drift checks run: a model behind a URL may change during the search."""
         return "://" in self.config.target
 
     @property
     def counts_in_doubt(self) -> bool:
-        """Whether images sent and never answered count; a model on this machine charges nobody for them."""
+        """Whether images sent and never answered count against the budget; by default for URLs only."""
         if self.config.in_doubt == "auto":
             return "://" in self.config.target
         return self.config.in_doubt == "count"
 
     @property
     def estimator_name(self) -> str:
-        """The estimator, the one chosen where the choice is left to us."""
+        """The estimator's name, the chosen one if it is ``auto``."""
         return self._choice[0] if self.config.estimator == "auto" else self.config.estimator
 
     @property
     def estimator_note(self) -> str:
-        """The estimator and, where the choice is left to us, why it is that."""
+        """The estimator's name and, if it was chosen, why."""
         name, why = self._choice
         return f"{name} (chosen: {why})" if self.config.estimator == "auto" else self.config.estimator
 
@@ -176,7 +179,7 @@ class Experiment:
         return SearchSpace(self.space.initial(), self.space.lower, self.space.upper)
 
     def penalty(self, candidates: Floats) -> Floats:
-        """What each of ``(M, k)`` adds to every loss, ``(M,)``: the weighted size of its perturbation."""
+        """What each of ``candidates (M, k)`` adds to every loss, ``(M,)``: the weighted size of its perturbation."""
         weight = self.config.distance_weight
         return weight * self.distance(candidates) if weight else np.zeros(len(candidates))
 
@@ -185,22 +188,22 @@ class Experiment:
         """The fused path, or why images are changed as arrays.
 
         Raises:
-            InputError: it is asked for and not to be had.
+            InputError: ``--path fused``, and it is impossible here.
         """
         if self.config.path == "array":
-            return "asked for by --path array"
-        found = fused_path(self.data.images, self.space, self.target, self.encoding)
-        if isinstance(found, str) and self.config.path == "fused":
-            raise InputError(f"--path fused is not to be had: {found.rstrip('.')}.")
-        return found
+            return "--path array says so"
+        path = fused_path(self.data.images, self.space, self.target, self.encoding)
+        if isinstance(path, str) and self.config.path == "fused":
+            raise InputError(f"--path fused is impossible here: {path.rstrip('.')}.")
+        return path
 
     @property
     def fused(self) -> FusedPath | None:
-        """The fused path, where there is one."""
+        """The fused path, if there is one."""
         return None if isinstance(self.path, str) else self.path
 
-    def arrange(self, workers: int, threads: int) -> None:
-        """Has the target called so many times at once, with so many threads each, where it can be."""
+    def set_call_plan(self, workers: int, threads: int) -> None:
+        """Has the target run ``workers`` calls at once with ``threads`` threads each, if it can."""
         self._threads = threads
         if isinstance(self.target, AutotunableTarget) and (workers, threads) != (self.target.workers, 1):
             self.target.arrange(workers, threads)
@@ -208,22 +211,23 @@ class Experiment:
                 self.fused.reopen()
 
     def estimator(self) -> Estimator:
-        """A fresh estimator at the identity.
+        """A new estimator at the identity.
 
         Raises:
-            InputError: no such one, or one that cannot do what is wanted of it.
+            InputError: it does not exist, or cannot do what other options need.
         """
         made = make_estimator(self.config.estimator, self.search_space, seed=self.config.seed)
         if not isinstance(made, SupportsDelayedTell):
             name, instead = self.config.estimator, "take surface, nes, spsa or finite-difference."
             if self.config.in_flight > 1:
                 raise InputError(
-                    f"--estimator {name} has to hear of a proposal before it makes the next: leave out --in-flight, or "
+                    f"--estimator {name} needs the losses of a proposal before the next: leave out --in-flight, or "
                     + instead
                 )
             if self.config.early_stop:
                 raise InputError(
-                    f"--estimator {name} asks no pairs, which say when to stop: leave out --early-stop, or {instead}"
+                    f"--estimator {name} proposes no pairs, which early stopping needs: leave out --early-stop, or "
+                    + instead
                 )
         return made
 
@@ -235,7 +239,7 @@ class Experiment:
         concurrency: ConcurrencyPolicy | None = None,
         progress: Callable[[int, int], None] = lambda images, paid: None,
     ) -> Scorer:
-        """The way from images and z to scores; ``batch`` images a request, by default as many as the target says."""
+        """The scorer of the run's images; ``batch`` images in a request, by default as many as the target says."""
         data, path = self.data, self.fused
         backend = make_backend(
             data.images,
@@ -261,7 +265,7 @@ class Experiment:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """While the target is asked."""
+        """The target, and the cluster if there is one, ready to score; both are closed at the end."""
         with self.target:
             try:
                 yield
@@ -270,11 +274,11 @@ class Experiment:
                     self.cluster.close()
 
     def tuning(self, z: Floats) -> Tuning:
-        """``z (k,)`` with all that is needed to apply it."""
+        """``z (k,)`` with everything needed to apply it."""
         return Tuning(self.space.spec, z, self.shape, self.epsilon, self.config.channels, str(self.encoding))
 
     def objective(self, decoder: OutputDecoder) -> str:
-        """The name of what is minimised, the one that suits the scores where the choice is left to us."""
+        """Name of the objective; if it is ``auto``, the one that suits the scores."""
         if self.config.objective != "auto":
             return self.config.objective
         return "zero-one" if decoder.labels_only else DEFAULT
@@ -289,55 +293,12 @@ class Experiment:
         return OutputDecoder(kind, label_matrix(self.data.classes, classes, count, self.map))
 
     def ledger(self, path: Path, budget: int | None = None) -> Ledger:
-        """A ledger of answers of the target, by the run's own budget unless another is given."""
+        """The ledger in the file ``path``, with the run's own budget or another one."""
         free = isinstance(self.target, GraphTarget) and not self.counts_in_doubt
         return Ledger(
             path,
             budget=self.config.budget if budget is None else budget,
             in_doubt="count" if self.counts_in_doubt else "free",
             durable=self.watched,
-            lag=LAG if free else 0.0,
+            lag=COMMIT_INTERVAL if free else 0.0,
         )
-
-    def inputs(self) -> dict[str, str]:
-        """Digests of all that is read, so that a resumed run can name what changed."""
-        data = self.data
-        splits = (part for name, indices in sorted(data.splits.items()) for part in (name, indices.tobytes()))
-        return {
-            "images": digest(*data.digests).hex(),
-            "labels": digest(data.labels.tobytes(), *data.classes).hex(),
-            "splits": digest(*splits).hex(),
-            "target": self.target.fingerprint,
-            "classes": digest(*(self.target.classes or ())).hex(),
-        }
-
-    def check_inputs(self, recorded: dict[str, str], run: Path) -> None:
-        """Compares ``inputs`` with recorded ones.
-
-        Raises:
-            InputError: names what changed, and where.
-        """
-        for what, value in self.inputs().items():
-            if recorded.get(what, value) != value:
-                where = self.config.target if what in ("target", "classes") else self.config.data
-                which = self._which(run) if what == "images" else ""
-                raise InputError(
-                    f"{where}: the {what} changed{which} since {run} was started: "
-                    "restore what was there, or start a new run."
-                )
-
-    def files(self) -> dict[str, str]:
-        """A digest of every image's pixels, by file."""
-        return {file: key.hex()[:16] for file, key in zip(self.data.files, self.data.digests, strict=True)}
-
-    def _which(self, run: Path) -> str:
-        """Files whose pixels differ from those the run was started with, in words."""
-        if not (run / LEDGER).exists():
-            # A comparison keeps its ledgers elsewhere.
-            return ""
-        with self.ledger(run / LEDGER) as ledger:
-            before = json.loads(ledger.note("files") or "{}")
-        now = self.files()
-        changed = [file for file in sorted(before | now) if before.get(file) != now.get(file)] if before else []
-        more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
-        return f" ({changed[0]}{more})" if changed else ""

@@ -1,6 +1,6 @@
-"""What the target answered on the test images, before and after, and the course: ``RUN/answers.npz``.
+"""Predictions on the test images, before and after, and the learning curve: ``RUN/answers.npz``.
 
-Reports are made from it, so that none has to ask the target or replay the search.
+Reports are made from this file: none has to query the target or replay the search.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.errors import InputError
 
-NAME = "answers.npz"
+FILE = "answers.npz"
+"""Its name in the folder of a run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers on N test images with L labels."""
+    """Predictions on N test images with L labels, and what is known of these images."""
 
     classes: tuple[str, ...]
     files: tuple[str, ...]
@@ -31,13 +32,16 @@ class Predictions:
     before: Floats
     """Probabilities ``(N, L)`` on unchanged images."""
     after: Floats
+    """The same on changed images."""
     points: Floats
-    """``(P, 3)``: tuning queries, loss and accuracy of each step."""
+    """``(P, 3)``: tuning queries so far, loss and accuracy of each step of the search."""
     groups: Ints | None = None
+    """``(N,)``: images of one group depend on each other, such as those of one person."""
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further columns of the CSV, N values each, by name."""
 
     def write(self, run: Path) -> None:
-        """Into the folder of the run; no pickle."""
+        """Writes the file into the folder ``run``; no pickle."""
         texts = {
             "classes": self.classes,
             "files": self.files,
@@ -51,16 +55,16 @@ class Predictions:
             "groups": np.empty(0, np.int64) if self.groups is None else self.groups,
             "texts": np.array(json.dumps(texts)),
         }
-        write_atomically(run / NAME, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+        write_atomically(run / FILE, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, run: Path) -> Predictions:
-        """From the folder of a finished run.
+        """Reads the file from the folder of a finished run.
 
         Raises:
-            InputError: not finished, or the file is missing or damaged.
+            InputError: the run is not finished, or the file is missing or damaged.
         """
-        path = run / NAME
+        path = run / FILE
         try:
             with np.load(path, allow_pickle=False) as file:
                 texts = json.loads(str(file["texts"]))
@@ -75,6 +79,6 @@ class Predictions:
                 raise ValueError("its parts do not belong together")
             return cls(classes, files, labels, before, after, points, groups if groups.size else None, traits)
         except FileNotFoundError as error:
-            raise InputError(f"{run} has no {NAME}: give 'bbdft resume {run}', which writes it.") from error
+            raise InputError(f"{run} has no {FILE}: give 'bbdft resume {run}', which writes it.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, BadZipFile) as error:
             raise InputError(f"{path} cannot be read ({error}): give 'bbdft resume {run}', which writes it.") from error

@@ -1,4 +1,4 @@
-"""What a run was begun with, and the file that keeps it: ``RUN/config.json``."""
+"""Record of a run, ``RUN/config.json``: its configuration, digests of what it read, and versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,70 +15,65 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.version import __version__
 
-FREE = ("target", "data", "budget", "early_stop", "in_doubt", "accept_drift", "calibrate")
-"""Keys that may change within a run: where things lie is compared by their contents, a budget grows, a search
-that stopped early goes on."""
 
-FREE_OPTIONS = ("workers", "cluster", "timeout", "patience", "rate", "headers", "cert", "insecure", "provider")
-"""Of ``target_options``: how one asks, and not what."""
+def with_cluster(config: Config, cluster: str | None, workers: int | None) -> Config:
+    """``config`` with its target on another cluster and with another number of workers; None keeps what it has.
 
+    ``cluster`` is an address, ``local``, or ``none`` or empty for this process. Scores do not depend on either.
 
-def determining(config: Config) -> dict[str, Any]:
-    """The keys of a configuration that determine a run's course, flat, JSON-ready."""
-    values = {key: value for key, value in asdict(config).items() if key not in FREE}
-    options = {f"target_options.{k}": v for k, v in values.pop("target_options").items() if k not in FREE_OPTIONS}
-    plain: dict[str, Any] = json.loads(json.dumps(values | options))
-    return plain
-
-
-def placed(config: Config, cluster: str | None, workers: int | None) -> Config:
-    """``config`` with its target on another cluster (``none``: in this process), in so many calls; where that is said.
-
-    An answer does not depend on it.
+    >>> moved = with_cluster(Config("model.onnx", "labels.csv"), "local", 4).target_options
+    >>> moved.cluster, moved.workers
+    ('local', 4)
     """
     options = config.target_options
-    options = replace(
-        options,
-        cluster=options.cluster if cluster is None else "" if cluster == "none" else cluster,
-        workers=options.workers if workers is None else workers,
-    )
+    if cluster is not None:
+        options = replace(options, cluster="" if cluster == "none" else cluster)
+    if workers is not None:
+        options = replace(options, workers=workers)
     return replace(config, target_options=options)
 
 
 def versions() -> dict[str, str]:
-    """Of what computes a run's course."""
+    """Versions of what computes a run's proposals."""
     return {"blackbox-dft": __version__, "numpy": np.__version__, "python": platform.python_version()}
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """``RUN/config.json``: the configuration and the digests of what it read."""
+    """``RUN/config.json``: what a run was started with.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as run:
+    ...     RunRecord(Config("model.onnx", "labels.csv"), batch=16, inputs={}).write(Path(run))
+    ...     RunRecord.read(Path(run)).batch
+    16
+    """
 
     config: Config
     batch: int
-    """Images a request carries; scores may depend on it in the last bit, so it is kept for good."""
+    """Images in a request. The last bits of scores may depend on it, so a run keeps it."""
     inputs: Mapping[str, str]
     """Digests of images, labels, splits and target, by name."""
     threads: int = 1
-    """Threads of a call to a model on this machine's CPU."""
-    sunk: int = 0
-    """Queries of an earlier, smaller budget's choice and evaluation, which a longer course cannot use again."""
+    """Threads of each call of a model on this machine's CPU."""
+    spent_earlier: int = 0
+    """Queries that choice and evaluation under an earlier, smaller budget used and that cannot be used again."""
 
     def write(self, run: Path) -> None:
-        """Into the folder of the run."""
+        """Writes the file into the folder ``run``."""
         document = {
             "config": asdict(self.config),
             "batch": self.batch,
             "threads": self.threads,
             "inputs": dict(self.inputs),
-            "sunk": self.sunk,
+            "sunk": self.spent_earlier,
             "versions": versions(),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
 
     @classmethod
     def read(cls, run: Path) -> RunRecord:
-        """From the folder of a run.
+        """Reads the file in the folder ``run``.
 
         Raises:
             InputError: no run there, or its file is damaged.

@@ -1,4 +1,4 @@
-"""One run from configuration to summary: ``optimize`` starts it, ``resume`` goes on with it."""
+"""Runner: ``optimize`` starts a run and takes it from configuration to summary, ``resume`` continues it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,10 @@ from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.outputs import MEANING
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
 from blackbox_dft.run.predictions import Predictions
-from blackbox_dft.run.record import RunRecord, determining, placed, versions
-from blackbox_dft.run.summary import summarize
+from blackbox_dft.run.record import RunRecord, versions, with_cluster
+from blackbox_dft.run.summary import Summary, summarize
 from blackbox_dft.scoring import autotune
 from blackbox_dft.scoring.concurrency import ConcurrencySearch
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, FixedConcurrency
@@ -42,19 +42,22 @@ from blackbox_dft.targets.base import ConcurrentTarget
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A finished run."""
+    """A finished run: its summary, the tuning, and what both were computed from."""
 
-    summary: dict[str, Any]
+    summary: Summary
+    """What ``RUN/summary.json`` holds."""
     tuning: Tuning
+    """The chosen z, ready to apply to images."""
     choice: Selection
     trajectory: Trajectory
     data: Dataset
     before: Floats
     """Probabilities of the labels ``(N, L)`` on the test split, unchanged images."""
     after: Floats
+    """The same on changed images."""
 
-    def answers(self) -> Predictions:
-        """What a report is made from."""
+    def predictions(self) -> Predictions:
+        """What ``RUN/answers.npz`` holds and reports are made from."""
         data, test = self.data, self.data.splits["test"]
         return Predictions(
             classes=data.classes,
@@ -73,15 +76,20 @@ class Result:
 def optimize(config: Config, out: str | Path, progress: Progress | None = None) -> Result:
     """Runs ``config`` from the start into the new folder ``out``.
 
-    ::
+    >>> result = optimize(Config("model.onnx", "labels.csv", budget=6000), "run")  # doctest: +SKIP
+    >>> result.summary.verdict, result.summary.accuracy["test"].after  # doctest: +SKIP
+    ('improved', 0.949107)
+    >>> changed = result.tuning(images)  # doctest: +SKIP
 
-        result = optimize(Config("model.onnx", "labels.csv", space="affine+color", budget=6000), "run")
-        print(result.summary["verdict"])
+    Args:
+        config: target, data and options.
+        out: folder of the run; it must be empty or not exist.
+        progress: notified of phases, queries and steps.
 
     Raises:
         InputError: bad data, model, option or folder; nothing is written then.
-        BudgetError: the budget cannot cover the job.
-        TargetError: the target failed for good; ``resume`` goes on from there.
+        BudgetError: the budget cannot cover the job; nothing is written then.
+        TargetError: the target failed for good; ``resume`` continues from there.
     """
     check_free(Path(out))
     return start(Experiment(config), out, progress)
@@ -94,10 +102,10 @@ def check_free(out: Path) -> None:
         InputError: it holds another run or other files.
     """
     if (out / "config.json").exists() or (out / LEDGER).exists():
-        raise InputError(f"{out} already holds a run: go on with 'bbdft resume {out}', or take another --out.")
+        raise InputError(f"{out} already holds a run: continue it with 'bbdft resume {out}', or take another --out.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: take another --out.")
-    # What a process killed while it wrote its first file leaves behind is nobody's.
+    # A process killed while it wrote its first file may leave a temporary one behind.
     if out.exists() and any(not path.name.startswith(".config.json.") for path in out.iterdir()):
         raise InputError(f"{out} is not empty: take another --out.")
 
@@ -105,48 +113,50 @@ def check_free(out: Path) -> None:
 def start(
     experiment: Experiment, out: str | Path, progress: Progress | None = None, *, reuse: Sequence[str | Path] = ()
 ) -> Result:
-    """``optimize`` for a job already opened; ``reuse`` names other runs' ledgers, whose answers are free here."""
+    """``optimize`` for an open experiment; ``reuse`` names ledgers of other runs, whose scores are free here."""
     out = Path(out)
     check_free(out)
-    _ = experiment.plan, experiment.path  # Refused here, nothing is written yet.
+    _ = experiment.plan, experiment.path  # If they fail, nothing is written yet.
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
-    # The path is kept, as the other one's scores differ in the last bits.
+    # The run keeps its path, as the last bits of the other one's scores differ.
     config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
     step = experiment.proposal * config.repeats
     ahead = experiment.fused is None or experiment.fused.ahead
-    way = autotune.default_plan(experiment.target)
-    wanted = autotune.can_autotune(experiment.target)
-    if wanted and (found := autotune.load_plan(experiment.target, step, ahead)):
-        way, wanted = found, False
-        experiment.arrange(way.workers, way.threads)
-    record = RunRecord(config, way.batch, experiment.inputs(), way.threads)
+    plan = autotune.default_plan(experiment.target)
+    untuned = autotune.can_autotune(experiment.target)
+    if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
+        plan, untuned = remembered, False
+        experiment.set_call_plan(plan.workers, plan.threads)
+    record = RunRecord(config, plan.batch, input_digests(experiment), plan.threads)
     record.write(out)
 
-    def arrange(scorer: Scorer, images: Ints) -> None:
-        found = autotune.find_plan(scorer, images, experiment.space.initial(), step, ahead)
-        if found:
-            autotune.save_plan(experiment.target, step, ahead, found)
-        found = found or way
-        experiment.arrange(found.workers, found.threads)
-        # What is scored from here on is cut as a resumed run will cut it.
-        replace(record, batch=found.batch, threads=found.threads).write(out)
-        scorer.set_call_plan(found.batch, found.workers + 1)
+    def find_call_plan(scorer: Scorer, images: Ints) -> None:
+        fastest = autotune.find_plan(scorer, images, experiment.space.initial(), step, ahead)
+        if fastest:
+            autotune.save_plan(experiment.target, step, ahead, fastest)
+        fastest = fastest or plan
+        experiment.set_call_plan(fastest.workers, fastest.threads)
+        # A resumed run has to cut the remaining images into the same requests.
+        replace(record, batch=fastest.batch, threads=fastest.threads).write(out)
+        scorer.set_call_plan(fastest.batch, fastest.workers + 1)
         if progress:
-            progress.note(f"model: {found}")
+            progress.note(f"model: {fastest}")
 
-    return _go(experiment, out, way.batch, progress or NoProgress(), reuse, arrange if wanted else None)
+    return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
-    """Goes on with the run in ``out``: what was answered is replayed, the rest is asked.
+    """Continues the run in ``out``: recorded scores are replayed, only missing ones are queried.
 
-    ``budget`` raises the cap; the course is the same, only longer.
+    ``budget`` raises the cap: the run makes the same proposals as before, and then more.
 
     Raises:
         InputError: no run there, or its data, model or configuration changed.
+        BudgetError: the budget cannot cover the job.
+        TargetError: the target failed for good; call it again to continue.
     """
     _, go = reopen(out, budget)
     return go(progress)
@@ -160,41 +170,47 @@ def reopen(
     cluster: str | None = None,
     workers: int | None = None,
 ) -> tuple[Experiment, Callable[[Progress | None], Result]]:
-    """``resume`` in two steps: the run's job, opened and checked, and what goes on with it.
+    """``resume`` in two steps: returns the run's experiment, opened and checked, and a function that continues it.
 
-    ``cluster`` and ``workers`` say where the model runs from here on, as in ``config.placed``.
+    ``cluster`` and ``workers`` say where the model runs from now on, as for ``with_cluster``.
     """
     out = Path(out)
-    record = RunRecord.read(out)
-    begun = record
-    record = replace(record, config=placed(record.config, cluster, workers))
+    recorded = RunRecord.read(out)
+    record = replace(recorded, config=with_cluster(recorded.config, cluster, workers))
     if budget is not None:
         if budget < record.config.budget:
             raise InputError(
                 f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
             )
-        # Who gives more wants it spent.
+        # A larger budget is given to be spent.
         record = replace(record, config=replace(record.config, budget=budget, early_stop=False))
     if accept_drift:
         record = replace(record, config=replace(record.config, accept_drift=True))
-    experiment = Experiment(record.config, sunk=record.sunk)
-    experiment.check_inputs(dict(record.inputs), out)
+    experiment = Experiment(record.config, spent_earlier=record.spent_earlier)
+
+    def recorded_files() -> dict[str, str]:
+        if not (out / LEDGER).exists():
+            return {}
+        with experiment.ledger(out / LEDGER) as ledger:
+            return dict(json.loads(ledger.note("files") or "{}"))
+
+    check_inputs(experiment, record.inputs, out, recorded_files)
     if budget is not None:
-        record = replace(record, sunk=_sunk(experiment, out, record.batch))
-        experiment.sunk = record.sunk
+        record = replace(record, spent_earlier=_spent_earlier(experiment, out, record.batch))
+        experiment.spent_earlier = record.spent_earlier
     _ = experiment.plan
 
     def go(progress: Progress | None) -> Result:
-        if record != begun:
+        if record != recorded:
             record.write(out)
-        experiment.arrange(max(1, experiment.target.workers // record.threads), record.threads)
-        return _go(experiment, out, record.batch, progress or NoProgress())
+        experiment.set_call_plan(max(1, experiment.target.workers // record.threads), record.threads)
+        return _run(experiment, out, record.batch, progress or NoProgress())
 
     return experiment, go
 
 
-def _sunk(experiment: Experiment, out: Path, batch: int) -> int:
-    """What was spent on choosing and evaluating, except on unchanged images, whose answers serve again."""
+def _spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
+    """Queries that choice and evaluation used so far, except those of unchanged images, whose scores are used again."""
     with experiment.ledger(out / LEDGER) as ledger:
         scorer = experiment.scorer(ledger, batch=batch)
         held = np.concatenate([experiment.data.splits["val"], experiment.data.splits["test"]])
@@ -202,17 +218,18 @@ def _sunk(experiment: Experiment, out: Path, batch: int) -> int:
         return spent - scorer.known(held, experiment.space.initial())
 
 
-def _go(
+def _run(
     experiment: Experiment,
     out: Path,
     batch: int,
     progress: Progress,
     reuse: Sequence[str | Path] = (),
-    arrange: Callable[[Scorer, Ints], None] | None = None,
+    find_call_plan: Callable[[Scorer, Ints], None] | None = None,
 ) -> Result:
+    """Runs all phases on the ledger in ``out`` and writes the result beside it."""
     with experiment.opened(), experiment.ledger(out / LEDGER) as ledger:
         for other in reuse:
-            progress.note(f"{ledger.reuse(other):,} answers of {other} at hand")
+            progress.note(f"{ledger.reuse(other):,} scores of {other} can be used again")
         _check_config(experiment, ledger, out)
         release = page_releaser(experiment.data.images)
 
@@ -222,70 +239,68 @@ def _go(
 
         concurrency = _concurrency(experiment, ledger, batch)
         scorer = experiment.scorer(ledger, batch=batch, concurrency=concurrency, progress=scored)
-        began, earlier, known = time.perf_counter(), float(ledger.note("seconds") or 0), ledger.total
+        started, before, known = time.perf_counter(), float(ledger.note("seconds") or 0), ledger.total
         try:
-            result = _phases(experiment, scorer, progress, arrange)
+            result = _all_phases(experiment, scorer, progress, find_call_plan)
         except ReplayError as error:
-            raise _explained(error, ledger) from error
+            raise _with_versions(error, ledger) from error
         finally:
             scorer.close()
-            seconds = time.perf_counter() - began
-            ledger.set_note("seconds", str(earlier + seconds))
-        result.summary["seconds"] = round(earlier + seconds, 3)
-        result.summary["images_per_second"] = round((ledger.total - known) / seconds, 1)
+            seconds = time.perf_counter() - started
+            ledger.set_note("seconds", str(before + seconds))
+        rate = round((ledger.total - known) / seconds, 1)
+        summary = replace(result.summary, seconds=round(before + seconds, 3), images_per_second=rate)
+        result = replace(result, summary=summary)
         result.tuning.save(out / "tuning.npz")
-        result.answers().write(out)
-        write_text(out / "summary.json", json.dumps(result.summary, indent=2) + "\n")
+        result.predictions().write(out)
+        write_text(out / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")
         return result
 
 
 def _check_config(experiment: Experiment, ledger: Ledger, out: Path) -> None:
-    """Compares what determines the course with what the ledger was begun with, and notes that at the beginning.
+    """Compares the fingerprint with the one in the ledger; the first time, records it there.
 
     Raises:
         InputError: names the key that differs.
     """
-    current = determining(experiment.config)
+    current = fingerprint(experiment.config)
     if (recorded := ledger.note("config")) is None:
         ledger.set_note("config", json.dumps(current))
         ledger.set_note("versions", json.dumps(versions()))
-        ledger.set_note("files", json.dumps(experiment.files()))
-        return
-    before = json.loads(recorded)
-    for key, value in current.items():
-        if before.get(key, value) != value:
-            raise InputError(
-                f"{out / 'config.json'}: {key!r} is {json.dumps(value)}, and was {json.dumps(before[key])} when the "
-                "run was started: restore it, or start a new one."
-            )
+        ledger.set_note("files", json.dumps(file_digests(experiment)))
+    elif change := changed(json.loads(recorded), current):
+        raise InputError(
+            f"{out / 'config.json'}: {change.key!r} is {json.dumps(change.current)}, and was "
+            f"{json.dumps(change.recorded)} when the run was started: restore it, or start a new one."
+        )
 
 
-def _explained(error: ReplayError, ledger: Ledger) -> ReplayError:
-    """With the versions that differ, where some do."""
+def _with_versions(error: ReplayError, ledger: Ledger) -> ReplayError:
+    """The error with the versions that differ from the recorded ones."""
     before, now = json.loads(ledger.note("versions") or "{}"), versions()
-    changed = [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
-    return ReplayError(f"{str(error).rstrip('.')} (begun with {'; '.join(changed)}).") if changed else error
+    different = [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    return ReplayError(f"{str(error).rstrip('.')} (begun with {'; '.join(different)}).") if different else error
 
 
 def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> ConcurrencyPolicy | None:
-    """How many requests a URL is sent at once if the user gave no number: as recorded, or found on the first images.
+    """How many requests to send at once if the user gave no number: as recorded, or searched on the first images.
 
-    Which images travel together does not depend on it, so a resumed run may find another number.
+    Which images travel together does not depend on it, so a resumed run may take another number.
     """
     target = experiment.target
     if not isinstance(target, ConcurrentTarget) or target.most <= target.workers:
         return None
-    if found := ledger.note("concurrency"):
-        return FixedConcurrency(max(1, int(found) >> ledger.halvings))
+    if recorded := ledger.note("concurrency"):
+        return FixedConcurrency(max(1, int(recorded) >> ledger.halvings))
     most = target.most
     if ledger.counts_in_doubt:
-        # Even if it dies again and again, with half as many requests under way each time, half the reserve is left.
+        # Half of the reserve is left even if the run dies again and again, with half as many requests each time.
         most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))
     return ConcurrencySearch(target, max(1, most >> ledger.halvings))
 
 
 def _end_search(scorer: Scorer, progress: Progress) -> None:
-    """Ends the search for the best number of requests at once, and records what it found."""
+    """Ends the search for the best number of requests at once, and records the number."""
     search, ledger = scorer.concurrency, scorer.ledger
     if not isinstance(search, ConcurrencySearch):
         return
@@ -296,8 +311,8 @@ def _end_search(scorer: Scorer, progress: Progress) -> None:
         progress.note(f"concurrency: {search}")
 
 
-def _idle(experiment: Experiment, scorer: Scorer) -> str | None:
-    """What to say where a step of the search leaves most of the requests that may be under way unused."""
+def _in_flight_advice(experiment: Experiment, scorer: Scorer) -> str | None:
+    """Advice to use ``--in-flight`` if a step of the search needs less than half of the requests allowed at once."""
     if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
         experiment.estimator(), SupportsDelayedTell
     ):
@@ -308,23 +323,27 @@ def _idle(experiment: Experiment, scorer: Scorer) -> str | None:
         return None
     return (
         f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
-        f"be under way: --in-flight {times * experiment.config.in_flight} would use them"
+        f"be sent at once: --in-flight {times * experiment.config.in_flight} would use them"
     )
 
 
-def _phases(
-    experiment: Experiment, scorer: Scorer, progress: Progress, arrange: Callable[[Scorer, Ints], None] | None = None
+def _all_phases(
+    experiment: Experiment,
+    scorer: Scorer,
+    progress: Progress,
+    find_call_plan: Callable[[Scorer, Ints], None] | None = None,
 ) -> Result:
+    """Unchanged validation images, search, choice of z, evaluation on the test images; the times are still missing."""
     plan, data, ledger = experiment.plan, experiment.data, scorer.ledger
     identity = experiment.space.initial()
     val = StratifiedSampler(data.splits["val"], data.labels, experiment.config.seed)(plan.select_images)
     test = data.splits["test"]
 
-    # The unchanged validation images come first: they show how the target's answers are to be read.
+    # The unchanged validation images come first: they show what kind of scores the target returns.
     first = plan.repeats * plan.select_images
     progress.phase("select", first)
-    if arrange:
-        arrange(scorer, val)
+    if find_call_plan:
+        find_call_plan(scorer, val)
     raw = scorer.score("select", val, identity)
     _end_search(scorer, progress)
     decoder = experiment.decoder(raw)
@@ -335,10 +354,10 @@ def _phases(
     limit = plan.tune
     if ledger.counts_in_doubt and (short := ledger.in_doubt_of("tune") - plan.reserve) > 0:
         limit -= short
-        progress.note(f"{short} more images in doubt than the reserve covers: the search is that much shorter")
+        progress.note(f"{short} more images are in doubt than the reserve covers: the search is shorter by as many")
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
-    if advice := _idle(experiment, scorer):
+    if advice := _in_flight_advice(experiment, scorer):
         progress.note(advice)
     progress.phase("tune", limit)
     watch = (
@@ -364,11 +383,11 @@ def _phases(
         progress.note(
             f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
         )
-    progress.phase("select", plan.select + plan.apart - first)
+    progress.phase("select", plan.select + plan.part_queries - first)
     choice = select(task, trajectory, val, identity)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
     parts: list[PartGain] = []
-    if plan.apart and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
+    if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
         parts = part_gains(task, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
     on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
@@ -376,6 +395,17 @@ def _phases(
 
     tuning = experiment.tuning(choice.z)
     on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
-    summary = summarize(experiment, scorer, choice, tuning, val, on_val, on_test, parts)
-    summary |= {"objective": name, "scores": decoder.kind, "stopped_early": trajectory.stopped}
+    summary = summarize(
+        experiment,
+        scorer,
+        choice,
+        tuning,
+        val,
+        on_val,
+        on_test,
+        parts,
+        objective=name,
+        scores=decoder.kind,
+        stopped_early=trajectory.stopped,
+    )
     return Result(summary, tuning, choice, trajectory, data, *on_test)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from blackbox_dft._utils import plugins
 from blackbox_dft.errors import InputError
-from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.options import TargetOptions
+
+if TYPE_CHECKING:
+    from blackbox_dft.targets.base import Target
 
 __all__ = ["TargetOptions", "make_target"]
 
@@ -25,6 +27,9 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
     Raises:
         InputError: it does not exist or cannot be used; the sentence says what to give.
     """
+    # What it loads is not needed for the options alone.
+    from blackbox_dft._utils import plugins
+
     options = options or TargetOptions()
     path = Path(name)
     if path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name):

@@ -1,40 +1,62 @@
-"""The file of what all runs of a comparison share."""
+"""What a comparison may not change: as for a run, but for what its runs differ in."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from blackbox_dft import Config
+from blackbox_dft import Config, InputError, TargetOptions
 from blackbox_dft.compare.record import ComparisonRecord, settings_of
-from blackbox_dft.errors import InputError
-from blackbox_dft.targets import TargetOptions
 
-CONFIG = Config("model.onnx", "labels.csv", map=("a=b",), target_options=TargetOptions(size=(8, 9)))
+CONFIG = Config("model.onnx", "labels.csv", target_options=TargetOptions(mean=(0.5,)))
 
 
-def test_a_record_comes_back_from_its_file(tmp_path: Path) -> None:
-    assert ComparisonRecord.read(tmp_path) is None
-    record = ComparisonRecord(settings_of(CONFIG), 32, {"images": "ab"}, (100, 200))
-    record.write(tmp_path)
-    assert ComparisonRecord.read(tmp_path) == record
-    record.check(settings_of(CONFIG), tmp_path)
+@pytest.fixture
+def record(tmp_path: Path) -> ComparisonRecord:
+    """A record that was written and read again."""
+    ComparisonRecord(settings_of(CONFIG), 16, {"images": "ab"}, (500, 1000)).write(tmp_path)
+    found = ComparisonRecord.read(tmp_path)
+    assert found
+    return found
 
 
-def test_the_first_setting_that_differs_is_named(tmp_path: Path) -> None:
-    record = ComparisonRecord(settings_of(CONFIG), 32, {}, (100,))
-    with pytest.raises(InputError, match="was begun with encoding png, not none"):
-        record.check(settings_of(replace(CONFIG, encoding="none", repeats=2)), tmp_path)
+def with_options(**options: Any) -> Config:
+    return replace(CONFIG, target_options=replace(CONFIG.target_options, **options))
 
 
-def test_settings_that_change_no_score_may_differ(tmp_path: Path) -> None:
-    record = ComparisonRecord(settings_of(CONFIG), 32, {}, (100,))
-    options = replace(CONFIG.target_options, workers=3, timeout=5.0)
-    record.check(settings_of(replace(CONFIG, space="dct:8", estimator="nes", target_options=options)), tmp_path)
+def test_the_record_comes_back_from_its_file(record: ComparisonRecord) -> None:
+    assert record == ComparisonRecord(settings_of(CONFIG), 16, {"images": "ab"}, (500, 1000))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": 3, "batch": 1, "inputs": {}, "budgets": []}'])
-def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
-    (tmp_path / "comparison.json").write_text(text)
-    with pytest.raises(InputError, match="cannot be read"):
-        ComparisonRecord.read(tmp_path)
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        with_options(provider="cpu"),
+        with_options(cert="me.pem", workers=3, cluster="local", batch=4),
+        replace(CONFIG, space="affine", estimator="nes", budget=9, reserve=0.5, target="there.onnx"),
+    ],
+)
+def test_what_a_run_may_change_a_comparison_may(config: Config, record: ComparisonRecord) -> None:
+    record.check(settings_of(config), Path("out"))
+
+
+def test_what_differs_is_named_by_its_flag(record: ComparisonRecord) -> None:
+    with pytest.raises(InputError, match=r"^out was begun with --encoding png, not none: give the same, or take ano"):
+        record.check(settings_of(replace(CONFIG, encoding="none")), Path("out"))
+    with pytest.raises(InputError, match="begun with --channel-order auto, not bgr"):
+        record.check(settings_of(with_options(channels="bgr")), Path("out"))
+
+
+def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    settings = {"epsilon": "8/255", "seed": 0, "path": "auto", "label": "", "early_stop": False, "hedge": 0.0}
+    settings |= {"target layout": "auto", "target provider": "auto", "target mean": [0.5], "target cert": None}
+    document = {"settings": settings, "batch": 16, "inputs": {}, "budgets": [500], "version": "0.0.9"}
+    (tmp_path / "comparison.json").write_text(json.dumps(document))
+    record = ComparisonRecord.read(tmp_path)
+    assert record
+    record.check(settings_of(with_options(provider="cpu")), tmp_path)
+    with pytest.raises(InputError, match="begun with --layout auto, not nchw"):
+        record.check(settings_of(with_options(layout="nchw")), tmp_path)

@@ -217,7 +217,7 @@ def test_bad_input_is_one_sentence(
 def test_the_folder_of_another_comparison_is_refused(bbdft: Bbdft, compared: Path, tiny: Path, tmp_path: Path) -> None:
     before = (compared / "compare.csv").read_bytes()
     done = bbdft(*compare_words(tiny / "model.onnx", tiny, compared, "--encoding", "none"), code=2)
-    assert "was begun with encoding png, not none" in done.stderr
+    assert "was begun with --encoding png, not none" in done.stderr
     (tmp_path / "notes.txt").write_text("mine")
     assert "holds no comparison" in bbdft(*compare_words(tiny / "model.onnx", tiny, tmp_path), code=2).stderr
     assert (compared / "compare.csv").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Everything a user can get wrong ends in one sentence and the right exit code, with nothing half-written."""
+"""Every mistake of a user ends in one sentence and the right exit code, and leaves no half-written files."""
 
 import os
 import shutil
@@ -320,7 +320,7 @@ def test_one_sentence(name: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> No
     if more[:1] == ["TARGET"]:
         target, more = more[1], more[2:]
     words = ["--data", folder / "labels.csv", "--space", "color", "--budget", 1000, "--out", folder / "run", *more]
-    # A sentence of a Python as users start it; the others are the same in a fork.
+    # Some in a new Python, as users start it; the others are the same in a fork, and faster.
     fresh = name in ("missing_image", "target_that_raises", "small_budget")
     done = bbdft("optimize", target, *words, "--quiet", cwd=folder, fresh=fresh)
     assert done.returncode == code, (done.returncode, done.stderr)
@@ -329,7 +329,7 @@ def test_one_sentence(name: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> No
     assert done.stderr.count("\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    # Scores are judged by the first answers, which are kept.
+    # The kind of scores is inferred from the first ones, which are kept.
     if code != 4 and name not in ("wrong_number_of_scores", "nan_scores"):
         left = [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
         assert left == before
@@ -404,7 +404,7 @@ def test_disk_full(tmp_path: Path, tiny: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_crlf_bom_and_semicolons_simply_work(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_crlf_bom_and_semicolons_are_read(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "job"
     shutil.copytree(tiny, folder)
     text = (folder / "labels.csv").read_text().replace(",", ";").replace("\n", "\r\n")
@@ -425,8 +425,8 @@ def test_crlf_bom_and_semicolons_simply_work(bbdft: Bbdft, tiny: Path, tmp_path:
     assert "200 images" in bbdft("optimize", folder / "model.onnx", *words, code=0).stdout
 
 
-def test_images_of_an_unusual_model_are_sent_as_it_wants(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    """A model of BGR bytes in NHWC that looks at red alone: only the right form gives the right answers."""
+def test_an_unusual_model_gets_images_in_its_own_format(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    """A model of BGR bytes in NHWC that returns the level of red: only the right format gives the right scores."""
     nodes = [
         helper.make_node("Cast", ["pixels"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("Gather", ["x", "two"], ["red"], axis=3),
@@ -446,7 +446,7 @@ def test_images_of_an_unusual_model_are_sent_as_it_wants(bbdft: Bbdft, tiny: Pat
 
 
 def test_a_disk_that_fills_up_in_the_middle(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    """A file system of its own, which only root can make."""
+    """On a small file system of its own, which only root can mount."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True).returncode:

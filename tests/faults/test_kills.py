@@ -1,4 +1,4 @@
-"""Runs over HTTP that are killed again and again end as undisturbed ones do; nothing paid is paid again."""
+"""Runs over HTTP that are killed again and again end as undisturbed ones; no query is paid for twice."""
 
 import json
 import random
@@ -16,7 +16,7 @@ BUDGET = 1200
 
 
 def number(path: Path) -> int:
-    """In a file that somebody else is writing."""
+    """The number in a file that another process is writing."""
     try:
         return int(path.read_text() or 0)
     except FileNotFoundError:
@@ -24,7 +24,7 @@ def number(path: Path) -> int:
 
 
 def touched(path: Path) -> int:
-    """When it was written to last; its size does not tell, as a log is begun again at its start."""
+    """When it was last written to; its size does not show that, as a log starts again at its beginning."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def touched(path: Path) -> int:
 
 
 def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable[[], bool]:
-    """When to kill next: after up to ``most`` more images, as the ledger is written to, or as the result is."""
+    """When to kill next: after up to ``most`` more images, or while the ledger or the result is being written."""
     if (run / "summary.json").exists():
         return lambda: any(path.name.startswith(".tuning") for path in run.iterdir())
     more = number(count) + chance.randint(1, most)
@@ -48,6 +48,7 @@ def moment(chance: random.Random, most: int, run: Path, count: Path) -> Callable
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "kills", "late", "in_flight"), [(0, 30, 0, 1), (1, 10, 0.03, 1), (2, 10, 0, 4)])
 def test_killed_at_random_moments_it_ends_the_same(
     seed: int, kills: int, late: float, in_flight: int, bbdft: Bbdft, tiny: Path, tmp_path: Path
@@ -62,7 +63,7 @@ def test_killed_at_random_moments_it_ends_the_same(
     killed = finished = 0
     with serving(count, delay=0.004, **faults) as url:
         first, again = words(url, tiny, run, **options), ["resume", run]
-        # A finished run is killed some times more while it writes its result anew; it may be too fast for that.
+        # A finished run is killed a few times more while it writes its result again; it may be too fast for that.
         while finished < 4:
             line = again if (run / "config.json").exists() else first
             now = moment(chance, BUDGET // (kills + 20), run, count) if finished < 3 else lambda: False

@@ -431,23 +431,23 @@ def here(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_every_query_is_asked_so_often_and_counted(here: Path, tiny: Path) -> None:
     summary = optimize(config(here, tiny, "steady", repeats=3, budget=3000), "run").summary
-    total = summary["queries"]["total"]
-    assert summary["repeats"] == 3
-    assert summary["interval"].endswith("each decided by 3 answers")
+    total = summary.queries.total
+    assert summary.repeats == 3
+    assert summary.interval.endswith("each decided by 3 answers")
     assert int((here / "count").read_text()) == total <= 3000
-    assert summary["queries"]["evaluate"] % 3 == summary["queries"]["tune"] % 3 == 0
-    assert summary["queries"]["evaluate"] == 3 * 2 * summary["accuracy"]["test"]["n"]
+    assert summary.queries.evaluate % 3 == summary.queries.tune % 3 == 0
+    assert summary.queries.evaluate == 3 * 2 * summary.accuracy["test"].n
     # Nothing is asked again to go on.
     longer = resume("run", 4000).summary
-    assert int((here / "count").read_text()) == longer["queries"]["total"] <= 4000
-    assert longer["queries"]["total"] > total
+    assert int((here / "count").read_text()) == longer.queries.total <= 4000
+    assert longer.queries.total > total
 
 
 def test_the_mean_is_what_counts(here: Path, tiny: Path) -> None:
     def before(name: str, repeats: int) -> float:
         summary = optimize(config(here, tiny, name, repeats=repeats, budget=1800), f"{name}{repeats}").summary
-        assert summary["verdict"] in ("improved", "no significant change")
-        return float(summary["accuracy"]["test"]["before"])
+        assert summary.verdict in ("improved", "no significant change")
+        return float(summary.accuracy["test"].before)
 
     assert before("swinging", 2) == before("steady", 1)
 
@@ -462,11 +462,11 @@ def test_a_run_that_repeats_goes_on_where_it_stopped(here: Path, tiny: Path) -> 
     failed = int((here / "count").read_text())
     (here / "limit").unlink()
     summary = resume("cut").summary
-    assert summary["accuracy"] == whole["accuracy"]
+    assert summary.accuracy == whole.accuracy
     np.testing.assert_array_equal(Tuning.load("cut").z, Tuning.load("whole").z)
     # Only what raised is asked again: a call, and the one that waited behind it.
     assert failed > 700
-    assert int((here / "count").read_text()) <= summary["queries"]["total"] + 16
+    assert int((here / "count").read_text()) <= summary.queries.total + 16
 
 
 def test_runs_from_before_there_were_repeats_go_on(here: Path, tiny: Path) -> None:
@@ -476,14 +476,14 @@ def test_runs_from_before_there_were_repeats_go_on(here: Path, tiny: Path) -> No
     del document["config"]["repeats"]
     Path("old/config.json").write_text(json.dumps(document))
     asked = int((here / "count").read_text())
-    assert resume("old").summary["repeats"] == 1
+    assert resume("old").summary.repeats == 1
     assert int((here / "count").read_text()) == asked
 
 
 def test_labels_are_put_to_the_vote(here: Path, tiny: Path) -> None:
     summary = optimize(config(here, tiny, "labels", repeats=3, budget=2400), "run").summary
-    assert summary["scores"] == "index"
-    assert summary["queries"]["total"] <= 2400
+    assert summary.scores == "index"
+    assert summary.queries.total <= 2400
 
 
 def test_evaluation_asks_as_often(here: Path, tiny: Path, bbdft: Bbdft) -> None:
@@ -496,7 +496,7 @@ def test_repeats_of_a_url_are_planned_and_never_pass_the_budget(bbdft: Bbdft, ti
     with serving(tmp_path / "count", fault="reset-after", share=0.05) as url:
         short = bbdft(*words(url, tiny, tmp_path / "run", budget=700), "--repeats", 2, code=3)
         (least,) = map(int, re.findall(r"give --budget (\d+)", short.stderr))
-        assert "every query asked 2 times" in short.stderr
+        assert "every query scored 2 times" in short.stderr
         bbdft(*words(url, tiny, tmp_path / "run", budget=least - 1), "--repeats", 2, code=3)
         bbdft(*words(url, tiny, tmp_path / "run", budget=least), "--repeats", 2, code=0)
     summary = json.loads((tmp_path / "run/summary.json").read_text())
@@ -506,7 +506,7 @@ def test_repeats_of_a_url_are_planned_and_never_pass_the_budget(bbdft: Bbdft, ti
 
 
 def test_less_than_once_is_refused(here: Path, tiny: Path, bbdft: Bbdft) -> None:
-    with pytest.raises(InputError, match="give 1 or more"):
+    with pytest.raises(InputError, match="--repeats must be at least 1"):
         optimize(config(here, tiny, "steady", repeats=0), "run")
     assert not Path("run").exists()
     done = bbdft("optimize", "tones:steady", "--data", tiny / "labels.csv", "--out", "run", "--repeats", 0, code=2)

@@ -279,7 +279,7 @@ def test_a_run_ends_the_same_on_either_path(
     np.testing.assert_allclose(fused.tuning.z, array.tuning.z, atol=apart)
     assert np.abs(fused.tuning.z).max() > 0.3
     for split in ("val", "test"):
-        both = [result.summary["accuracy"][split] for result in (fused, array)]
+        both = [result.summary.accuracy[split] for result in (fused, array)]
         assert abs(both[0]["after"] - both[1]["after"]) <= 0.002
         assert both[0]["before"] == both[1]["before"]
     plain = {"space": "affine+color", "budget": 1000}
@@ -296,7 +296,7 @@ def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
     for name, result in (("whole", whole), ("array", array)):
         again = resume(tmp_path / name)
         np.testing.assert_array_equal(again.tuning.z, result.tuning.z)
-        assert again.summary["queries"] == result.summary["queries"]
+        assert again.summary.queries == result.summary.queries
     # A run of a version that knew no paths goes on by arrays.
     old = tmp_path / "old"
     shutil.copytree(tmp_path / "array", old)
@@ -305,7 +305,7 @@ def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
     (old / "config.json").write_text(json.dumps(document))
     again = resume(old)
     np.testing.assert_array_equal(again.tuning.z, array.tuning.z)
-    assert again.summary["queries"] == array.summary["queries"]
+    assert again.summary.queries == array.summary.queries
 
 
 def test_the_path_is_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_the_path_is_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     assert "path: fused" in bbdft(*words, "--dry-run", code=0).stdout
     assert "path: array, as JPEG" in bbdft(*words, "--encoding", "jpeg:90", "--dry-run", code=0).stdout
     refused = bbdft(*words, "--encoding", "jpeg:90", "--path", "fused", code=2)
-    assert "--path fused is not to be had: JPEG is no part of a graph." in refused.stderr
+    assert "--path fused is impossible here: JPEG is no part of a graph." in refused.stderr
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="--path fused"):
         optimize(settings_of(tiny, encoding="jpeg:90", path="fused"), tmp_path / "other")

@@ -1,4 +1,4 @@
-"""How a budget is split."""
+"""How a budget is split into phases, or refused."""
 
 import re
 
@@ -23,21 +23,21 @@ def test_plans_stay_within_the_budget_or_name_one_that_does(
     try:
         plan = make_plan(budget, val=val, test=test, proposal=proposal, parts=parts)
     except BudgetError as error:
-        found = re.search(r"give --budget (\d+)", str(error))
-        assert found
-        least = int(found[1])
-        assert least > budget
-        assert make_plan(least, val=val, test=test, proposal=proposal).total <= least
+        match = re.search(r"give --budget (\d+)", str(error))
+        assert match
+        smallest = int(match[1])
+        assert smallest > budget
+        assert make_plan(smallest, val=val, test=test, proposal=proposal).total <= smallest
         with pytest.raises(BudgetError):
-            make_plan(least - 1, val=val, test=test, proposal=proposal)
+            make_plan(smallest - 1, val=val, test=test, proposal=proposal)
         return
     assert plan.total <= budget
     assert plan.tune >= proposal
     assert plan.evaluate == 2 * test
     assert 1 <= plan.select_images <= val
     # Parts are measured with what the choice leaves, on enough images or not at all.
-    assert plan.apart in (0, parts * plan.part_images)
-    assert not plan.apart or (plan.select_images == val and min(val, 64) <= plan.part_images <= val)
+    assert plan.part_queries in (0, parts * plan.part_images)
+    assert not plan.part_queries or (plan.select_images == val and min(val, 64) <= plan.part_images <= val)
 
 
 @given(budget=st.integers(3000, 50_000), more=st.integers(0, 50_000))
@@ -51,8 +51,50 @@ def test_more_budget_never_means_less_of_anything(budget: int, more: int) -> Non
 def test_parts_take_nothing_from_a_small_budget() -> None:
     small, large = (make_plan(budget, val=560, test=1120, proposal=32, parts=3) for budget in (6000, 20_000))
     assert small == make_plan(6000, val=560, test=1120, proposal=32)
-    assert (large.parts, large.part_images, large.apart) == (3, 560, 1680)
+    assert (large.parts, large.part_images, large.part_queries) == (3, 560, 1680)
     assert sum("what each of 3 parts does" in line for line in large.lines()) == 1
+
+
+def test_a_quarter_of_what_evaluation_leaves_chooses_z() -> None:
+    # 6,000 - 2 * 1,120 = 3,760, a quarter of it is 940: two candidates on 470 images each.
+    plan = make_plan(6000, val=560, test=1120, proposal=32)
+    assert (plan.evaluate, plan.select, plan.select_images, plan.tune) == (2240, 940, 470, 2820)
+    assert plan.total == 6000
+
+
+def test_few_queries_still_choose_on_64_images() -> None:
+    # 2 * 100 evaluate, 2 * 64 choose, 4 * 8 begin the search.
+    plan = make_plan(360, val=100, test=100, proposal=8)
+    assert (plan.evaluate, plan.select_images, plan.tune) == (200, 64, 32)
+    with pytest.raises(BudgetError, match=r"give --budget 360 or more\.$"):
+        make_plan(359, val=100, test=100, proposal=8)
+
+
+def test_reserve_drift_check_repeats_and_earlier_spending_come_off_the_budget_first() -> None:
+    # 10,000 - 1,250 reserve - 88 drift check - 500 spent - 2 * 2 * 300 evaluation = 6,962; a quarter is 1,740: 435
+    # images under two candidates, two times each.
+    plan = make_plan(
+        10_000, val=600, test=300, proposal=16, spent_earlier=500, reserve=0.125, watch=88, repeats=2, parts=0
+    )
+    assert (plan.reserve, plan.watch, plan.spent_earlier, plan.evaluate) == (1250, 88, 500, 1200)
+    assert (plan.select_images, plan.select, plan.tune) == (435, 1740, 5222)
+    assert "drift check" in "\n".join(plan.lines())
+
+
+def test_the_json_of_a_plan_keeps_its_keys() -> None:
+    assert make_plan(6000, val=560, test=1120, proposal=32).to_json() == {
+        "budget": 6000,
+        "tune": 2820,
+        "select_images": 470,
+        "candidates": 2,
+        "evaluate_images": 1120,
+        "sunk": 0,
+        "reserve": 0,
+        "watch": 0,
+        "repeats": 1,
+        "parts": 0,
+        "part_images": 0,
+    }
 
 
 def test_lines_show_the_cost() -> None:

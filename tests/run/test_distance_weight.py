@@ -9,10 +9,11 @@ from click.testing import CliRunner
 
 from blackbox_dft import Config, InputError, optimize, resume
 from blackbox_dft.cli import bbdft as commands
+from blackbox_dft.run.summary import Summary
 from tests.conftest import Bbdft
 
 
-def run(tiny: Path, out: Path, weight: float, **options: object) -> dict[str, object]:
+def run(tiny: Path, out: Path, weight: float, **options: object) -> Summary:
     settings = {"space": "tanh", "epsilon": "1", "budget": 3000, "distance_weight": weight, **options}
     config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **settings)  # type: ignore[arg-type]
     return optimize(config, out).summary
@@ -20,7 +21,7 @@ def run(tiny: Path, out: Path, weight: float, **options: object) -> dict[str, ob
 
 @pytest.mark.parametrize(("space", "weights"), [("tanh", (0, 10, 50)), ("grid:2", (0, 10, 30))])
 def test_psnr_rises_with_the_weight(space: str, weights: tuple[int, ...], tiny: Path, tmp_path: Path) -> None:
-    found = [run(tiny, tmp_path / f"{w}", w, space=space, epsilon="32/255")["psnr_db"] for w in weights]
+    found = [run(tiny, tmp_path / f"{w}", w, space=space, epsilon="32/255").psnr_db for w in weights]
     assert all(isinstance(value, float) for value in found), found
     assert found == sorted(found)
     assert found[2] > found[0] + 1  # type: ignore[operator]
@@ -28,27 +29,27 @@ def test_psnr_rises_with_the_weight(space: str, weights: tuple[int, ...], tiny: 
 
 def test_a_weight_too_large_leaves_images_unchanged(tiny: Path, tmp_path: Path) -> None:
     summary = run(tiny, tmp_path / "run", 1e6)
-    assert summary["chosen"] == "identity"
-    assert summary["psnr_db"] is None
+    assert summary.chosen == "identity"
+    assert summary.psnr_db is None
 
 
 def test_a_resumed_run_keeps_its_weight(tiny: Path, tmp_path: Path) -> None:
     first = run(tiny, tmp_path / "run", 10, budget=1500)
     again = resume(tmp_path / "run")
-    assert first["distance_weight"] == again.summary["distance_weight"] == 10
-    assert again.summary["queries"] == first["queries"]
+    assert first.distance_weight == again.summary.distance_weight == 10
+    assert again.summary.queries == first.queries
     grown = resume(tmp_path / "run", 3000)
     straight = run(tiny, tmp_path / "straight", 10)
-    assert grown.summary["accuracy"] == straight["accuracy"]
+    assert grown.summary.accuracy == straight.accuracy
 
 
 def test_a_space_without_an_additive_part_takes_no_weight(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     words = ["optimize", tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run"]
     done = bbdft(*words, "--space", "affine+color", "--distance-weight", 10, code=2)
-    assert "affine+color adds none: leave it out" in done.stderr
-    with pytest.raises(InputError, match="no weight"):
+    assert "affine+color is not one: leave it out" in done.stderr
+    with pytest.raises(InputError, match="must be at least 0"):
         run(tiny, tmp_path / "run", -1)
-    with pytest.raises(InputError, match="no weight"):
+    with pytest.raises(InputError, match="must be at least 0"):
         run(tiny, tmp_path / "run", float("nan"))
 
 

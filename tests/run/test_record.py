@@ -1,34 +1,16 @@
-"""What may change under a run that is gone on with, and how that is said."""
+"""The record of a run: a run that was moved or is called in another way continues, another model is noticed."""
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from blackbox_dft import Tuning
 from tests.conftest import Bbdft
 from tests.targets.http.test_target import serving, words
-
-
-@pytest.fixture(scope="module")
-def begun(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with model, data and a run of them, all named relative to it."""
-    folder = tmp_path_factory.mktemp("begun") / "here"
-    shutil.copytree(tiny, folder)
-    line = ["optimize", "model.onnx", "--data", "labels.csv", "--out", "run", "--space", "color", "--budget", 1000]
-    bbdft(*line, cwd=folder, code=0)
-    return folder
-
-
-@pytest.fixture
-def copied(begun: Path, tmp_path: Path) -> Path:
-    """The same in another place."""
-    return Path(shutil.copytree(begun, tmp_path / "there"))
 
 
 def edit(run: Path, key: str, value: Any) -> None:
@@ -38,40 +20,14 @@ def edit(run: Path, key: str, value: Any) -> None:
     (run / "config.json").write_text(json.dumps(document))
 
 
-def test_a_run_copied_elsewhere_goes_on_there(copied: Path, tiny: Path, bbdft: Bbdft, tmp_path: Path) -> None:
+def test_a_run_copied_elsewhere_continues_there(copied: Path, tiny: Path, bbdft: Bbdft, tmp_path: Path) -> None:
     bbdft("resume", "run", "--budget", 1500, cwd=copied, code=0)
     bbdft(*words(str(tiny / "model.onnx"), tiny, tmp_path / "other", budget=1000), code=0)
     bbdft("resume", tmp_path / "other", "--budget", 1500, code=0)
     np.testing.assert_array_equal(Tuning.load(copied / "run").z, Tuning.load(tmp_path / "other").z)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "was"),
-    [
-        ("seed", 5, "0"),
-        ("space", "affine", '"color"'),
-        ("estimator", "cma-es", '"auto"'),
-        ("target_options.layout", "nchw", '"auto"'),
-        ("encoding", "jpeg:90", '"png"'),
-    ],
-)
-def test_an_edited_key_is_named(key: str, value: object, was: str, copied: Path, bbdft: Bbdft) -> None:
-    edit(copied / "run", key, value)
-    done = bbdft("resume", "run", cwd=copied, code=2)
-    assert f"'{key}' is {json.dumps(value)}, and was {was}" in done.stderr or "the splits changed" in done.stderr
-    assert "bbdft: " in done.stderr.splitlines()[-1]
-
-
-def test_a_changed_image_is_named(copied: Path, bbdft: Bbdft) -> None:
-    data = (copied / "images/001.png").read_bytes()
-    (copied / "images/000.png").write_bytes(data)
-    assert (
-        "labels.csv: the images changed (images/000.png) since run was started"
-        in bbdft("resume", "run", cwd=copied, code=2).stderr
-    )
-
-
-def test_another_course_names_the_versions(copied: Path, bbdft: Bbdft) -> None:
+def test_other_proposals_name_the_versions(copied: Path, bbdft: Bbdft) -> None:
     with closing(sqlite3.connect(copied / "run/ledger.sqlite")) as db, db:
         db.execute("UPDATE proposals SET digest=x'00' WHERE id=2")
         versions = json.loads(db.execute("SELECT value FROM meta WHERE name='versions'").fetchone()[0])
@@ -82,7 +38,7 @@ def test_another_course_names_the_versions(copied: Path, bbdft: Bbdft) -> None:
     assert f"begun with numpy 1.0, now {np.__version__}" in done.stderr
 
 
-def test_how_one_asks_may_change(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_timeout_and_workers_may_change(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         bbdft(*words(url, tiny, tmp_path / "run", budget=1000), code=0)
         edit(tmp_path / "run", "target_options.timeout", 5)

@@ -140,10 +140,10 @@ def test_a_plan_is_measured_once_and_cached(labels: Path, tmp_path: Path, monkey
     plan = json.loads(kept.read_text())
     assert record(tmp_path / "first") == (plan["batch"], plan["threads"])
     # Trials cost no query: they score images that the budget has for selection anyway.
-    assert first.summary["queries"]["total"] <= 3000
+    assert first.summary.queries.total <= 3000
     again = resume(tmp_path / "first")
     np.testing.assert_array_equal(again.tuning.z, first.tuning.z)
-    assert again.summary["queries"] == first.summary["queries"]
+    assert again.summary.queries == first.summary.queries
 
     # The plan in the cache is used, without trials.
     kept.write_text(json.dumps({"workers": 1, "threads": 2, "batch": 5}))
@@ -152,7 +152,7 @@ def test_a_plan_is_measured_once_and_cached(labels: Path, tmp_path: Path, monkey
     assert not [line for line in notes.lines if line.startswith("model: ")]
     assert record(tmp_path / "second") == (5, 2)
     resumed = resume(tmp_path / "second")
-    assert resumed.summary["queries"]["total"] <= 3000
+    assert resumed.summary.queries.total <= 3000
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or cores() < 2, reason="this process has one core")
@@ -198,7 +198,7 @@ def test_a_cache_that_cannot_be_used_does_no_harm(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "file"))
-    assert optimize(settings(labels), tmp_path / "run").summary["verdict"] == "improved"
+    assert optimize(settings(labels), tmp_path / "run").summary.verdict == "improved"
     cache = tmp_path / "cache"
     monkeypatch.setenv("BBDFT_CACHE", str(cache))
     optimize(settings(labels), tmp_path / "other")

@@ -150,4 +150,4 @@ def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft
 def test_an_estimator_without_pairs_is_refused(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     line = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run", "--estimator", "cma-es"]
     done = bbdft("optimize", *line, "--early-stop", code=2)
-    assert "--estimator cma-es asks no pairs, which say when to stop: leave out --early-stop" in done.stderr
+    assert "--estimator cma-es proposes no pairs, which early stopping needs: leave out --early-stop" in done.stderr

@@ -65,7 +65,7 @@ def test_the_trajectory_depends_on_in_flight_and_not_on_time(estimator: str, tin
     assert (found[4, 1].trajectory.last != found[1, 4].trajectory.last).any()
     queries = {name: result.trajectory.points[-1].queries for name, result in found.items()}
     assert len(set(queries.values())) == 1
-    assert all(result.summary["queries"]["total"] <= 1200 for result in found.values())
+    assert all(result.summary.queries.total <= 1200 for result in found.values())
 
 
 def test_proposals_are_scored_side_by_side(tiny: Path) -> None:
@@ -101,7 +101,7 @@ def test_requests_under_way_when_a_search_stops_are_recorded(tiny: Path, tmp_pat
 def test_an_estimator_without_delayed_tell_is_refused(estimator: str, tiny: Path, bbdft: Bbdft, tmp_path: Path) -> None:
     line = ["--data", tiny / "labels.csv", "--out", tmp_path / "run", "--estimator", estimator, "--in-flight", 2]
     done = bbdft("optimize", tiny / "model.onnx", *line, code=2)
-    assert f"--estimator {estimator} has to hear of a proposal before it makes the next" in done.stderr
+    assert f"--estimator {estimator} needs the losses of a proposal before the next" in done.stderr
     with pytest.raises(InputError, match="leave out --in-flight"):
         _ = Experiment(config(tiny, estimator=estimator, in_flight=3)).plan
 

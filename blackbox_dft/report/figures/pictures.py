@@ -31,8 +31,8 @@ def write_pictures(result: Result, out: Path) -> None:
     write_png(_contact(result), out / "contact.png")
     if result.trajectory.points:
         summary = result.summary
-        chart = search_curve(result.answers().points, summary, {})
-        title = f"{summary['space']} by {summary['estimator']}: accuracy against tuning queries"
+        chart = search_curve(result.predictions().points, summary.to_json(), {})
+        title = f"{summary.space} by {summary.estimator}: accuracy against tuning queries"
         write_png(line_figure({title: chart}), out / "curve.png")
 
 
@@ -50,8 +50,9 @@ def _contact(result: Result) -> Figure:
         )
         for i in shown
     ]
-    summary = result.summary["accuracy"]["test"]
-    title = f"{result.summary['verdict']}: test accuracy {summary['before']:.3f} before, {summary['after']:.3f} after"
+    test_accuracy = result.summary.accuracy["test"]
+    change = f"{test_accuracy.before:.3f} before, {test_accuracy.after:.3f} after"
+    title = f"{result.summary.verdict}: test accuracy {change}"
     return contact_sheet(images, result.tuning(images), captions, title)
 
 

@@ -111,9 +111,9 @@ def same(here: Result, there: Result, tmp_path: Path) -> None:
     """Both runs came to the same numbers, and their ledgers to the same count."""
     assert np.array_equal(here.tuning.z, there.tuning.z)
     assert np.array_equal(here.after, there.after)
-    assert here.summary["queries"] == there.summary["queries"]
+    assert here.summary.queries == there.summary.queries
     with Ledger(tmp_path / "there" / "ledger.sqlite", budget=900) as ledger:
-        assert ledger.total == there.summary["queries"]["total"]
+        assert ledger.total == there.summary.queries.total
         assert ledger.in_doubt == 0
 
 

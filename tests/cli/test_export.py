@@ -1,0 +1,24 @@
+"""``bbdft export``: the change as an ONNX graph, alone and in front of the model."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from blackbox_dft import Tuning
+from blackbox_dft.data import load
+from tests.conftest import Bbdft
+
+
+def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    bbdft("export", run, tmp_path / "change.onnx", code=0, fresh=True)
+    bbdft("export", run, tmp_path / "fused.onnx", "--fuse", tiny / "model.onnx", code=0)
+    images = load(tiny / "labels.csv").images[:32]
+    fed = (images / np.float32(255)).transpose(0, 3, 1, 2)
+    changed = Tuning.load(run)(images)
+    (exported,) = ort.InferenceSession(tmp_path / "change.onnx").run(None, {"image": fed})
+    assert np.abs(exported.transpose(0, 2, 3, 1) - changed / 255.0).max() <= 1 / 255 + 1e-6
+    (fused,) = ort.InferenceSession(tmp_path / "fused.onnx").run(None, {"image": fed})
+    sent = (changed / np.float32(255)).transpose(0, 3, 1, 2)
+    (plain,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": sent})
+    assert np.abs(fused - plain).max() < 0.02

@@ -1,0 +1,82 @@
+"""The progress display: a moving line on a terminal, plain lines elsewhere, nothing if quiet; all on stderr."""
+
+import io
+import sys
+
+import pytest
+
+from blackbox_dft.cli.progress_bar import BarProgress, PlainProgress, RunningAccuracy, resume_hint, show_progress
+from blackbox_dft.errors import TargetError
+from blackbox_dft.search.progress import NoProgress, Point, Progress
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def search(progress: Progress) -> None:
+    """A search of 100 queries in ten steps."""
+    progress.note("scores: [probabilities]")
+    progress.phase("tune", 100)
+    for step in range(10):
+        progress.scored(10, 5)
+        progress.step(Point(10 * (step + 1), 0.5, 0.75))
+    progress.phase("done", 0)
+
+
+def test_plain_lines_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress(100, quiet=False) as progress:
+        assert isinstance(progress, PlainProgress)
+        search(progress)
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert lines[0] == "scores: [probabilities]"
+    assert lines[1] == "tuning: 10 of 100 queries"
+    assert lines[2] == "tuning: 20 of 100 queries  train accuracy 0.750"
+    assert lines[-1] == "tuning: 100 of 100 queries  train accuracy 0.750 (best 0.750)"
+    assert len(lines) == 11
+    assert captured.out == ""
+
+
+def test_one_moving_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", screen)
+    with show_progress(100, quiet=False) as progress:
+        assert isinstance(progress, BarProgress)
+        search(progress)
+    shown = screen.getvalue()
+    # Names of files and classes are no markup.
+    assert "scores: [probabilities]" in shown
+    assert "100/100 queries" in shown
+    assert "train accuracy 0.750 (best 0.750)" in shown
+    assert "images/s" in shown
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress(100, quiet=True) as progress:
+        assert isinstance(progress, NoProgress)
+        search(progress)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_running_accuracy_forgets_and_keeps_its_best() -> None:
+    accuracy = RunningAccuracy()
+    assert str(accuracy) == ""
+    for _ in range(50):
+        accuracy.add(1.0)
+    for _ in range(5):
+        accuracy.add(0.0)
+    # .9 ** 5 of the weight is left for the earlier ones, all but .9 ** 55 of them.
+    assert str(accuracy) == "  train accuracy 0.589 (best 1.000)"
+
+
+def test_errors_say_how_to_continue(tmp_path: object) -> None:
+    with pytest.raises(TargetError, match=r"^no answer; all scores are kept: continue with 'bbdft resume run'\.$"):
+        with resume_hint("run"):  # type: ignore[arg-type]
+            raise TargetError("no answer.")

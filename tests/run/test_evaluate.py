@@ -1,0 +1,35 @@
+"""Which parts of a space an evaluation leaves at work, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from blackbox_dft import InputError, evaluate, open_evaluation
+from blackbox_dft.run.evaluate import evaluate_parts, part_choices
+from blackbox_dft.spaces import make_space
+
+
+def test_each_part_alone_and_all_but_each() -> None:
+    assert part_choices(make_space("color", (8, 8, 3))) == []
+    # Of two parts, one alone is all but the other.
+    assert part_choices(make_space("affine+color", (8, 8, 3))) == [("affine alone", (0,)), ("color alone", (1,))]
+    assert part_choices(make_space("affine+color+dct:2", (8, 8, 3))) == [
+        ("affine alone", (0,)), ("color alone", (1,)), ("dct:2 alone", (2,)),
+        ("all but affine", (1, 2)), ("all but color", (0, 2)), ("all but dct:2", (0, 1)),
+    ]  # fmt: skip
+
+
+def test_a_run_is_evaluated_on_a_split_of_its_own_data(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copied)
+    evaluation = open_evaluation("run", split="val")
+    result = evaluate(evaluation)
+    images = len(evaluation.indices)
+    assert evaluation.queries == 2 * images == result.queries.total
+    assert result.accuracy["val"].n == images
+    assert list(result.to_json()) == [
+        "run", "target", "data", "split", "queries", "accuracy", "threshold", "mcnemar_p", "verdict",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="has one part only: leave out --parts"):
+        evaluate_parts(evaluation)
+    with pytest.raises(InputError, match="has no split 'tests': it has train, val, test"):
+        open_evaluation("run", split="tests")

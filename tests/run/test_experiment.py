@@ -1,0 +1,41 @@
+"""Values that make no experiment are refused, with what to give instead."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blackbox_dft import Config, InputError
+from blackbox_dft.run.experiment import Experiment
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"repeats": 0}, r"--repeats must be at least 1 \(got 0\)\."),
+        ({"distance_weight": -1}, r"--distance-weight must be at least 0 \(got -1\)\."),
+        ({"distance_weight": float("nan")}, r"--distance-weight must be at least 0 \(got nan\)\."),
+        ({"distance_weight": 1, "space": "color"}, "--distance-weight needs an additive space, and color is not one"),
+        ({"reserve": 1}, r"--reserve must be a share of the budget, from 0 to 0\.9 \(got 1\)\."),
+        ({"estimator": "cma-es", "in_flight": 2}, "--estimator cma-es needs the losses of a proposal before the next"),
+        ({"estimator": "random", "early_stop": True}, "--estimator random proposes no pairs"),
+        ({"path": "fused", "encoding": "jpeg:90"}, "--path fused is impossible here"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(options: dict[str, Any], sentence: str, tiny: Path) -> None:
+    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **{"space": "affine", **options})
+
+    def open_all() -> None:
+        experiment = Experiment(config)
+        _ = experiment.estimator(), experiment.path
+
+    with pytest.raises(InputError, match=sentence):
+        open_all()
+
+
+def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) -> None:
+    experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
+    assert not experiment.watched
+    assert experiment.counts_in_doubt
+    # An eighth of the budget is kept back.
+    assert (experiment.plan.reserve, experiment.plan.watch) == (2500, 0)
