@@ -2,8 +2,8 @@
 
     python benchmarks/early_stop.py [--seeds 3] [--queries 20000] [--spaces affine+color,affine+color+dct:8]
 
-``surface`` runs to the limit and is read off where it would have stopped. Test accuracies are of the mean of the last
-quarter of either course, without a choice on val.
+``surface`` runs to the limit and is also evaluated where it would have stopped. Test accuracies are of the mean of the
+last quarter of the trajectory up to there, without a choice on val.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, flo
         scorer = here.scorer(ledger)
         reading = here.reading(scorer.score("select", data.splits["val"], identity))
         run = Task(scorer, reading, make_objective("sigmoid"), data.labels)
-        courses = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
-        ends = [(0, identity), *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in courses)]
+        trajectories = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
+        ends = [
+            (0, identity),
+            *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in trajectories),
+        ]
         for queries, z in ends:
             answers = run.probabilities("evaluate", held, z)
             accuracy = float(np.mean(decide(answers) == labels))

@@ -1,4 +1,4 @@
-"""The ceiling of additive spaces: gradient descent through the model itself, which nobody outside it can do.
+"""The ceiling of additive spaces: gradient descent through the model itself, which a black box does not allow.
 
     pip install '.[benchmarks]'
     python benchmarks/white_box.py [--seeds 3] [--space dct:8] [--out benchmarks/results/white_box.csv]
@@ -73,7 +73,7 @@ def loss(model: TorchModel, members: Tensor, images: Tensor, labels: Tensor) -> 
 
 
 def descend(here: Experiment, members: Floats, seed: int) -> Trajectory:
-    """The course of Adam from the identity."""
+    """The trajectory of Adam from the identity."""
     space, data = here.space, here.data
     if not isinstance(space, Separable):
         raise SystemExit(f"{space.spec} is not additive: give dct:N or grid:N")
