@@ -39,11 +39,8 @@ def measure(task: str, space: str, seed: int, limit: int) -> list[tuple[int, flo
         scorer = here.scorer(ledger)
         reading = here.reading(scorer.score("select", data.splits["val"], identity))
         run = Task(scorer, reading, make_objective("sigmoid"), data.labels)
-        trajectories = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
-        ends = [
-            (0, identity),
-            *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in trajectories),
-        ]
+        courses = [search(run, one, ESTIMATOR, seed, limit) for one in (early, here)]
+        ends = [(0, identity), *((trajectory.points[-1].queries, trajectory.average(1 / 4)) for trajectory in courses)]
         for queries, z in ends:
             answers = run.probabilities("evaluate", held, z)
             accuracy = float(np.mean(decide(answers) == labels))

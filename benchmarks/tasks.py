@@ -154,7 +154,7 @@ def measure(
 
 
 def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, limit: int) -> Trajectory:
-    """The trajectory of an estimator's name, or of a factory, up to ``limit`` queries."""
+    """The course of an estimator's name, or of a factory, up to ``limit`` queries."""
     space, train = here.space, here.data.splits["train"]
     place = {"start": space.initial(), "lower": space.lower, "upper": space.upper, "seed": seed}
     if isinstance(estimator, str):

@@ -30,7 +30,7 @@ def _hex(color: Color) -> str:
 
 
 WAYS = {"fused": _hex(SERIES[0]), "array": _hex(SERIES[5]), "peers": _hex(SERIES[4]), "whole run": _hex(SERIES[2])}
-"""The scoring paths in the order of their bars, and their colours."""
+"""The ways in the order of their bars, and their colours."""
 LINE = _hex(INK)
 THICK, GAP = 0.85, 0.9
 ACROSS = 2

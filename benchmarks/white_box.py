@@ -73,7 +73,7 @@ def loss(model: TorchModel, members: Tensor, images: Tensor, labels: Tensor) -> 
 
 
 def descend(here: Experiment, members: Floats, seed: int) -> Trajectory:
-    """The trajectory of Adam from the identity."""
+    """The course of Adam from the identity."""
     space, data = here.space, here.data
     if not isinstance(space, Separable):
         raise SystemExit(f"{space.spec} is not additive: give dct:N or grid:N")

@@ -12,14 +12,13 @@ from hypothesis import settings
 
 from tests import forked
 
-# A loaded machine is no failure.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
+SHARED = Path(__file__).parents[1].parent / "shared"
+
 # They run in Pythons of their own, which have what they import.
 collect_ignore = ["servers/kserve_server.py", "servers/mlserver_runtime.py", "servers/pytriton_server.py"]
-
-SHARED = Path(__file__).parents[1].parent / "shared"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from blackbox_dft.demo import assets
-from blackbox_dft.targets.http.profile_schema import read_profile
+from blackbox_dft.targets import TargetOptions, make_target
 from tests.helpers.markdown import ROOT, blocks, section
 
 PAGE = ROOT / "CONTRIBUTING.md"
@@ -106,8 +106,10 @@ def test_the_parts_work_together_and_in_the_graph(installed: Path) -> None:
     assert "test accuracy" in bbdft(fused, installed)
 
 
-def test_the_profile_is_accepted(installed: Path) -> None:
-    assert read_profile(str(installed / "my-api.toml"))["name"] == "my-api"
+def test_the_profile_is_accepted(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "secret")
+    with make_target("https://127.0.0.1:9/api", TargetOptions(profile=str(installed / "my-api.toml"))) as target:
+        assert (target.classes, target.batch) == (("cat", "dog"), 1)
 
 
 def test_every_kind_of_part_has_an_example() -> None:

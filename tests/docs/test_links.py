@@ -46,8 +46,3 @@ def _parts(dotted: str) -> list[tuple[str, str]]:
 @pages
 def test_paths_exist(page: Path) -> None:
     assert not [path for path in PATH.findall(prose(page)) if not (ROOT / path).exists()]
-
-
-def test_entry_point_groups_are_those_of_the_package() -> None:
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "blackbox_dft").rglob("*.py"))
-    assert {f"blackbox_dft.{kind}" for kind in re.findall(r"plugins\.find\([^)]*\"(\w+)\"\)", source)} == GROUPS
