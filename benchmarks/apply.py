@@ -2,7 +2,7 @@
 
     python benchmarks/apply.py [--sizes 112,224] [--batches 1,32] [--rounds 7]
 
-One process, one thread of numpy, all ways in turn within each round; the median of the rounds.
+One process, one thread of numpy, all spaces and batches in turn within each round; the median of the rounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="112,224")
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--images", type=int, default=64, help="a round and way")
+    parser.add_argument("--images", type=int, default=64, help="for each round, space and batch")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     print("| size | batch | " + " | ".join(SPACES) + " | JPEG decoding |")

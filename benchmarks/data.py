@@ -1,9 +1,9 @@
-"""Start-up and memory with many images: decoding them once, finding them again, and the peak of a whole run.
+"""Start-up and memory with many images: decoding once, reading from the cache, and the peak memory of a whole run.
 
     python benchmarks/data.py [--images 100000] [--side 112] [--budget 120000] [--estimator nes] [--folder DIR]
 
 The files are 1,000 random images, each shifted by so many columns. Every step is a process of its own, whose peak of
-resident memory the system keeps. ``--folder`` keeps files, cache and all between calls.
+resident memory the system records. ``--folder`` keeps the files and the cache between calls.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write(folder: Path, count: int, side: int) -> Path:
     (folder / "images").mkdir()
     first = smooth(min(count, DIFFERENT), (side, side))
     for number in range(count):
-        # Equal images would be asked once for all of them.
+        # Equal images would be scored once for all of them.
         image = np.roll(first[number % len(first)], number // len(first), axis=1)
         path = folder / "images" / f"{number}.jpg"
         cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])

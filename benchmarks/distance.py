@@ -1,9 +1,9 @@
-"""What the distance term trades: PSNR, distance and test accuracy against its weight, on one task.
+"""PSNR, distance and test accuracy against its weight, on one task.
 
     python benchmarks/distance.py [--task lfw-gender] [--queries 5000] [--spaces dct:8,tanh] [--weights 0,10,...]
 
 Means of some seeds, with the least and the greatest PSNR and accuracy. Measured at the mean of the last half of the
-search, significant gain or not, which is where a run would choose from. Nothing but the term bounds ``tanh`` (epsilon
+search, whether its gain is significant or not. Nothing but the term bounds ``tanh`` (epsilon
 1); the others have epsilon 16/255, also their unit, and change brightness alone.
 """
 
@@ -52,8 +52,8 @@ def measure(
 ) -> tuple[float | None, float, float, float]:
     """PSNR, SSIM, root mean square in levels, test accuracy."""
     epsilon, channels = ("1", "rgb") if space == "tanh" else ("16/255", "luma")
-    told = {"space": space, "epsilon": epsilon, "channels": channels, "distance_weight": weight, "seed": seed}
-    experiment = Experiment(config(options.task, **told))
+    options_of_run = {"space": space, "epsilon": epsilon, "channels": channels, "distance_weight": weight, "seed": seed}
+    experiment = Experiment(config(options.task, **options_of_run))
     data, test = experiment.data, experiment.data.splits["test"]
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         scorer = experiment.scorer(ledger)

@@ -2,8 +2,8 @@
 
     python benchmarks/early_stop.py [--seeds 3] [--queries 20000] [--spaces affine+color,affine+color+dct:8]
 
-``surface`` runs to the limit and is read off where it would have stopped. Test accuracies are of the mean of the last
-quarter of either course, without a choice on val.
+``surface`` runs to the limit and is also evaluated where it would have stopped. Test accuracies are of the mean of the
+last quarter of the trajectory up to there, without a choice on val.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the rows of ``query_efficiency.csv`` say, as Markdown: medians over seeds, rankings, the best peers, the ratio.
+"""Markdown tables of the rows of ``query_efficiency.csv``: medians over seeds, rankings, the best peers, the ratio.
 
-A peer stands at the better of its settings, cell by cell, which is generous to it.
+A peer is shown at the better of its settings, cell by cell, which is generous to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from math import exp, inf, log
 from statistics import geometric_mean, mean, median, stdev
 
 OURS = "bbdft "
-"""What this package's own methods are marked by."""
+"""Prefix of the names of this package's own methods."""
 ANY = "-"
 """Space of the rows of rivals that change no image."""
 TARGET = 5000
@@ -34,7 +34,7 @@ class Cell:
 
 
 class Results:
-    """The rows, by what they are asked for."""
+    """The rows, by task, space, method and number of queries."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = list(rows)

@@ -3,7 +3,7 @@
     python benchmarks/estimators.py [--seeds 3] [--queries 2000,20000] [--out benchmarks/results/estimators.csv]
 
 Queries are tuning queries, one image scored each; choosing z on validation images and measuring on test images come
-on top, as in a run. Rows already in the CSV are not run again, so that the benchmark can be stopped and taken up.
+on top, as in a run. Rows already in the CSV are not run again, so that the benchmark can be stopped and continued.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Targets that tell little, and cases where there is nothing to gain.
+"""Targets with little information in their scores, and cases without anything to gain.
 
     python benchmarks/hard_cases.py hard [--seeds 5]
     python benchmarks/hard_cases.py useless [--seeds 100]
 
-Whole runs with the estimator ``auto``. *Hard*: what is left of the gain where a target answers labels only, rounded or
-noisy scores, or the likeliest class alone; ``lfw-gender``, space ``auto``, about 5,000 tuning queries. *Useless*: what
-is said where labels are shuffled, the target ignores its input or the model is right already; ``smile-mini``, geometry
+Whole runs with the estimator ``auto``. *Hard*: what is left of the gain if a target returns labels only, rounded or
+noisy scores, or the likeliest class alone; ``lfw-gender``, space ``auto``, about 5,000 tuning queries. *Useless*: the
+verdict if labels are shuffled, the target ignores its input or the model is right already; ``smile-mini``, geometry
 and tone, about 1,000.
 """
 
@@ -91,7 +91,7 @@ def measured(what: Config, seed: int) -> Summary:
 
 
 def hard(seeds: int) -> None:
-    """A row for each way to answer: before, after and share of the gain kept."""
+    """A row for each kind of scores: before, after and share of the gain kept."""
     print("| answers | before | after, median | worst | share of the gain |\n|---|---|---|---|---|")
     base = config(HARD, space="auto", budget=HARD_BUDGET)
     about = _model()

@@ -3,12 +3,12 @@
     pip install '.[serve]' && python benchmarks/http_target.py [--rounds 3] [--batch 32] [--concurrency 4] [--wait-ms 2]
 
 The server is ``bbdft serve`` with the demo's small CNN, on this machine, and shares its cores with the client.
-``--wait-ms`` is how long it waits for company: with a large one it is as slow as a server far away, and leaves the
-cores alone.
+``--wait-ms`` is how long a request waits for others to join: with a large one the server is as slow as one far away,
+and uses little processor time.
 
 The bare loop's bodies are made before its clock starts. ``optimize`` also changes every image, encodes it, makes the
-body, syncs the ledger to the disk, and between two steps of the search has nothing it could send. So processor seconds
-are printed too: those of the server, which does the same in both, and those of the client.
+body, syncs the ledger to the disk, and has nothing to send between two steps of the search. So processor seconds are
+printed too: those of the server, which does the same in both, and those of the client.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Several proposals at once: what the search loses by hearing late, and how much sooner a slow target has answered.
+"""Several proposals in flight: what the search loses by late losses, and how much time it saves with a slow target.
 
     python benchmarks/in_flight.py [--seeds 3] [--queries 500,1000,2000] [--counts 1,2,4,8]
 
 ``surface`` in affine+color. *Accuracy*: medians of test accuracy on the three tasks, z chosen on val. *Seconds*: 1,000
-tuning queries to a target that answers 16 requests side by side, each of 8 images, after 50 ms.
+tuning queries to a target that serves 16 requests side by side, each of 8 images, in 50 ms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the ledger costs: microseconds an image to write, and answers a second to replay.
+"""The cost of the ledger: microseconds to record a query, and scores a second to replay.
 
 python benchmarks/ledger.py [--images 200000] [--batch 256]
 """
@@ -42,7 +42,7 @@ def main() -> None:
                 for z in candidates:
                     began = time.perf_counter()
                     named = keys.of(images, z[None], [0] * size)
-                    # As a run does: what was heard and what is asked next are one transaction.
+                    # As in a run: the last scores and the next reservation are one transaction.
                     with ledger.transaction():
                         if under_way is not None:
                             ledger.record(under_way, scores)

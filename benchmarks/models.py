@@ -12,7 +12,7 @@ CLASSES = 8
 
 
 class _Net:
-    """Layers one after the other; every method returns the name of what it made, of so many channels."""
+    """Layers one after the other; every method returns the name of the tensor it made."""
 
     def __init__(self, side: int) -> None:
         self.nodes: list[object] = []

@@ -3,8 +3,8 @@
     pip install '.[benchmarks]'
     python benchmarks/moved.py [--seeds 3] [--methods 'surface;nes;scipy Powell'] [--out moved.csv]
 
-The shared tasks' images as a careless camera would have taken them; geometry and tone, peers at their tuned settings,
-z chosen on val. What is printed is mean test accuracy, beside that of the unchanged images and of the free threshold.
+The shared tasks' images as another camera would have taken them; geometry and tone, peers at their tuned settings,
+z chosen on val. Prints mean test accuracy, beside that of the unchanged images and of the free threshold.
 Rows already in the CSV are not run again.
 """
 

@@ -1,9 +1,9 @@
-"""What ``optimize`` costs beside the model: its images a second against bare ONNX Runtime's, in one interleaved run.
+"""The cost of ``optimize`` beside the model: its images a second against bare ONNX Runtime's, in one interleaved run.
 
     python benchmarks/overhead.py [--task lfw-gender] [--space dct:8] [--budget 6000] [--rounds 5]
 
 Bare ONNX Runtime gets the same number of images, prepared in advance, at its own best batch size, with as many
-single-threaded calls side by side as there are cores; the best way on the CPU that is known here.
+single-threaded calls side by side as there are cores; the fastest call plan on the CPU that is known here.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Microseconds of processor time a query that optimizers take for themselves, the model left out.
+"""The optimizers' own processor time in microseconds a query, without the model.
 
     python benchmarks/own_time.py [--size 192] [--queries 4000] [--rounds 5]
 
-Every one proposes and is told random losses, in turns; the median of the rounds counts, and beside it its ratio to
-``nes``.
+Every one proposes candidates and is told random losses, in turns; the median of the rounds counts, and beside it its
+ratio to ``nes``.
 """
 
 from __future__ import annotations

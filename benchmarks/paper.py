@@ -2,10 +2,10 @@
 
     python benchmarks/paper.py [--quick] [--runs FOLDER] [--out benchmarks/results/paper.csv] [--page FILE.html]
 
-Runs what is at hand (``../shared``) and says which command fills the other rows once their data is there. Settings are
-the files of ``examples/paper``; the run of 100,000 tuning queries goes on with that of 20,000. Runs that are finished
-are not run again and those that were stopped go on, so that the benchmark can be stopped and taken up. ``--quick``
-is a twentieth of the queries, to see that all of it works.
+Runs the rows whose data is in ``../shared`` and prints the command that fills the other rows once their data is there.
+Settings are the files of ``examples/paper``; the run of 100,000 tuning queries continues that of 20,000. Runs that are
+finished are not run again and those that were stopped continue, so that the benchmark can be stopped at any time.
+``--quick`` is a twentieth of the queries, to see that everything works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Other people's optimizers as estimators: thin ask/tell adapters, so that they meet the same images at the same price.
+"""Other people's optimizers as estimators: thin ask/tell adapters, so that they use the same images at the same price.
 
 Each class proposes whole candidates and is told one value for each: the mean loss on common images. ``Crossed`` makes
 an estimator of it. Nothing here is tuned; ``benchmarks/peers.py`` holds the settings.
@@ -78,16 +78,16 @@ class Pycma:
                 [value if np.isfinite(value) else None for value in side.tolist()] for side in (lower, upper)
             ]
         self._cma = cma.CMAEvolutionStrategy(np.array(start), sigma, options)
-        self._asked: list[Floats] = []
+        self._proposed: list[Floats] = []
 
     def ask(self) -> Floats:
         """A generation of ``4 + 3 ln k``."""
-        self._asked = self._cma.ask()
-        return np.array(self._asked)
+        self._proposed = self._cma.ask()
+        return np.array(self._proposed)
 
     def tell(self, candidates: Floats, values: Floats) -> None:
         """Ranks it."""
-        self._cma.tell(self._asked, values.tolist())
+        self._cma.tell(self._proposed, values.tolist())
 
     @property
     def best(self) -> Floats:
@@ -127,7 +127,7 @@ class Nevergrad:
     """An optimizer of nevergrad's registry (github.com/facebookresearch/nevergrad).
 
     Args:
-        together: candidates asked for before they are told, all on the same images.
+        together: candidates proposed before their losses are told, all on the same images.
         evaluations: how many candidates it will be allowed, which it may plan with.
         noisy: whether it is told that values are noisy.
     """
@@ -156,26 +156,26 @@ class Nevergrad:
             family = getattr(ng.families, name)(**options) if options else ng.optimizers.registry[name]
             self._search = family(what, budget=evaluations, num_workers=together)
         self._start, self._together, self._told = np.array(start, np.float64), together, 0
-        self._asked: list[Any] = []
+        self._proposed: list[Any] = []
 
     def ask(self) -> Floats:
         """The next ``together`` candidates."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._asked = [self._search.ask() for _ in range(self._together)]
-        return np.array([candidate.value for candidate in self._asked])
+            self._proposed = [self._search.ask() for _ in range(self._together)]
+        return np.array([candidate.value for candidate in self._proposed])
 
     def tell(self, candidates: Floats, values: Floats) -> None:
-        """In the order asked."""
+        """In the order of the proposals."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for candidate, value in zip(self._asked, values.tolist(), strict=True):
+            for candidate, value in zip(self._proposed, values.tolist(), strict=True):
                 self._search.tell(candidate, value)
         self._told += len(values)
 
     @property
     def best(self) -> Floats:
-        """Its recommendation; the start before it has heard anything."""
+        """Its recommendation; the start before the first losses."""
         if not self._told:
             return self._start
         return np.asarray(self._search.provide_recommendation().value, np.float64)
@@ -355,13 +355,13 @@ class CoordinateDifferences:
 
 
 class _Stop(BaseException):
-    """Nobody will answer any more."""
+    """No more values will come."""
 
 
 class Scipy:
-    """A ``scipy.optimize.minimize`` method, which calls and does not ask: it runs in a thread that waits for answers.
+    """A ``scipy.optimize.minimize`` method, which calls a function: it runs in a thread that waits for values.
 
-    The two take turns, so that the course is a function of the values alone. Where the method is done it begins again
+    The two take turns, so that the trajectory is a function of the values alone. If the method is done it begins again
     at the best point it knows. Powell goes along one coordinate after the other first, in the order they are declared
     in or in one drawn by the seed.
     """
@@ -382,7 +382,7 @@ class Scipy:
         self._answers: queue.Queue[float | None] = queue.Queue()
         self._best, self._value = np.array(start, np.float64), np.inf
         first = sigma * np.eye(len(start))[places]
-        trajectory = _course(method, first, np.array(start, np.float64), lower, upper, self._questions, self._answers)
+        trajectory = _drive(method, first, np.array(start, np.float64), lower, upper, self._questions, self._answers)
         self._thread = threading.Thread(target=trajectory, daemon=True)
         self._thread.start()
         weakref.finalize(self, self._answers.put, None)
@@ -403,7 +403,7 @@ class Scipy:
         return self._best
 
 
-def _course(
+def _drive(
     method: str,
     first: Floats,
     start: Floats,

@@ -47,7 +47,7 @@ Setting = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Peer:
-    """A method of somebody else's."""
+    """An optimizer of another library."""
 
     name: str
     make: Callable[..., Search]
@@ -59,7 +59,7 @@ class Peer:
     fixed: bool = False
     """Whether it takes values for exact: all its candidates see the same images then."""
     most: int = 10**9
-    """Numbers from which on it is left out, as it asks about each in turn."""
+    """Numbers of z from which on it is left out, as it takes one query for each in turn."""
 
     def settings(self) -> list[Setting]:
         """The recommended one and those of the grid, each once."""
@@ -77,11 +77,11 @@ class Factory:
 
     @property
     def common(self) -> int:
-        """Training images its whole course is confined to; 0 for all."""
+        """Training images its whole search is confined to; 0 for all."""
         return int(self.setting["images"]) if self.peer.fixed else 0
 
     def at(self, limit: int) -> Factory:
-        """The same, told how many queries it has."""
+        """A copy that knows its number of queries, if the method plans with it."""
         return replace(self, limit=limit) if self.peer.plans else self
 
     def __call__(self, space: SearchSpace, *, seed: int) -> Estimator:
@@ -95,7 +95,7 @@ class Factory:
 
 
 def text(setting: Setting) -> str:
-    """A setting as it stands in tables: ``sigma=1,images=16``."""
+    """A setting as it is printed in tables: ``sigma=1,images=16``."""
     return ",".join(
         f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in setting.items()
     )
@@ -111,7 +111,7 @@ def _all(**values: tuple[Any, ...]) -> tuple[Setting, ...]:
 
 
 SPREADS = _all(sigma=(0.3, 1.0), images=(8, 32))
-# Its own advice is to tell it that values are noisy, which they are.
+# Its documentation recommends this for noisy values, which they are.
 NEVERGRAD = {"sigma": 1.0, "images": 16, "together": 1, "noisy": True}
 NEVERGRAD_GRID = (*SPREADS, {"noisy": False, "images": 32}, {"noisy": False, "images": 32, "sigma": 0.3})
 # The order in BlackVIP's configuration files is o, c, a, alpha, gamma; batch and averages are its files' too.

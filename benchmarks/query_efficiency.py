@@ -2,13 +2,13 @@
 
     pip install '.[benchmarks]'
     python benchmarks/peers.py                          # the peers' tuned settings
-    python benchmarks/query_efficiency.py               # all rows that are missing, for hours; may be stopped at will
+    python benchmarks/query_efficiency.py               # all rows that are missing, for hours; may be stopped
     python benchmarks/query_efficiency.py --quick       # some of them, within minutes, to quick.csv
-    python benchmarks/query_efficiency.py --table       # what the rows say, as Markdown
+    python benchmarks/query_efficiency.py --table       # the rows as Markdown tables
 
-A query is one image scored. Those counted are tuning queries; choosing z on val and measuring on test come on top, for
-everybody alike: all methods get the same training images in the same order, the objective (the sigmoid of the margin),
-the start, the bounds and the choice of z on val. One row in the CSV for each task, space, method, setting, seed and
+A query is one image scored. Those counted are tuning queries; choosing z on val and evaluating on test come on top, for
+all methods alike. All methods get the same training images in the same order, the same objective (the sigmoid of the
+margin), start, bounds and choice of z on val. One row in the CSV for each task, space, method, setting, seed and
 number of queries; rows that are there are not run again. Peers run at their library's recommended setting and at the
 tuned one. To measure an estimator again that has changed, name it in ``--forget``.
 """

@@ -1,10 +1,10 @@
-"""What one could do instead with the same labelled images: train a model of one's own, and leave the black box alone.
+"""The alternative with the same labelled images: train a local model, and do not change the images.
 
 Small models of scikit-learn on the training images: PCA of grey pixels with a support vector machine, and histograms of
-oriented gradients with logistic regression; val chooses. Alone it asks nothing of the black box. Stacked, the log-odds
-of the black box on unchanged images (paid for, one query each, as many as the budget has of training images) and those
-of the local model, made by cross-validation so that it has not seen the image, go into an affine map to the label: what
-AReS (arXiv 2604.01474) and CraFT (arXiv 2402.04050) come down to.
+oriented gradients with logistic regression; val chooses. Alone it takes no query. Stacked, the log-odds of the black
+box on unchanged images (paid for, one query each, as many training images as the budget allows) and those of the local
+model, made by cross-validation so that it was not trained on the image, go into an affine map to the
+label: what AReS (arXiv 2604.01474) and CraFT (arXiv 2402.04050) come down to.
 """
 
 from __future__ import annotations

@@ -127,11 +127,11 @@ def paired(experiment: Experiment, batch: int, count: int) -> list[tuple[Ints, F
     return [(rng.integers(0, pool, batch), rng.normal(size=(batch, experiment.space.size)) / 2) for _ in range(count)]
 
 
-def timed(ask: ScoreFunction, calls: int, requests: Sequence[tuple[Ints, Floats]]) -> Array:
+def timed(score: ScoreFunction, calls: int, requests: Sequence[tuple[Ints, Floats]]) -> Array:
     """Seconds by the clock and of all processors."""
     before, began = spent(), time.perf_counter()
     with ThreadPoolExecutor(calls) as threads:
-        for answer in threads.map(lambda one: ask(*one), requests):
+        for answer in threads.map(lambda one: score(*one), requests):
             assert len(answer)
     return np.array([time.perf_counter() - began, spent() - before])
 
@@ -318,7 +318,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default="sessions,sleeping,whole,driver,killed")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each way in each round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each variant in each round")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between deaths")
     parser.add_argument("--nodes", action="store_true", help="let nodes be lost instead of actors")
     parser.add_argument("--budget", type=int, default=10_000, help="of the run whose actors die")

@@ -48,8 +48,8 @@ def config(task: str, **options: object) -> Config:
 class Factory(Protocol):
     """What makes an estimator that is not in the package's registry.
 
-    A method ``at(limit) -> Factory`` tells it the tuning queries it will have; an attribute ``common`` gives the number
-    of training images that its whole course is to be confined to.
+    A method ``at(limit) -> Factory`` gets the number of tuning queries it will have; an attribute ``common`` is the
+    number of training images that its whole search is confined to.
     """
 
     def __call__(self, space: SearchSpace, *, seed: int) -> Estimator:
@@ -86,7 +86,7 @@ def opened(task: str, options: tuple[tuple[str, object], ...] = ()) -> Experimen
 
 @lru_cache(maxsize=len(TASKS))
 def unchanged(task: str, options: tuple[tuple[str, object], ...] = ()) -> Path:
-    """A ledger with the answers to all unchanged images of the task, asked once for all tunings of it."""
+    """A ledger with the scores of all unchanged images of the task, recorded once for all tunings of it."""
     here = opened(task, options)
     path = Path(_folder().name) / f"{task}{len(list(Path(_folder().name).iterdir()))}.sqlite"
     with Ledger(path, budget=2**62) as ledger:
@@ -114,8 +114,8 @@ def measure(
 ) -> list[RunResult]:
     """Test accuracy after each of ``limits`` tuning queries, z chosen on val as a run does; one run, read off.
 
-    An estimator that is told its limit runs once for each; answers it has had are taken from the ledger. Without
-    ``test`` nothing is asked of the test images, z is chosen on all of val, and accuracies are NaN.
+    An estimator that gets its limit runs once for each; recorded scores are taken from the ledger. Without
+    ``test`` no test image is scored, z is chosen on all of val, and accuracies are NaN.
     """
     more = tuple(sorted(options.items()))
     here = experiment(task, space, more)

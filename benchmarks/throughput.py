@@ -1,12 +1,12 @@
-"""Images a second of every way of scoring, as a share of raw ONNX Runtime's in the same round.
+"""Images a second of every scoring path, as a share of raw ONNX Runtime's in the same round.
 
     python benchmarks/throughput.py [--models small-cnn-64,mobilenet-112] [--spaces dct:8] [--rounds 7] [--out FILE]
     python benchmarks/throughput.py --runs          whole optimize runs: decode, search, ledger, choice, evaluation
 
 Raw ONNX Runtime gets images prepared in advance, at its own best number of sessions, threads and images a call, which
-is found first. The ways take turns within a round, so that what else the machine does meets all of them; shares are
+is measured first. The paths take turns within a round, so that other work on the machine slows all of them; shares are
 medians over rounds, with the lowest and highest. They are given twice: by the clock, and by the processor's time, which
-other programs on the same cores disturb far less but which does not see a thread wait for another.
+other programs on the same cores disturb far less but which does not include waiting for another thread.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def ways(
     candidates = rng.normal(size=(64, space.size)) / 2
     indices = rng.integers(0, len(pool), (64, batch))
 
-    def asked(n: int) -> tuple[Ints, Floats]:
+    def request(n: int) -> tuple[Ints, Floats]:
         if pairing == "crossed":
             return indices[n % 64], candidates[n * batch // CROSSED % 64]
         return indices[n % 64], candidates[(n * batch + np.arange(batch)) % 64]
@@ -160,10 +160,10 @@ def ways(
     arrays = ArrayBackend(pool, space, target, encoding)
 
     def fused(n: int) -> object:
-        return path(*asked(n))
+        return path(*request(n))
 
     def array(n: int) -> object:
-        return arrays.scores(*asked(n))
+        return arrays.scores(*request(n))
 
     return {"fused": fused, "array": array}
 
@@ -278,10 +278,10 @@ def main() -> None:
     parser.add_argument("--models", default=",".join([*SYNTHETIC, *(REAL if SHARED.is_dir() else ())]))
     parser.add_argument("--spaces", default=",".join(SPACES))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.12, help="of each way in each round")
+    parser.add_argument("--seconds", type=float, default=0.12, help="of each path in each round")
     parser.add_argument("--runs", action="store_true", help="whole optimize runs instead of calls")
     parser.add_argument("--budget", type=int, default=6000, help="of a whole run")
-    parser.add_argument("--in-flight", type=int, default=1, help="proposals of a whole run's search asked at once")
+    parser.add_argument("--in-flight", type=int, default=1, help="proposals of a whole run's search submitted at once")
     parser.add_argument("--out", type=Path, help="JSON file for the shares")
     options = parser.parse_args()
     rows = []

@@ -1,4 +1,4 @@
-"""A picture of what ``throughput.py --out FILE`` wrote: each way's share of raw ONNX Runtime.
+"""A picture of the file of ``throughput.py --out FILE``: each path's share of raw ONNX Runtime.
 
     pip install .
     python benchmarks/throughput.py --out calls.json

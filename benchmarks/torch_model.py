@@ -1,6 +1,6 @@
 """An ONNX classifier as a PyTorch function, for gradients; only what the models of ``../shared`` are made of.
 
-onnx2torch would do, but it wants torchvision, whose wheels do not load beside a CPU-only torch.
+onnx2torch would do, but it needs torchvision, whose wheels do not load beside a CPU-only torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Operation = Callable[..., Tensor]
 
 
 class TorchModel:
-    """``model(images (N, 3, H, W))`` answers the output called ``output``, or the only one there is."""
+    """``model(images (N, 3, H, W))`` returns the output called ``output``, or the only one there is."""
 
     def __init__(self, path: Path, output: str | None = None) -> None:
         graph = onnx.load(path).graph

@@ -1,4 +1,4 @@
-"""The ceiling of additive spaces: gradient descent through the model itself, which nobody outside it can do.
+"""The ceiling of additive spaces: gradient descent through the model itself, which a black box does not allow.
 
     pip install '.[benchmarks]'
     python benchmarks/white_box.py [--seeds 3] [--space dct:8] [--out benchmarks/results/white_box.csv]

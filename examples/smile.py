@@ -1,4 +1,4 @@
-"""Smiles: an expression model that knows seven moods, asked about two, on small grey faces.
+"""Smiles: an expression model of seven moods, used for two, on small grey faces.
 
     python examples/smile.py [--shared ../shared] [--out smile-run]
 

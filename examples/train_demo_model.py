@@ -84,7 +84,7 @@ def network() -> nn.Sequential:
 
 
 def train(clean: Array, labels: Array, rng: np.random.Generator) -> nn.Sequential:
-    """Fit the network to clean pages, each slightly moved anew in every epoch."""
+    """Fit the network to clean pages, each moved a little, differently in every epoch."""
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

@@ -12,11 +12,13 @@ from hypothesis import settings
 
 from tests import forked
 
-# A loaded machine is no failure.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
+
+# They run in Pythons of their own, which have what they import.
+collect_ignore = ["servers/kserve_server.py", "servers/mlserver_runtime.py", "servers/pytriton_server.py"]
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +27,6 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip("the shared models and images are not beside the project")
     return SHARED
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nothing is left in the user's own cache folder."""
-    folder = tmp_path_factory.mktemp("cache")
-    os.environ["BBDFT_CACHE"] = str(folder)
-    return folder
 
 
 Bbdft = Callable[..., subprocess.CompletedProcess[str]]
