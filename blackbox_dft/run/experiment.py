@@ -198,7 +198,7 @@ class Experiment:
         """Has the target called so many times at once, with so many threads each, where it can be."""
         self._threads = threads
         if isinstance(self.target, AutotunableTarget) and (workers, threads) != (self.target.workers, 1):
-            self.target.arrange(workers, threads)
+            self.target.set_call_plan(workers, threads)
             if self.fused:
                 self.fused.reopen()
 

@@ -116,7 +116,7 @@ def start(
     # The path is kept, as the other one's scores differ in the last bits.
     config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
     step = experiment.proposal * config.repeats
-    ahead = experiment.fused is None or experiment.fused.ahead
+    ahead = experiment.fused is None or experiment.fused.has_outer_part
     way = autotune.usual(experiment.target)
     wanted = autotune.open_to(experiment.target)
     if wanted and (found := autotune.recall(experiment.target, step, ahead)):
@@ -273,11 +273,11 @@ def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> Concurre
     Which images travel together does not depend on it, so a resumed run may find another number.
     """
     target = experiment.target
-    if not isinstance(target, ConcurrentTarget) or target.most <= target.workers:
+    if not isinstance(target, ConcurrentTarget) or target.max_workers <= target.workers:
         return None
     if found := ledger.note("concurrency"):
         return FixedConcurrency(max(1, int(found) >> ledger.halvings))
-    most = target.most
+    most = target.max_workers
     if ledger.counts_in_doubt:
         # Even if it dies again and again, with half as many requests under way each time, half the reserve is left.
         most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))

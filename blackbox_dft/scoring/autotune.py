@@ -57,7 +57,7 @@ def usual(target: Target) -> CallPlan:
 
 def open_to(target: Target) -> bool:
     """Whether nobody said how the target is to be called, and it can be called in other ways."""
-    return isinstance(target, AutotunableTarget) and target.unsaid
+    return isinstance(target, AutotunableTarget) and target.call_plan_is_open
 
 
 def recall(target: Target, step: int, ahead: bool) -> CallPlan | None:
@@ -106,7 +106,7 @@ def find(
         count = max(least, min(wanted, len(images) // SHARES))
         if done + count > len(images) or clock() - began > SECONDS:
             break
-        target.arrange(way.workers, way.threads)
+        target.set_call_plan(way.workers, way.threads)
         scorer.set_call_plan(way.batch, way.workers + 1)
         # The first calls make memory ready, and are not timed.
         warm = way.workers * way.batch if count >= 3 * way.workers * way.batch else 0

@@ -19,7 +19,7 @@ from blackbox_dft.report.compare_report import page, text_lines
 from blackbox_dft.report.figures.charts import Axes, Series, line_chart
 from blackbox_dft.report.figures.curve import accuracy_curve
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import serving
+from tests.helpers.serving import serving
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ["target", "space", "estimator", "seed", "queries", "accuracy", "before", "threshold", "n"]

@@ -12,7 +12,7 @@ import pytest
 
 from blackbox_dft import Tuning
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import serving, words
+from tests.helpers.serving import serving, words
 
 
 @pytest.fixture(scope="module")
