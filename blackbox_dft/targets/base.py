@@ -104,8 +104,8 @@ class AutotunableTarget(Protocol):
     """A ``Target`` whose call plan can be tuned: how many calls run at once, with how many threads each.
 
     A run calls ``set_call_plan`` in its own thread while no call of ``scores`` is under way: once if the plan is
-    recorded, several times while the autotuner measures plans. Where scores go through a graph of ``open_graph``, that
-    graph is opened again afterwards.
+    recorded, several times while the autotuner measures plans. A graph of ``open_graph`` is opened again
+    afterwards.
     """
 
     @property

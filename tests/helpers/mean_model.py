@@ -34,22 +34,22 @@ def build(
     else:
         nodes.append(helper.make_node("Identity", ["x0"], ["x"]))
     nodes.append(helper.make_node("ReduceMean", ["x"], ["means"], axes=spatial, keepdims=0))
-    made = []
+    values = []
     if "scores" in outputs:
         weights.append(numpy_helper.from_array(np.eye(depth, 3, dtype=np.float32), "mix"))
         nodes.append(helper.make_node("MatMul", ["means", "mix"], ["scores"]))
-        made.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 3]))
+        values.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 3]))
     if "label" in outputs:
         nodes.append(helper.make_node("ArgMax", ["means"], ["label"], axis=1, keepdims=0))
-        made.append(helper.make_tensor_value_info("label", TensorProto.INT64, [batch]))
+        values.append(helper.make_tensor_value_info("label", TensorProto.INT64, [batch]))
     if "age" in outputs:
         nodes.append(helper.make_node("ReduceMean", ["x"], ["age"], axes=[*spatial, channel], keepdims=0))
-        made.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, [batch]))
+        values.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, [batch]))
     if "other" in outputs:
         nodes.append(helper.make_node("Identity", ["means"], ["other"]))
-        made.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [batch, depth]))
+        values.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [batch, depth]))
     image = helper.make_tensor_value_info("image", TYPES[kind], shape)
-    graph = helper.make_graph(nodes, "means", [image], made, weights)
+    graph = helper.make_graph(nodes, "means", [image], values, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, meta or {})
     onnx.save(model, path)

@@ -38,4 +38,5 @@ class RecordingServer:
 
 
 def decoded(text: str) -> np.ndarray:
+    """The RGB image of a base64 text."""
     return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

@@ -17,7 +17,7 @@ BUDGET = 900
 
 @contextmanager
 def serving(count: Path, **options: object) -> Iterator[str]:
-    """URL of a fault server's model; it answers without a pause, unless ``swift=0``."""
+    """URL of a fault server's model; it responds without a pause, unless ``swift=0``."""
     flags = [part for name, value in {"swift": 1, **options}.items() for part in (f"--{name}", str(value))]
     ours, theirs = FORKS.Pipe()
     line = ["--count", str(count), *flags]

@@ -43,7 +43,7 @@ def placed(images):
     return scores(bright(images) + 0.01 * np.arange(len(images)))
 
 def swinging(images):
-    "Every other answer to the same image is as much too high as the one before was too low."
+    "Every other score of the same image is as much too high as the one before was too low."
     level = bright(images)
     turns = [seen.setdefault(image.tobytes(), [0]) for image in images]
     for turn in turns:

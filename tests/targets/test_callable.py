@@ -49,7 +49,7 @@ def test_functions(module: str) -> None:
         make_target(f"{module}:names").scores(IMAGES)
     with pytest.raises(TargetError, match="returned"):
         make_target(f"{module}:wrong").scores(IMAGES)
-    # Names are answered as indices, so their order is part of what the scores are.
+    # Names become indices, so their order is part of the fingerprint.
     assert named.fingerprint != make_target(f"{module}:names", TargetOptions(classes=("r", "g"))).fingerprint
     with pytest.raises(TargetError, match=r"^\S+:broken raised ValueError: too bright\.$"):
         make_target(f"{module}:broken").scores(IMAGES)

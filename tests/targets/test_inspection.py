@@ -35,13 +35,13 @@ def models(tmp_path: Path) -> Path:
 def inspected(bbdft: Bbdft, *words: object, cwd: Path | None = None) -> tuple[dict[str, Any], int]:
     """What ``bbdft inspect`` reports, and the number of queries that it announced."""
     done = bbdft("inspect", *words, "--json", cwd=cwd, code=0)
-    said = re.search(r"scoring up to ([\d,]+) images", done.stderr)
-    assert said
-    return json.loads(done.stdout), int(said[1].replace(",", ""))
+    announced = re.search(r"scoring up to ([\d,]+) images", done.stderr)
+    assert announced
+    return json.loads(done.stdout), int(announced[1].replace(",", ""))
 
 
 def test_a_model_on_this_machine_is_steady(bbdft: Bbdft, tiny: Path) -> None:
-    found, most = inspected(bbdft, tiny / "model.onnx", "--data", tiny / "labels.csv")
+    found, announced = inspected(bbdft, tiny / "model.onnx", "--data", tiny / "labels.csv")
     assert found["deterministic"]
     assert found["noise"] == found["encoding_effect"]["png"] == 0
     assert found["batch_effect"] < 1e-5
@@ -52,7 +52,7 @@ def test_a_model_on_this_machine_is_steady(bbdft: Bbdft, tiny: Path) -> None:
     assert "no --repeats needed" in found["advice"]
     best = max(found["throughput"], key=lambda trial: trial["images_per_second"])
     assert (found["best_batch"], found["best_concurrency"]) == (best["batch"], best["concurrency"])
-    assert found["queries"] <= most
+    assert found["queries"] <= announced
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_model_on_this_machine_is_steady(bbdft: Bbdft, tiny: Path) -> None:
 def test_noise_and_rounding_are_measured(
     name: str, steady: bool, rounding: float | None, sentence: str, bbdft: Bbdft, models: Path, tiny: Path
 ) -> None:
-    found, most = inspected(bbdft, f"tones:{name}", "--data", tiny / "labels.csv", cwd=models)
+    found, announced = inspected(bbdft, f"tones:{name}", "--data", tiny / "labels.csv", cwd=models)
     assert found["deterministic"] is steady
     assert found["rounding"] == rounding
     assert sentence in found["advice"]
-    assert found["queries"] == int((models / "count").read_text()) <= most
+    assert found["queries"] == int((models / "count").read_text()) <= announced
 
 
 def test_effects_of_the_place_in_a_batch_are_measured(bbdft: Bbdft, models: Path) -> None:
@@ -101,8 +101,8 @@ def test_advised_repeats_follow_the_noise() -> None:
 @pytest.mark.parametrize("more", [[], ["--batch", "1"], ["--batch", "32"], ["--batch", "200"], ["--concurrency", "2"]])
 def test_a_url_gets_at_most_the_announced_queries(more: list[str], bbdft: Bbdft, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
-        found, most = inspected(bbdft, url, *more)
-    assert found["queries"] == int((tmp_path / "count").read_text()) <= most <= 100
+        found, announced = inspected(bbdft, url, *more)
+    assert found["queries"] == int((tmp_path / "count").read_text()) <= announced <= 100
     assert found["deterministic"]
     assert found["best_concurrency"] <= (2 if "--concurrency" in more else 16)
     assert found["concurrency"] == found["workers"]
@@ -133,10 +133,10 @@ def test_a_url_of_one_image_a_request(bbdft: Bbdft, tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        found, most = inspected(bbdft, url, "--profile", "image-json", "--model-classes", "dark,bright")
+        found, announced = inspected(bbdft, url, "--profile", "image-json", "--model-classes", "dark,bright")
     finally:
         server.shutdown()
-    assert found["queries"] == BrightnessHandler.scored <= most <= 100
+    assert found["queries"] == BrightnessHandler.scored <= announced <= 100
     assert found["best_batch"] == 1
     assert found["rounding"] == 0.001
 
@@ -144,7 +144,7 @@ def test_a_url_of_one_image_a_request(bbdft: Bbdft, tmp_path: Path) -> None:
 def test_the_cost_is_announced_and_confirmed_on_a_terminal(tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         line = [sys.executable, "-m", "blackbox_dft", "inspect", url, "--price", "0.5", "--json"]
-        answers = {}
+        results = {}
         for answer in ("n", "y", "--yes"):
             ours, theirs = pty.openpty()
             more = [answer] if answer == "--yes" else []
@@ -152,10 +152,10 @@ def test_the_cost_is_announced_and_confirmed_on_a_terminal(tmp_path: Path) -> No
             done = subprocess.run([*line, *more], stdin=theirs, capture_output=True, text=True, cwd=ROOT, timeout=60)
             os.close(ours)
             os.close(theirs)
-            answers[answer] = done
+            results[answer] = done
             if answer == "n":
                 assert not (tmp_path / "count").exists()
-    refused, confirmed, unasked = (answers[key] for key in ("n", "y", "--yes"))
+    refused, confirmed, unasked = (results[key] for key in ("n", "y", "--yes"))
     assert (refused.returncode, confirmed.returncode, unasked.returncode) == (2, 0, 0)
     assert "scoring up to 92 images, for up to 46.00" in refused.stderr
     assert "Go on?" in confirmed.stderr

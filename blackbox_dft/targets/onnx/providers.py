@@ -23,7 +23,7 @@ LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxrun
 IMAGE_MEMORY_SHARE = 0.5
 """Share of a GPU's free memory that the images of a run may take; the rest is for the model's own work."""
 NVIDIA_SMI_TIMEOUT = 10
-"""Seconds that ``nvidia-smi`` may take to answer."""
+"""Seconds that ``nvidia-smi`` may take."""
 
 
 def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any, str, str | None]:

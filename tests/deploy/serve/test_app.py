@@ -28,9 +28,9 @@ def serving(model: Path, *words: str) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
-        said = process.stdout.readline()
-        assert "on the cpu at http://127.0.0.1:" in said
-        place = said.split(" at ")[1].strip()
+        line = process.stdout.readline()
+        assert "on the cpu at http://127.0.0.1:" in line
+        place = line.split(" at ")[1].strip()
         with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
             client.get(place)
         yield place
@@ -45,7 +45,7 @@ def url(tiny: Path) -> Iterator[str]:
         yield place
 
 
-def ask(url: str, images: np.ndarray, binary: bool) -> np.ndarray:
+def score(url: str, images: np.ndarray, binary: bool) -> np.ndarray:
     headers, body = encode_request("image", "FP32", images, binary)
     response = httpx.post(f"{url}/infer", headers=headers, content=body, timeout=30)
     assert response.status_code == 200, response.text
@@ -66,16 +66,16 @@ def test_metadata(url: str) -> None:
 @pytest.mark.parametrize("binary", [True, False])
 def test_scores_are_those_of_the_model(binary: bool, url: str, tiny: Path) -> None:
     (expected,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": IMAGES})
-    np.testing.assert_allclose(ask(url, IMAGES, binary), expected, atol=1e-4)
+    np.testing.assert_allclose(score(url, IMAGES, binary), expected, atol=1e-4)
 
 
 def test_requests_at_once_are_joined_and_get_their_own_rows(url: str, tiny: Path) -> None:
     (expected,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": IMAGES})
     cuts = [(n % 37, n % 37 + 1 + n % 3) for n in range(120)]
     with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(lambda cut: ask(url, IMAGES[slice(*cut)], True), cuts))
-    for cut, answer in zip(cuts, answers, strict=True):
-        np.testing.assert_allclose(answer, expected[slice(*cut)], atol=1e-4)
+        results = list(threads.map(lambda cut: score(url, IMAGES[slice(*cut)], True), cuts))
+    for cut, rows in zip(cuts, results, strict=True):
+        np.testing.assert_allclose(rows, expected[slice(*cut)], atol=1e-4)
     headers, body = encode_request("image", "FP32", IMAGES[:1])
     images, batches = httpx.post(f"{url}/infer", headers=headers, content=body).headers["x-batches"].split("/")
     assert int(images) > 1.2 * int(batches)
@@ -199,12 +199,12 @@ def test_models_of_every_format_return_one_row_for_each_image(
         assert about["outputs"] == [{"name": "means", "datatype": "FP32", "shape": [-1, 3]}]
         with ThreadPoolExecutor(8) as threads:
             pieces = [(n, n + size) for n in range(6) for size in (1, 2, 5)] + [(0, 11)]
-            answers = list(threads.map(lambda cut: ask_means(url, images[slice(*cut)], datatype), pieces))
-    for cut, answer in zip(pieces, answers, strict=True):
-        np.testing.assert_allclose(answer, expected[slice(*cut)], rtol=1e-5)
+            results = list(threads.map(lambda cut: score_means(url, images[slice(*cut)], datatype), pieces))
+    for cut, rows in zip(pieces, results, strict=True):
+        np.testing.assert_allclose(rows, expected[slice(*cut)], rtol=1e-5)
 
 
-def ask_means(url: str, images: np.ndarray, datatype: str) -> np.ndarray:
+def score_means(url: str, images: np.ndarray, datatype: str) -> np.ndarray:
     headers, body = encode_request("image", datatype, images, len(images) % 2 == 0)
     response = httpx.post(f"{url}/infer", headers=headers, content=body, timeout=30)
     assert response.status_code == 200, response.text

@@ -24,11 +24,11 @@ def server() -> Iterator[RecordingServer]:
 
 
 def test_image_json(server: RecordingServer) -> None:
-    def answer(body: bytes) -> Any:
+    def respond(body: bytes) -> Any:
         level = float(decoded(json.loads(body)["image"]).mean()) / 255
         return {"predictions": [{"label": "bright", "score": level}, {"label": "unknown", "score": 1}]}
 
-    server.respond = answer
+    server.respond = respond
     with make_target(server.url, TargetOptions(profile="image-json", classes=("dark", "bright"))) as target:
         scores = np.concatenate([target.scores(IMAGES[i : i + 1]) for i in range(3)])
     np.testing.assert_allclose(scores[:, 1], IMAGES.mean(axis=(1, 2, 3)) / 255, atol=1e-5)
@@ -48,7 +48,7 @@ def test_image_form(server: RecordingServer) -> None:
 
 @pytest.mark.parametrize("profile", ["tf-serving", "tf-serving-columns", "tf-serving-base64"])
 def test_tf_serving(profile: str, server: RecordingServer) -> None:
-    def answer(body: bytes) -> Any:
+    def respond(body: bytes) -> Any:
         document = json.loads(body)
         if profile == "tf-serving-base64":
             rows = [decoded(one["b64"]).mean((0, 1)) / 255 for one in document["instances"]]
@@ -58,7 +58,7 @@ def test_tf_serving(profile: str, server: RecordingServer) -> None:
             "outputs" if profile == "tf-serving-columns" else "predictions": [list(map(float, row)) for row in rows]
         }
 
-    server.respond = answer
+    server.respond = respond
     with make_target(server.url, TargetOptions(profile=profile)) as target:
         np.testing.assert_allclose(target.scores(IMAGES), IMAGES.mean(axis=(1, 2)) / 255, atol=1e-5)
     server.respond = lambda body: {"error": "the model is not loaded"}
@@ -112,8 +112,14 @@ def test_face_plus_plus(server: RecordingServer, monkeypatch: pytest.MonkeyPatch
 
 def test_responses_without_scores_are_lost(server: RecordingServer) -> None:
     with make_target(server.url, TargetOptions(profile="tf-serving")) as target:
-        for answer in ({"predictions": "many"}, {"predictions": [[1, 2]]}, {"predictions": [[1], [2, 3], [4]]}, {}, 7):
-            server.respond = lambda body, answer=answer: answer
+        for document in (
+            {"predictions": "many"},
+            {"predictions": [[1, 2]]},
+            {"predictions": [[1], [2, 3], [4]]},
+            {},
+            7,
+        ):
+            server.respond = lambda body, document=document: document
             with pytest.raises((LostAnswer, TargetError)):
                 target.scores(IMAGES)
 

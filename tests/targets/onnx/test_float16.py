@@ -1,4 +1,4 @@
-"""Half precision: scores are near those of the original model, and inspection says how near."""
+"""Half precision: scores are near those of the original model, and inspection reports how near."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.spaces.test_spaces import form, photos, small_model
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_scores_are_near_and_inspection_says_so(dtype: str, tmp_path: Path) -> None:
+def test_scores_are_near_and_inspection_reports_it(dtype: str, tmp_path: Path) -> None:
     onnx.save(small_model(form(dtype=dtype)), tmp_path / "m.onnx")
     own, half = (OnnxTarget(tmp_path / "m.onnx", TargetOptions(float16=float16)) for float16 in (False, True))
     images = photos(16)
