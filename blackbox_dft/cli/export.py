@@ -43,8 +43,8 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
         if not given and tuning.is_dir():
             model_options = RunRecord.read(tuning).config.target_options
         with make_target(str(fuse), model_options) as target:
-            form = getattr(target, "form", None)
-            if form is None:
-                raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be joined with the change.")
-            fuse_onnx(space, learned.z, learned.shape, fuse, out, form=form, levels=levels)
+            input_format = getattr(target, "input_format", None)
+            if input_format is None:
+                raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be fused with the change.")
+            fuse_onnx(space, learned.z, learned.shape, fuse, out, input_format=input_format, levels=levels)
     click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

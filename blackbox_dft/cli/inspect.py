@@ -34,7 +34,7 @@ def inspect(
     from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
-    from blackbox_dft.targets.inspection import ANY_SIZE, inspect_target, plan_inspection, smooth
+    from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 
     with make_target(target, take(TargetOptions, values)) as opened:
         images = None
@@ -54,7 +54,7 @@ def inspect(
             raise click.exceptions.Exit(2)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
-        shown = smooth(2, opened.image_size or (ANY_SIZE, ANY_SIZE)) if images is None else images
+        shown = smooth_images(2, opened.image_size or (DEFAULT_SIDE, DEFAULT_SIDE)) if images is None else images
         space = make_space("affine+color+dct:8", shown.shape[1:])
         path = fused_path(shown, space, opened, Encoding())
         found["path"] = "array" if isinstance(path, str) else "fused"

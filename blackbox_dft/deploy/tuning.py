@@ -1,4 +1,4 @@
-"""The result: one z and what it takes to apply it to any image, in a file that numpy alone can read."""
+"""Tuning: the learned change (z, its space and encoding) as a file that NumPy alone can read."""
 
 from __future__ import annotations
 
@@ -22,29 +22,41 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """A learned change: ``z (k,)`` in a space, made for images of one size.
+    """A learned change: ``z (k,)`` in a space, for images of one size; may be called from several threads at once.
 
-    >>> tuning = Tuning.load("RUN/tuning.npz")  # doctest: +SKIP
-    >>> changed = tuning(images)  # uint8 (N, H, W, 3) RGB in, the same out  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
+    >>> tuning = Tuning("color", np.array([0.5, 0, 0, 0, 0, 0]), (8, 8, 3))
+    >>> with TemporaryDirectory() as folder:
+    ...     tuning.save(Path(folder, "tuning.npz"))
+    ...     loaded = Tuning.load(folder)
+    >>> loaded(images).shape, bool((loaded(images) == tuning(images)).all())
+    ((2, 8, 8, 3), True)
     """
 
     space: str
+    """Such as ``affine+color``; see ``make_space``."""
     z: Floats
+    """``(k,)``."""
     shape: tuple[int, int, int]
+    """Of the images, (H, W, 3)."""
     epsilon: float | None = None
+    """Bound of additive changes, in [0, 1] pixels."""
     channels: Literal["rgb", "luma"] = "rgb"
+    """Of additive changes."""
     encoding: str = "png"
+    """How images were sent to the target: ``none``, ``png`` or ``jpeg:Q``."""
 
     def make_space(self) -> Space:
-        """The space ``z`` lives in."""
+        """The space of ``z``."""
         levels = Encoding.parse(self.encoding).levels
         return make_space(self.space, self.shape, epsilon=self.epsilon, channels=self.channels, levels=levels)
 
     def __call__(self, images: ImageBytes) -> ImageBytes:
-        """Changed 8-bit images, the pixels the model was sent (before any JPEG compression of the encoding).
+        """Changes ``images (N, H, W, 3)`` uint8 RGB to what the target received, before any JPEG compression.
 
         Raises:
-            InputError: images of another size than the tuning was learned on.
+            InputError: the images have another size than those the change was learned on.
         """
         if images.shape[1:] != self.shape:
             raise InputError(
@@ -54,11 +66,11 @@ class Tuning:
 
     @cached_property
     def _space(self) -> Space:
-        # A service calls with one image at a time, and making a basis takes longer than that image does.
+        # Kept for services, which pass one image at a time: to make a basis takes longer than to change an image.
         return self.make_space()
 
     def save(self, path: str | Path) -> None:
-        """Writes the ``.npz``: the arrays ``z`` and ``shape``, the rest as JSON text in ``about``; no pickle."""
+        """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
         about = {
             "format": FORMAT,
             "space": self.space,
@@ -72,10 +84,10 @@ class Tuning:
 
     @classmethod
     def load(cls, path: str | Path) -> Tuning:
-        """Reads what ``save`` wrote, or the ``tuning.npz`` of a run folder.
+        """Reads a file that ``save`` wrote, or the ``tuning.npz`` of the run folder ``path``.
 
         Raises:
-            InputError: no such file, or not a tuning.
+            InputError: the file does not exist, or is not a tuning.
         """
         path = Path(path)
         path = path / "tuning.npz" if path.is_dir() else path
@@ -87,7 +99,7 @@ class Tuning:
                 raise ValueError("written by another version")
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
         except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist: a finished run holds its tuning there.") from error
+            raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise InputError(
                 f"{path} is not a tuning of bbdft ({error}): give a run folder or its tuning.npz."

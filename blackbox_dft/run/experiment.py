@@ -206,7 +206,7 @@ class Experiment:
         """Has the target run ``workers`` calls at once with ``threads`` threads each, if it can."""
         self._threads = threads
         if isinstance(self.target, AutotunableTarget) and (workers, threads) != (self.target.workers, 1):
-            self.target.arrange(workers, threads)
+            self.target.set_call_plan(workers, threads)
             if self.fused:
                 self.fused.reopen()
 

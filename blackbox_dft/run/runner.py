@@ -124,7 +124,7 @@ def start(
     # The run keeps its path, as the last bits of the other one's scores differ.
     config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
     step = experiment.proposal * config.repeats
-    ahead = experiment.fused is None or experiment.fused.ahead
+    ahead = experiment.fused is None or experiment.fused.has_outer_part
     plan = autotune.default_plan(experiment.target)
     untuned = autotune.can_autotune(experiment.target)
     if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
@@ -288,11 +288,11 @@ def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> Concurre
     Which images travel together does not depend on it, so a resumed run may take another number.
     """
     target = experiment.target
-    if not isinstance(target, ConcurrentTarget) or target.most <= target.workers:
+    if not isinstance(target, ConcurrentTarget) or target.max_workers <= target.workers:
         return None
     if recorded := ledger.note("concurrency"):
         return FixedConcurrency(max(1, int(recorded) >> ledger.halvings))
-    most = target.most
+    most = target.max_workers
     if ledger.counts_in_doubt:
         # Half of the reserve is left even if the run dies again and again, with half as many requests each time.
         most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))
