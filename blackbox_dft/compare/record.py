@@ -41,12 +41,12 @@ class ComparisonRecord:
         """
         path = out / "comparison.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"))
             return cls(
-                dict(found["settings"]),
-                int(found["batch"]),
-                dict(found["inputs"]),
-                tuple(int(budget) for budget in found["budgets"]),
+                dict(document["settings"]),
+                int(document["batch"]),
+                dict(document["inputs"]),
+                tuple(int(budget) for budget in document["budgets"]),
             )
         except (FileNotFoundError, NotADirectoryError):
             return None
