@@ -44,7 +44,7 @@ class ComparisonRecord:
         """
         path = out / "comparison.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"))
             return cls(
                 {_key(key): value for key, value in found["settings"].items()},
                 int(found["batch"]),

@@ -44,12 +44,12 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
 
 def _calibrated(summary: dict[str, Any]) -> list[str]:
     # Summaries of earlier versions have no such key.
-    if not (found := summary.get("calibrated")):
+    if not (calibrated := summary.get("calibrated")):
         return []
-    points = 100 * (found["test"] - summary["threshold"]["test"])
+    points = 100 * (calibrated["test"] - summary["threshold"]["test"])
     return [
-        f"  with the threshold fitted again: {found['test']:.3f}, {points:+.1f} points (95 %: "
-        f"{_interval(found['ci95'])}) over the free threshold alone"
+        f"  with the threshold fitted again: {calibrated['test']:.3f}, {points:+.1f} points (95 %: "
+        f"{_interval(calibrated['ci95'])}) over the free threshold alone"
     ]
 
 
@@ -60,9 +60,9 @@ def _stopped(summary: dict[str, Any]) -> list[str]:
 
 
 def _parts(summary: dict[str, Any]) -> list[str]:
-    found = summary.get("parts")
-    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in found or ())
-    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if found else []
+    parts = summary.get("parts") or []
+    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in parts)
+    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if parts else []
 
 
 def _interval(ci95: list[float]) -> str:
