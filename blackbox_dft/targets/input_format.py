@@ -33,8 +33,6 @@ class InputFormat:
     array([30., 20., 10.], dtype=float32)
     """
 
-    # Its repr is part of the fingerprint of a target: renaming a field makes the runs of older versions unusable.
-
     layout: Literal["nchw", "nhwc"]
     channels: Literal["rgb", "bgr", "grey"]
     range: Literal["0..1", "0..255", "-1..1"]
@@ -47,6 +45,12 @@ class InputFormat:
     """Images of every call; ``None`` if the model takes any number."""
     batched: bool = True
     """Whether the input has a batch axis."""
+
+    @property
+    def identity(self) -> str:
+        """Part of a target's fingerprint: stays as it is, also if the class or a field is renamed."""
+        parts = ("layout", "channels", "range", "mean", "std", "dtype", "size", "batch", "batched")
+        return f"InputForm({', '.join(f'{name}={getattr(self, name)!r}' for name in parts)})"
 
     def prepare(self, images: ImageBytes | Images) -> Array:
         """Converts images ``(N, H, W, 3)`` RGB, uint8 or float32 in [0, 1], to the model's input ``(N, ...)``.

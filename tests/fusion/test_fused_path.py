@@ -246,8 +246,8 @@ def test_a_run_ends_the_same_on_either_path(
     assert np.abs(fused.tuning.z).max() > 0.3
     for split in ("val", "test"):
         both = [result.summary.accuracy[split] for result in (fused, array)]
-        assert abs(both[0]["after"] - both[1]["after"]) <= 0.002
-        assert both[0]["before"] == both[1]["before"]
+        assert abs(both[0].after - both[1].after) <= 0.002
+        assert both[0].before == both[1].before
     plain = {"space": "affine+color", "budget": 1000}
     one, other = (optimize(settings_of(tiny, path=p, **plain), tmp_path / f"plain-{p}") for p in ("fused", "array"))
     np.testing.assert_array_equal(one.tuning.z, other.tuning.z)

@@ -90,7 +90,7 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         self.files = _files(self.path, proto)
         precision = " float16" if options.float16 else ""
-        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format}{precision}")
+        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format.identity}{precision}")
 
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
