@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
+from blackbox_dft.fusion.label_output import LabelOutput, append_labels
 from blackbox_dft.fusion.merge import IR_VERSION, OPSET, image_input, merge, prepare, upgrade_opset
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
@@ -71,6 +72,7 @@ def fuse_onnx(
     *,
     input_format: InputFormat,
     levels: bool = True,
+    labels: LabelOutput | None = None,
 ) -> None:
     """Writes ``model`` with the change in front of it: unchanged images in, the model's own outputs out.
 
@@ -85,6 +87,7 @@ def fuse_onnx(
         path: of the file to write.
         input_format: of the model.
         levels: round to 8 bits, as the images that the target received.
+        labels: adds an output with probabilities of the user's labels.
 
     Raises:
         InputError: not an ONNX model of one image of this size, a model that cannot be merged with the change (too old
@@ -115,6 +118,8 @@ def fuse_onnx(
     if not batched:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
     merge(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
+    if labels:
+        append_labels(proto, labels)
     try:
         _write(proto, path)
     except InputError:
