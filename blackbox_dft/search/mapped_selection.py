@@ -55,6 +55,12 @@ class _Candidate:
     probabilities: Floats
     right: Floats
     """``(N,)``: 1 if the decision is right."""
+    penalty: float = 0.0
+    """Of z, added to every loss."""
+
+    def losses(self, labels: Ints) -> Floats:
+        """Log losses ``(N,)`` and the penalty."""
+        return _log_losses(self.probabilities, labels) + self.penalty
 
 
 def choose(
@@ -77,7 +83,7 @@ def select_with_map(
 
     All four are made comparable by a temperature, which moves no decision, and judged by log loss and accuracy together
     as ``select`` judges two. Both is taken if it beats the identity, else z alone, else the map alone; a simpler
-    candidate replaces it if it is clearly better. A map kept with z is fitted again, with the validation images.
+    candidate replaces it if it decides clearly better. A map kept with z is fitted again, with the validation images.
 
     Returns:
         What is kept, and the map of unchanged images alone: what the output side is worth without z.
@@ -87,11 +93,18 @@ def select_with_map(
     before, after = (task.decoder.class_probabilities(scores) for scores in raw.values())
     answers = _Answers.of(task, trajectory, z)
     families, matrix = FAMILIES[choice], task.decoder.label_matrix
+    penalty = float(task.penalty(z[None])[0])
     fitted = answers.fit(matrix, families, seed)
     alone = fit_output_map(before, labels, matrix, families=families, seed=seed)
     candidates = {
-        BOTH: _Candidate(z, fitted, fitted(after), _right(fitted(after), labels)),
-        LAST_QUARTER: _plain(z, after @ matrix, labels, _log_temperature(answers.probabilities @ matrix, answers)),
+        BOTH: _Candidate(z, fitted, fitted(after), _right(fitted(after), labels), penalty),
+        LAST_QUARTER: _Candidate(
+            z,
+            None,
+            _tempered(after @ matrix, _log_temperature(answers.probabilities @ matrix, answers)),
+            _right(after @ matrix, labels),
+            penalty,
+        ),
         MAP_ALONE: _cross_fitted(identity, before, labels, alone, families, seed),
         IDENTITY: _calibrated(identity, before @ matrix, labels, seed),
     }
@@ -103,7 +116,7 @@ def select_with_map(
     selection = Selection(
         name,
         candidates[name].z,
-        {each: float(_log_losses(c.probabilities, labels).mean()) for each, c in candidates.items()},
+        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
         {each: float(c.right.mean()) for each, c in candidates.items()},
         kept,
     )
@@ -113,7 +126,7 @@ def select_with_map(
 def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
     def gains(name: str, base: str) -> tuple[float, float]:
         one, other = candidates[name], candidates[base]
-        losses = _log_losses(other.probabilities, labels) - _log_losses(one.probabilities, labels)
+        losses = other.losses(labels) - one.losses(labels)
         return in_standard_errors(losses), in_standard_errors(one.right - other.right)
 
     def beats(name: str) -> bool:
@@ -123,7 +136,8 @@ def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
 
     best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if beats(name)), IDENTITY)
     for simpler in (LAST_QUARTER, MAP_ALONE):
-        if best != IDENTITY and sum(gains(simpler, best)) > MIN_GAIN:
+        # Only decisions count here: a map is calibrated, so its log loss is less by itself.
+        if best != IDENTITY and gains(simpler, best)[1] > MIN_GAIN:
             best = simpler
     return best
 
@@ -168,10 +182,6 @@ class _Answers:
             families=families,
             seed=seed,
         )
-
-
-def _plain(z: Floats, probabilities: Floats, labels: Ints, log_temperature: float) -> _Candidate:
-    return _Candidate(z, None, _tempered(probabilities, log_temperature), _right(probabilities, labels))
 
 
 def _calibrated(z: Floats, probabilities: Floats, labels: Ints, seed: int) -> _Candidate:
