@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.objectives.output_map import FOLDS, MIN_PROBABILITY, Family, OutputMap, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
@@ -90,12 +90,13 @@ def select_with_map(
     """
     z, labels = trajectory.average(1 / 4), task.labels[val]
     raw = {name: task.scorer.score("select", val, where) for name, where in ((IDENTITY, identity), (LAST_QUARTER, z))}
-    before, after = (task.decoder.class_probabilities(scores) for scores in raw.values())
+    before, after = (_class_probabilities(task, scores) for scores in raw.values())
     answers = _Answers.of(task, trajectory, z)
     families, matrix = FAMILIES[choice], task.decoder.label_matrix
     penalty = float(task.penalty(z[None])[0])
     fitted = answers.fit(matrix, families, seed)
-    alone = fit_output_map(before, labels, matrix, families=families, seed=seed)
+    seen = np.flatnonzero(~np.isnan(before).any(axis=1))
+    alone = fit_output_map(before[seen], labels[seen], matrix, families=families, seed=seed)
     candidates = {
         BOTH: _Candidate(z, fitted, fitted(after), _right(fitted(after), labels), penalty),
         LAST_QUARTER: _Candidate(
@@ -111,7 +112,8 @@ def select_with_map(
     name = _best(candidates, labels)
     kept = candidates[name].output_map
     if name == BOTH:
-        more = answers.also(after, labels, val)
+        rows = np.flatnonzero(~np.isnan(after).any(axis=1))
+        more = answers.also(after[rows], labels[rows], val[rows])
         kept = more.fit(matrix, families, seed)
     selection = Selection(
         name,
@@ -130,7 +132,8 @@ def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
         return in_standard_errors(losses), in_standard_errors(one.right - other.right)
 
     def beats(name: str) -> bool:
-        least = MIN_GAIN if better_than_chance(candidates[name].probabilities, labels) else MIN_GAIN_AT_CHANCE
+        probabilities = np.nan_to_num(candidates[name].probabilities, nan=0.0)
+        least = MIN_GAIN if better_than_chance(probabilities, labels) else MIN_GAIN_AT_CHANCE
         found = gains(name, IDENTITY)
         return sum(found) > least and min(found) >= -MAX_FALL
 
@@ -161,7 +164,10 @@ class _Answers:
         distances = np.repeat(trajectory.squared_distances(z), counts)
         close = float(np.quantile(distances[-max(1, len(distances) // 4) :], CLOSE_QUANTILE))
         weights = np.minimum(1.0, close / np.maximum(distances, 1e-12))
-        return cls(task.decoder.class_probabilities(raw), task.labels[images], images, weights)
+        # What has no score teaches a map nothing.
+        rows = np.flatnonzero(task.decoder.has_score(raw))
+        probabilities = task.decoder.class_probabilities(raw[rows])
+        return cls(probabilities, task.labels[images[rows]], images[rows], weights[rows])
 
     def also(self, probabilities: Floats, labels: Ints, images: Ints) -> _Answers:
         """With the scores of further images under z."""
@@ -187,7 +193,7 @@ class _Answers:
 def _calibrated(z: Floats, probabilities: Floats, labels: Ints, seed: int) -> _Candidate:
     """Without a map, at the temperature that other validation images suggest."""
     tempered = np.empty_like(probabilities)
-    for train, test in _folds(len(labels), seed):
+    for train, test in _folds(probabilities, seed):
         tempered[test] = _tempered(probabilities[test], _log_temperature(probabilities[train], labels[train]))
     return _Candidate(z, None, tempered, _right(probabilities, labels))
 
@@ -198,15 +204,27 @@ def _cross_fitted(
     """The map of unchanged images, judged on images it was not fitted on."""
     matrix = alone.label_matrix
     mapped = np.empty((len(labels), matrix.shape[1]))
-    for train, test in _folds(len(labels), seed):
+    for train, test in _folds(probabilities, seed):
         fitted = fit_output_map(probabilities[train], labels[train], matrix, families=families, seed=seed)
         mapped[test] = fitted(probabilities[test])
     return _Candidate(z, alone, mapped, _right(mapped, labels))
 
 
-def _folds(count: int, seed: int) -> list[tuple[Ints, Ints]]:
+def _class_probabilities(task: Task, raw: Scores) -> Floats:
+    """Probabilities ``(N, K)`` of the model's classes; rows without a score are NaN."""
+    found = task.decoder.class_probabilities(raw)
+    found[~task.decoder.has_score(raw)] = np.nan
+    return found
+
+
+def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
+    """Rows to fit on, those with a score, and rows to judge on."""
+    count, scored = len(probabilities), ~np.isnan(probabilities).any(axis=1)
     folds = np.random.default_rng(seed).permutation(count) % min(FOLDS, count)
-    return [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(int(folds.max()) + 1)]
+    return [
+        (np.flatnonzero((folds != fold) & scored), np.flatnonzero(folds == fold))
+        for fold in range(int(folds.max()) + 1)
+    ]
 
 
 def _log_temperature(probabilities: Floats, answers: _Answers | Ints) -> float:
@@ -227,7 +245,8 @@ def _tempered(probabilities: Floats, log_scale: float) -> Floats:
 
 
 def _log_losses(probabilities: Floats, labels: Ints) -> Floats:
-    return -_logs(probabilities)[np.arange(len(labels)), labels]
+    """An image without a score costs as much as a sure error."""
+    return -_logs(np.nan_to_num(probabilities, nan=0.0))[np.arange(len(labels)), labels]
 
 
 def _logs(probabilities: Floats) -> Floats:

@@ -10,7 +10,7 @@ from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
-from blackbox_dft.objectives.losses import decide
+from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
 from blackbox_dft.report.provenance import public
@@ -45,7 +45,7 @@ def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes) -> l
         return []
     changed = tuning(images[every])
     magnified, factor = magnified_difference(images[every], changed)
-    said = [(decide(p), p) for p in (predictions.before, predictions.after)]
+    said = [(breakdown.decided_names(predictions.classes, p), p) for p in (predictions.before, predictions.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
     start = 0
@@ -56,11 +56,11 @@ def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes) -> l
         for place, number in enumerate(indices.tolist(), start):
             captions = [
                 (
-                    predictions.classes[decided[number]],
-                    f"{p[number].max():.2f}",
-                    decided[number] == predictions.labels[number],
+                    names[number],
+                    "" if bool(lacks_score(p[number : number + 1])) else f"{p[number].max():.2f}",
+                    names[number] == predictions.classes[predictions.labels[number]],
                 )
-                for decided, p in said
+                for names, p in said
             ]
             cells.append(
                 {
