@@ -145,6 +145,8 @@ class GraphTarget(Protocol):
     """``cpu``, ``cuda`` or ``tensorrt``."""
     files: tuple[Path, ...]
     """All files of the model, ``path`` first."""
+    max_batch: int | None
+    """The most images of a call, if the user fixed it."""
 
     def graph(self) -> ModelProto:
         """The model with its weights, a new copy at each call; in half precision if the user chose that."""
