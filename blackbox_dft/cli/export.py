@@ -49,7 +49,13 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
             if input_format is None:
                 raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be fused with the change.")
             labels = None
-            if learned.output_map and learned.scores and isinstance(target, OnnxTarget):
+            # The scores of a model that returns bytes are not the file's own numbers.
+            if (
+                learned.output_map
+                and learned.scores
+                and isinstance(target, OnnxTarget)
+                and "int8" not in target.output.type
+            ):
                 labels = LabelOutput(target.output.name, learned.scores, learned.output_map, learned.labels)
             fuse_onnx(
                 space, learned.z, learned.shape, fuse, out, input_format=input_format, levels=levels, labels=labels
