@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import options, price_option, take, yes_option
+from blackbox_dft.cli.common_options import options, spending_options, take
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -18,12 +18,9 @@ from blackbox_dft.targets.options import TargetOptions
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
 @options(Config, "label")
 @options(TargetOptions, but=("cluster",))
-@price_option
-@yes_option
+@spending_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(
-    target: str, data: str | None, label: str, price: float | None, yes: bool, as_json: bool, **values: Any
-) -> None:
+def inspect(target: str, data: str | None, label: str, price: float | None, as_json: bool, **values: Any) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
     The number of images to score is printed first: at most 100 if TARGET is a URL or a price is given, else a few
@@ -36,6 +33,7 @@ def inspect(
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import ANY_SIZE, inspect_target, plan_inspection, smooth
 
+    consent = Consent.take(values)
     with make_target(target, take(TargetOptions, values)) as opened:
         images = None
         if data is not None:
@@ -50,8 +48,7 @@ def inspect(
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
         click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
-        if price is not None and not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
-            raise click.exceptions.Exit(2)
+        consent.require(target, plan.queries, price, always=True)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
         shown = smooth(2, opened.image_size or (ANY_SIZE, ANY_SIZE)) if images is None else images

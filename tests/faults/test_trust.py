@@ -506,7 +506,7 @@ def test_repeats_of_a_url_are_planned_and_never_pass_the_budget(bbdft: Bbdft, ti
 
 
 def test_less_than_once_is_refused(here: Path, tiny: Path, bbdft: Bbdft) -> None:
-    with pytest.raises(InputError, match="--repeats must be at least 1"):
+    with pytest.raises(InputError, match=r"Config\(repeats=0\): it must be at least 1"):
         optimize(config(here, tiny, "steady", repeats=0), "run")
     assert not Path("run").exists()
     done = bbdft("optimize", "tones:steady", "--data", tiny / "labels.csv", "--out", "run", "--repeats", 0, code=2)

@@ -111,8 +111,10 @@ def described(url: str) -> bool:
 def test_the_change_is_the_files_own(url: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     more = [*SAME, "--data", tiny / "labels.csv"]
     asked = ["optimize", url, *more, *([] if described(url) else TOLD)]
-    plan = json.loads(bbdft(*asked, "--budget", BUDGET, "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout)
-    found = json.loads(bbdft(*asked, "--budget", BUDGET, "--out", tmp_path / "url", "--json", code=0).stdout)
+    plan = json.loads(
+        bbdft(*asked, "--budget", BUDGET, "--yes", "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout
+    )
+    found = json.loads(bbdft(*asked, "--budget", BUDGET, "--yes", "--out", tmp_path / "url", "--json", code=0).stdout)
     assert found["verdict"] == "improved"
     # A URL is watched by canaries; without their queries the file's search has the same length.
     budget = BUDGET - plan["watch"]
@@ -149,7 +151,18 @@ def test_kserve_reads_bytes_and_numbers_alike(tiny: Path, tmp_path: Path) -> Non
 
 def test_a_wrong_name_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(undescribed_mlserver, tiny, tmp_path) as url:
-        words = ["--data", tiny / "labels.csv", "--budget", BUDGET, "--input", "picture", "--patience", 2, "--quiet"]
+        words = [
+            "--data",
+            tiny / "labels.csv",
+            "--budget",
+            BUDGET,
+            "--yes",
+            "--input",
+            "picture",
+            "--patience",
+            2,
+            "--quiet",
+        ]
         done = bbdft("optimize", url, *SAME, *words, "--out", tmp_path / "run", code=4)
         assert "did not serve for 2 s (last: 500" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -209,7 +209,18 @@ def ask_means(url: str, images: np.ndarray, datatype: str) -> np.ndarray:
 
 
 def test_a_tuning_through_it_is_the_files_own(url: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1500, "--in-doubt", "free", "--json"]
+    words = [
+        "--data",
+        tiny / "labels.csv",
+        "--space",
+        "color",
+        "--budget",
+        1500,
+        "--in-doubt",
+        "free",
+        "--json",
+        "--yes",
+    ]
     # A course that is a few steps shorter moves z half as far as with surface (.09 for .17 after some 60 queries less).
     words += ["--estimator", "nes"]
     base = url.rsplit("/v2", 1)[0]
