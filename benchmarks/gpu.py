@@ -23,7 +23,7 @@ from benchmarks.tasks import SHARED
 from benchmarks.throughput import POOL, SPACES, timed, ways
 from blackbox_dft.targets import TargetOptions
 from blackbox_dft.targets.inspection import smooth
-from blackbox_dft.targets.onnx.providers import missing
+from blackbox_dft.targets.onnx.providers import unavailable_reason
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=256)
     options = parser.parse_args()
-    if reason := missing("cuda"):
+    if reason := unavailable_reason("cuda"):
         raise SystemExit(f"nothing to measure: no CUDA here ({reason})")
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models.split(","):
@@ -42,7 +42,7 @@ def main() -> None:
             target = OnnxTarget(path, TargetOptions(output=OUTPUTS.get(name), provider="cuda", batch=options.batch))
             assert target.image_size
             pool = smooth(max(POOL, options.batch), target.image_size)
-            prepared = target.form.prepare(pool[: options.batch])
+            prepared = target.input_format.prepare(pool[: options.batch])
             resident = ort.OrtValue.ortvalue_from_numpy(prepared, "cuda", 0)
 
             def raw(_: int, target: OnnxTarget = target, resident: ort.OrtValue = resident) -> None:

@@ -61,7 +61,7 @@ def main() -> None:
     )
     target = experiment.target
     assert isinstance(target, OnnxTarget)
-    prepared = target.form.prepare(experiment.data.images[:1024])
+    prepared = target.input_format.prepare(experiment.data.images[:1024])
     tried = {batch: bare(target, prepared, batch, 512) for batch in BATCHES for _ in range(2)}
     batch = min(tried, key=tried.__getitem__)
     print(f"{options.task}, {options.space}, {options.estimator}; bare ONNX Runtime at its best batch, {batch}")

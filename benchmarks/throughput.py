@@ -180,7 +180,7 @@ def peers(target: OnnxTarget, pool: ImageBytes, spec: str, pairing: str, images:
         shown = z if pairing == "paired" else np.repeat(z, CROSSED, axis=0)[:images]
         changed = space.apply(floats[np.arange(images) % len(floats)], shown)
         levels = np.floor(changed * 255 + 0.5) / np.float32(255)
-        fed = target.form.prepare(levels)
+        fed = target.input_format.prepare(levels)
         for begin in range(0, images, 64):
             opened.run([target.output.name], {target.input.name: fed[begin : begin + 64]})
 
@@ -191,7 +191,7 @@ def compare(name: str, folder: Path, specs: Sequence[str], rounds: int, seconds:
     target = OnnxTarget(build(name, folder, SHARED), TargetOptions(output=OUTPUTS.get(name), provider="cpu"))
     assert target.image_size
     pool = smooth(POOL if target.image_size[0] < 200 else 64, target.image_size)
-    prepared = target.form.prepare(pool)
+    prepared = target.input_format.prepare(pool)
     raw = Raw(target, prepared)
     best, batch = raw.best, raw.single.batch
     print(
@@ -253,7 +253,7 @@ def whole_runs(
         experiment = Experiment(settings)
         target = experiment.target
         assert isinstance(target, OnnxTarget)
-        prepared = target.form.prepare(experiment.data.images[:POOL])
+        prepared = target.input_format.prepare(experiment.data.images[:POOL])
         raw = Raw(target, prepared)
         shares, costs = [], []
         for _ in range(rounds):

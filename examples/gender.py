@@ -47,8 +47,8 @@ def main() -> None:
     some = result.data.splits["test"][:8]
     for number, image in zip(some, result.tuning(result.data.images[some]), strict=True):
         write_image(options.out / f"changed_{number}.png", image)
-    form = OnnxTarget(model).form
-    fuse_onnx(space, result.tuning.z, result.tuning.shape, model, options.out / "fused.onnx", form=form)
+    input_format = OnnxTarget(model).input_format
+    fuse_onnx(space, result.tuning.z, result.tuning.shape, model, options.out / "fused.onnx", input_format=input_format)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A V2 server in one process that can do everything wrong that servers do; alone as ``python -m tests.fault_server``.
+"""A V2 server with faults, in one process; ``python -m tests.fault_server`` runs it alone.
 
-Scores the tiny model's task in numpy. Every scored image is counted in a file, so that a test can compare it with what
-the ledger says. ``--fault KIND --share 0.1`` does KIND to that share of the inference requests, seeded.
+It scores the task of the tiny model in NumPy and counts scored images in a file, to be compared with the ledger.
+``--fault KIND --share 0.1`` applies the fault KIND to that share of the inference requests, seeded.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         with self.lock:
             Handler.calls += 1
-            # A request's fate depends on its number alone.
+            # Whether a request gets the fault depends on its number alone.
             fault = random.Random(Handler.calls).random() < self.options.share
         kind = self.options.fault if fault else ""
         if not self.before(kind):
@@ -82,14 +82,14 @@ class Handler(BaseHTTPRequestHandler):
         self.after(kind, scores)
 
     def before(self, kind: str) -> bool:
-        """Faults before anything is scored; whether to go on."""
+        """Applies faults that come before the scoring; returns whether to score."""
         if kind in ("500", "502", "503"):
             self.reply(int(kind), {"error": "out of order"})
         elif kind == "429":
             self.reply(429, {"error": "slow down"}, {"retry-after": "0"})
         elif kind == "400":
             secret = self.headers.get("authorization", "nothing")
-            self.reply(400, {"error": f"the image is too dull, said he who came with {secret}"})
+            self.reply(400, {"error": f"the image is too dull (authorization: {secret})"})
         elif kind == "redirect":
             self.reply(307, {}, {"location": "http://elsewhere.invalid/?key=abc"})
         elif kind == "loop":
@@ -164,21 +164,21 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Clients are killed here by the dozen."""
+        """Silent: tests kill many clients."""
 
 
 def main(
     line: Sequence[str] | None = None, ready: Callable[[int], object] = lambda port: print(port, flush=True)
 ) -> None:
-    """Serves as the flags in ``line`` say, and tells its port as soon as there is one."""
+    """Serves with the flags in ``line``, and passes its port to ``ready``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fault", choices=("", *KINDS), default="")
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--silence", type=float, default=30.0)
-    parser.add_argument("--drift", type=int, default=0, help="another model after so many images")
+    parser.add_argument("--drift", type=int, default=0, help="another model after N images")
     parser.add_argument("--crowd", type=int, default=0, help="refuse more requests at once than this")
-    parser.add_argument("--swift", type=int, default=0, help="no pause between the parts of an answer")
+    parser.add_argument("--swift", type=int, default=0, help="no pause between the parts of a response")
     parser.add_argument("--count", type=Path, required=True)
     Handler.options = parser.parse_args(line)
     Handler.disable_nagle_algorithm = bool(Handler.options.swift)

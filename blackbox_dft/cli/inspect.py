@@ -31,7 +31,7 @@ def inspect(target: str, data: str | None, label: str, price: float | None, as_j
     from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
-    from blackbox_dft.targets.inspection import ANY_SIZE, inspect_target, plan_inspection, smooth
+    from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 
     consent = Consent.take(values)
     with make_target(target, take(TargetOptions, values)) as opened:
@@ -51,7 +51,7 @@ def inspect(target: str, data: str | None, label: str, price: float | None, as_j
         consent.require(target, plan.queries, price, always=True)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
-        shown = smooth(2, opened.image_size or (ANY_SIZE, ANY_SIZE)) if images is None else images
+        shown = smooth_images(2, opened.image_size or (DEFAULT_SIDE, DEFAULT_SIDE)) if images is None else images
         space = make_space("affine+color+dct:8", shown.shape[1:])
         path = fused_path(shown, space, opened, Encoding())
         found["path"] = "array" if isinstance(path, str) else "fused"

@@ -45,7 +45,7 @@ def _precision(experiment: Experiment) -> list[str]:
     from blackbox_dft.targets.base import GraphTarget
 
     images = experiment.data.images[experiment.data.splits["val"][:PRECISION_IMAGES]]
-    if not isinstance(experiment.target, GraphTarget) or (apart := experiment.target.coarsened(images)) is None:
+    if not isinstance(experiment.target, GraphTarget) or (apart := experiment.target.float16_error(images)) is None:
         return []
     return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
 

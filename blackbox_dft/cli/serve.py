@@ -57,7 +57,7 @@ def serve(
         listener.bind((host, port))
     except OSError as error:
         raise InputError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port, or 0.") from error
-    app = make_app(target, name, most=max_batch, wait=max_wait_ms / 1000)
+    app = make_app(target, name, max_batch=max_batch, max_wait=max_wait_ms / 1000)
     shown = f"[{host}]" if ":" in host else host
     place = f"http://{shown}:{listener.getsockname()[1]}/v2/models/{name}"
     click.echo(f"serving {model} on the {target.provider} at {place}")

@@ -7,6 +7,7 @@ budget takes the same steps in all of them, so that all but the longest search a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.search.loop import Task, tune
+from blackbox_dft.search.mapped_selection import choose
 from blackbox_dft.search.minibatches import StratifiedSampler
-from blackbox_dft.search.selection import select
 
 Scored = Callable[[int, int], None]
 
@@ -106,8 +107,9 @@ def learning_curve(
                 )
                 estimator = varied(experiment, run, limit).estimator()
                 trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, check_drift=watch)
-                choice = select(task, trajectory, some, identity)
-                scores = task.probabilities("evaluate", test, choice.z)
+                choice = choose(task, trajectory, some, identity, experiment.config.output_map, run.seed)[0]
+                mapped = replace(task, decoder=decoder.with_map(choice.output_map))
+                scores = mapped.probabilities("evaluate", test, choice.z)
                 spent = trajectory.points[-1].queries if trajectory.points else 0
                 measured[limit] = (spent, len(some), decide(scores) == data.labels[test], choice.z, choice.name)
         except BudgetError as error:

@@ -1,1 +1,1 @@
-"""The result put to work: the tuning, changed images, a server."""
+"""Deployment: the learned change as a file, changed images, and a server of models."""

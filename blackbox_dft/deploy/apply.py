@@ -1,4 +1,4 @@
-"""Writing changed images: the pixels the model was sent, under the names and folders they came from."""
+"""Applies a tuning to image files: writes the changed images under the same names and folders."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ from blackbox_dft.images.encoding import Encoding, through_jpeg
 from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
 from blackbox_dft.images.similarity import psnr
 
-CHUNK = 64
-"""Images in memory at a time."""
+IMAGES_IN_MEMORY = 64
 
 
 @dataclass
 class ApplyReport:
-    """What was written."""
+    """What ``apply_images`` wrote."""
 
     out: Path
     size: tuple[int, int]
+    """(height, width) of the written images."""
     encoding: Encoding
     files: int = 0
+    """How many images were written."""
     resized: int = 0
+    """Of them, how many had another size before."""
     skipped: int = 0
+    """Images that could not be read."""
     fidelity_db: float | None = None
-    """Mean PSNR of JPEG files against the pixels that were to be written."""
+    """Mean PSNR of JPEG files, compared with the pixels before compression; ``None`` for PNG."""
 
     def lines(self) -> list[str]:
-        """For a terminal."""
+        """The report as lines for a terminal."""
         height, width = self.size
         lines = [f"written: {self.files:,} images {height}x{width} to {self.out}"]
         if self.resized:
-            lines.append(f"  {self.resized:,} had another size and were resized, as the model was sent them")
+            lines.append(f"  {self.resized:,} had another size and were resized, as for the model")
         if self.skipped:
             lines.append(f"  {self.skipped:,} could not be read and were left out")
         if self.fidelity_db is not None:
@@ -52,8 +55,8 @@ class ApplyReport:
 
 
 @dataclass(frozen=True)
-class _Stream(ByteSource):
-    """An image that came without a name."""
+class _UnnamedImage(ByteSource):
+    """The bytes of an image file without a name."""
 
     data: bytes
     suffix: str = ".png"
@@ -63,27 +66,35 @@ class _Stream(ByteSource):
         return self.data
 
     def __str__(self) -> str:
-        return "the image read"
+        return "the image"
 
 
 def apply_bytes(tuning: Tuning | str | Path, data: bytes, *, encoding: str | None = None) -> bytes:
     """Changes one image, given and returned as the bytes of a file; for services and pipes.
 
-    ``encoding`` as for ``apply_images``. The image is resized to what the tuning was learned on.
+    Args:
+        tuning: the learned change, or the path of its file or run folder.
+        data: bytes of an image file; the image is resized to the size of the tuning.
+        encoding: ``"png"`` or ``"jpeg:Q"``; by default the tuning's.
 
     Raises:
-        InputError: not an image that can be read.
+        InputError: ``data`` is not an image that can be read.
+
+    >>> from blackbox_dft.demo import assets
+    >>> tuning = Tuning("color", np.zeros(6), (32, 32, 3))
+    >>> apply_bytes(tuning, (assets() / "images/000.png").read_bytes())[1:4]
+    b'PNG'
     """
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
-    form, suffix = _form(tuning, encoding)
-    image = resize(read_image(_Stream(data)), tuning.shape[:2])
-    return encode_image(tuning(image[None])[0], suffix, form.quality or None)
+    written_as, suffix = _file_format(tuning, encoding)
+    image = resize(read_image(_UnnamedImage(data)), tuning.shape[:2])
+    return encode_image(tuning(image[None])[0], suffix, written_as.quality or None)
 
 
-def _form(tuning: Tuning, encoding: str | None) -> tuple[Encoding, str]:
-    """How images are written, and how their names then end."""
-    form = Encoding.parse(encoding or tuning.encoding)
-    return (form, ".jpg") if form.kind == "jpeg" else (Encoding("png"), ".png")
+def _file_format(tuning: Tuning, encoding: str | None) -> tuple[Encoding, str]:
+    """The encoding of written images, and the suffix of their names."""
+    written_as = Encoding.parse(encoding or tuning.encoding)
+    return (written_as, ".jpg") if written_as.kind == "jpeg" else (Encoding("png"), ".png")
 
 
 def apply_images(
@@ -95,27 +106,40 @@ def apply_images(
     overwrite: bool = False,
     skip_bad: bool = False,
 ) -> ApplyReport:
-    """Changes the image ``source``, or all below the folder ``source``, or each of several, and writes them to ``out``.
+    """Changes image files and writes them to ``out``.
 
-    ``encoding`` is ``"png"`` or ``"jpeg:Q"``; by default the one the tuning was learned with.
+    Args:
+        tuning: the learned change, or the path of its file or run folder.
+        source: an image, a folder (with all images below it), or several of them.
+        out: a folder; a file name if ``source`` is one image.
+        encoding: ``"png"`` or ``"jpeg:Q"``; by default the tuning's.
+        overwrite: replace files that exist.
+        skip_bad: leave out images that cannot be read, and count them.
 
     Raises:
-        InputError: nothing to read, an image that cannot be read, a file that exists; with a file that exists nothing
-            is written.
+        InputError: there are no images, or one cannot be read; or a file exists, then nothing is written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from blackbox_dft.demo import assets
+    >>> tuning = Tuning("color", np.zeros(6), (32, 32, 3))
+    >>> with TemporaryDirectory() as folder:
+    ...     report = apply_images(tuning, assets() / "images/000.png", folder)
+    ...     print(report.files, Path(folder, "000.png").exists())
+    1 True
     """
     out = Path(out)
     sources = [Path(source)] if isinstance(source, str | Path) else [Path(one) for one in source]
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
-    form, suffix = _form(tuning, encoding)
+    written_as, suffix = _file_format(tuning, encoding)
     pairs = _pairs(sources[0], out, suffix) if len(sources) == 1 else _several(sources, out, suffix)
     if not overwrite and (existing := next((to for _, to in pairs if to.exists()), None)):
         raise InputError(f"{existing} exists: take another folder, or give --overwrite.")
     height, width = tuning.shape[:2]
-    done = ApplyReport(out, (height, width), form)
-    losses: list[float] = []
+    report = ApplyReport(out, (height, width), written_as)
+    fidelity: list[float] = []
     with ThreadPoolExecutor() as threads:
-        for start in range(0, len(pairs), CHUNK):
-            chunk = pairs[start : start + CHUNK]
+        for start in range(0, len(pairs), IMAGES_IN_MEMORY):
+            chunk = pairs[start : start + IMAGES_IN_MEMORY]
             images: list[ImageBytes] = []
             targets: list[Path] = []
             readings = [threads.submit(read_image, path) for path, _ in chunk]
@@ -125,9 +149,9 @@ def apply_images(
                 except InputError:
                     if not skip_bad:
                         raise
-                    done.skipped += 1
+                    report.skipped += 1
                     continue
-                done.resized += image.shape[:2] != (height, width)
+                report.resized += image.shape[:2] != (height, width)
                 images.append(resize(image, (height, width)))
                 targets.append(to)
             if not images:
@@ -135,39 +159,39 @@ def apply_images(
             changed = tuning(np.stack(images))
             for folder in {to.parent for to in targets}:
                 folder.mkdir(parents=True, exist_ok=True)
-            list(threads.map(partial(write_image, quality=form.quality or None), targets, changed))
-            if form.quality:
-                losses.append(psnr(changed, through_jpeg(changed, form.quality)) or np.inf)
-            done.files += len(targets)
-    if losses:
-        done.fidelity_db = float(np.mean(losses))
-    return done
+            list(threads.map(partial(write_image, quality=written_as.quality or None), targets, changed))
+            if written_as.quality:
+                fidelity.append(psnr(changed, through_jpeg(changed, written_as.quality)) or np.inf)
+            report.files += len(targets)
+    if fidelity:
+        report.fidelity_db = float(np.mean(fidelity))
+    return report
 
 
 def _several(sources: Sequence[Path], out: Path, suffix: str) -> list[tuple[Path, Path]]:
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
-        raise InputError(f"{out} is one image, and {len(sources)} are to be changed: give a folder to write them to.")
+        raise InputError(f"{out} is one image, but {len(sources)} sources are given: give a folder to write them to.")
     pairs = [pair for source in sources for pair in _pairs(source, out, suffix)]
     _check_distinct(pairs)
     return pairs
 
 
 def _pairs(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
-    """Which file is written from which."""
+    """Pairs of a file to read and the file to write."""
     if source.is_file():
         to = out if out.suffix and not out.is_dir() else out / (source.stem + suffix)
         if to.suffix.lower() not in (suffix, ".jpeg" if suffix == ".jpg" else suffix):
-            raise InputError(f"{to} does not end in {suffix}: name it so, or choose with --format png or jpeg:Q.")
+            raise InputError(f"{to} does not end in {suffix}: rename it, or give --format png or jpeg:Q.")
         return [(source, to)]
     if not source.exists():
         raise InputError(f"{source} does not exist: give an image or a folder of images.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a folder to write the images of {source} to.")
     if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
-        raise InputError(f"{out} lies within {source}: give a folder elsewhere, so that no original is touched.")
+        raise InputError(f"{out} is inside {source}: give another folder, so that no original is overwritten.")
     found = list_images(source)
     if not found:
-        raise InputError(f"{source} holds no images: give a folder with JPEG, PNG, BMP, WebP or TIFF files.")
+        raise InputError(f"{source} contains no images: give a folder with JPEG, PNG, BMP, WebP or TIFF files.")
     pairs = [(path, out / path.relative_to(source).with_suffix(suffix)) for path in found]
     _check_distinct(pairs)
     return pairs

@@ -1,1 +1,1 @@
-"""A change and a model as one ONNX graph, for scoring and for export."""
+"""Fusion: the change and the model as one ONNX graph, for scoring and for export."""

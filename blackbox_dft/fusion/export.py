@@ -1,4 +1,4 @@
-"""The change as an ONNX file: alone, image to image, or in front of a model."""
+"""Exports the change as an ONNX file: alone, image to image, or in front of a model."""
 
 from __future__ import annotations
 
@@ -10,27 +10,43 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import IR_VERSION, OPSET, image_input, join, load, prepared, recent
+from blackbox_dft.fusion.label_output import LabelOutput, append_labels
+from blackbox_dft.fusion.merge import IR_VERSION, OPSET, image_input, merge, prepare, upgrade_opset
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.input_format import InputFormat
+from blackbox_dft.targets.onnx.loading import load_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 INPUT = "image"
-"""Name of the input of every file written here: float32 ``(N, 3, H, W)``, RGB in [0, 1]."""
+"""Name of the input of an exported file: float32 ``(N, 3, H, W)``, RGB in [0, 1]."""
 
 
 def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str | Path, *, levels: bool = True) -> None:
-    """Writes the change by ``z (k,)`` as image -> image, both float32 ``(N, 3, H, W)`` RGB in [0, 1].
+    """Writes the change by z as an ONNX file, image to image, both float32 ``(N, 3, H, W)`` RGB in [0, 1].
 
     Args:
+        space: of the change.
+        z: ``(k,)``.
         shape: of the images the space was made for, (H, W, 3).
-        levels: round to 8 bits, as the target was sent them.
+        path: of the file to write.
+        levels: round to 8 bits, as the images that the target received.
 
     Raises:
-        InputError: z of another length than the space's, or a file that cannot be written.
+        InputError: z has another length than the space's, or the file cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import onnxruntime
+    >>> from blackbox_dft import make_space
+    >>> space, image = make_space("color", (8, 8, 3)), np.full((1, 3, 8, 8), 0.2, np.float32)
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "change.onnx")
+    ...     export_onnx(space, space.initial(), (8, 8, 3), file)
+    ...     (changed,) = onnxruntime.InferenceSession(file).run(None, {"image": image})
+    >>> bool(np.allclose(changed, image))
+    True
     """
     from onnx import TensorProto, helper
 
@@ -54,54 +70,79 @@ def fuse_onnx(
     model: str | Path,
     path: str | Path,
     *,
-    form: InputFormat,
+    input_format: InputFormat,
     levels: bool = True,
+    labels: LabelOutput | None = None,
 ) -> None:
-    """Writes ``model`` with the change in front of it: unchanged images in, its own outputs out.
+    """Writes ``model`` with the change in front of it: unchanged images in, the model's own outputs out.
 
-    Whatever the model wants (layout, channel order, range, mean and standard deviation, type), the file takes float32
-    ``(N, 3, H, W)`` RGB in [0, 1] as ``image``, N being the model's own where it fixes one. All else of the model
-    (its names, outputs, metadata) stays.
+    Whatever the input format of the model, the file takes float32 ``(N, 3, H, W)`` RGB in [0, 1] as ``image``; N is
+    fixed if the model fixes it. Everything else of the model (names, outputs, metadata) stays.
+
+    Args:
+        space: of the change.
+        z: ``(k,)``.
+        shape: of the images the space was made for, (H, W, 3).
+        model: the ONNX file of the model.
+        path: of the file to write.
+        input_format: of the model.
+        levels: round to 8 bits, as the images that the target received.
+        labels: adds an output with probabilities of the user's labels.
 
     Raises:
-        InputError: not an ONNX model of one image of this size, one that cannot be joined with the change (too old and
-            not to be brought up to its operators, changed already), or z of another length than the space's.
+        InputError: not an ONNX model of one image of this size, a model that cannot be merged with the change (too old
+            to be converted to its operators, or changed already), or z has another length than the space's.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import onnxruntime
+    >>> from blackbox_dft import make_space, make_target
+    >>> from blackbox_dft.demo import assets
+    >>> model, space = assets() / "digits.onnx", make_space("color", (32, 32, 3))
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "fused.onnx")
+    ...     image_format = make_target(str(model)).input_format
+    ...     fuse_onnx(space, space.initial(), (32, 32, 3), model, file, input_format=image_format)
+    ...     session = onnxruntime.InferenceSession(file)
+    >>> session.get_inputs()[0].shape, session.get_outputs()[0].shape
+    (['N', 3, 32, 32], ['N', 10])
     """
     from onnx import TensorProto, helper
 
     model = Path(model)
-    proto = recent(load(model), model)
+    proto = upgrade_opset(load_model(model, weights=True), model)
     old = image_input(proto, model)
-    sides, batched = _sides(old, shape, form, model)
+    sides, batched = _sides(old, shape, input_format, model)
 
     graph = OnnxBuilder("bbdft_change")
-    image = prepared(graph, _changed(graph, space, z, levels), form, old.type.tensor_type.elem_type)
+    image = prepare(graph, _changed(graph, space, z, levels), input_format, old.type.tensor_type.elem_type)
     if not batched:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
-    join(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
+    merge(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
+    if labels:
+        append_labels(proto, labels)
     try:
         _write(proto, path)
     except InputError:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise InputError(f"{model} cannot be joined with the change ({reason}): export it anew.") from error
+        raise InputError(f"{model} cannot be merged with the change ({reason}): export it again.") from error
 
 
 def _sides(
-    old: ValueInfoProto, shape: tuple[int, int, int], form: InputFormat, model: Path
+    old: ValueInfoProto, shape: tuple[int, int, int], input_format: InputFormat, model: Path
 ) -> tuple[list[str | int], bool]:
-    """The fused input's dimensions, and whether the model's own has one for the batch."""
+    """Dimensions of the fused file's input, and whether the model's input has a batch axis."""
     height, width, depth = shape
     dims = old.type.tensor_type.shape.dim
-    # Without any dimension the model says nothing of its input.
+    # Without dimensions, the model does not describe its input.
     batched = len(dims) != 3
-    places = slice(-2, None) if form.layout == "nchw" else slice(-3, -1)
-    wanted = [dim.dim_value for dim in dims[places]]
-    if any(want not in (0, have) for want, have in zip(wanted, (height, width), strict=False)):
+    places = slice(-2, None) if input_format.layout == "nchw" else slice(-3, -1)
+    expected = [dim.dim_value for dim in dims[places]]
+    if any(side not in (0, own) for side, own in zip(expected, (height, width), strict=False)):
         raise InputError(
-            f"{model} takes images of {wanted[0]}x{wanted[1]}, the change was learned on {height}x{width}: "
-            "fuse the model it was learned for."
+            f"{model} takes images of {expected[0]}x{expected[1]}, the change was learned on {height}x{width}: "
+            "give the model it was learned for."
         )
     batch: str | int = 1
     if batched:
@@ -110,9 +151,9 @@ def _sides(
 
 
 def _changed(graph: OnnxBuilder, space: Space, z: Floats, levels: bool) -> str:
-    """The file's input changed by a constant z."""
+    """The file's input, changed by the constant z."""
     if np.shape(z) != (space.size,):
-        raise InputError(f"z of shape {np.shape(z)} is not of the space {space.spec}, which has {space.size} numbers.")
+        raise InputError(f"z has shape {np.shape(z)}, but the space {space.spec} has {space.size} numbers.")
     changed = space.graph(graph, INPUT, graph.constant(np.asarray(z, np.float32)[None]))
     return graph.rounded(changed) if levels else changed
 

@@ -1,4 +1,4 @@
-"""The fused path: images of a pool and z go into one graph, and scores come out; or why there is none."""
+"""Fused path: scores images of a pool under z by one ONNX graph of the change and the model."""
 
 from __future__ import annotations
 
@@ -12,121 +12,150 @@ from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGrap
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import GraphTarget, Target
-from blackbox_dft.targets.onnx import providers
+from blackbox_dft.targets.onnx.providers import image_memory
 
-CLOSE = 1e-2
-"""How far apart, relative to the largest, scores of unchanged images may be that both paths give."""
+MAX_PATH_DIFFERENCE = 1e-2
+"""How far apart the scores of both paths may be on unchanged images, relative to the largest score."""
 
 
 class FusedPath:
-    """Scores of a pool's images by one graph of the change and the model.
+    """Scores the images of a pool by one graph of the change and the model.
 
-    Called from as many threads at once as the target takes. The pool is handed over once and stays where the model is;
-    only indices and z go there, and scores come back. Where all of it has no room there, its first images stay and the
-    others are sent with each call; calls at once then copy and compute at the same time.
+    The pool is copied to the model's device once; each call sends indices and z, and returns scores. If the pool does
+    not fit on a GPU, its first images stay there and the others are sent with each call; calls at once then copy and
+    compute at the same time. May be called from ``target.workers`` threads at once.
 
     Args:
-        pool: images ``(N, H, W, 3)``.
-        target: what the graph ends in.
-        room: bytes that images may take on a GPU; what ``providers.room`` finds unless given.
+        pool: images ``(P, H, W, 3)``.
+        space: of the change, for images of that shape.
+        target: the model at the end of the graph.
+        encoding: of the images that the target receives; not JPEG.
+        memory: bytes that images may take on a GPU; by default half of what is free there.
 
     Raises:
         InputError: the change cannot be written in front of the model.
+
+    >>> from blackbox_dft import TargetOptions, make_space, make_target
+    >>> from blackbox_dft.demo import assets
+    >>> target = make_target(str(assets() / "digits.onnx"), TargetOptions(provider="cpu"))
+    >>> space = make_space("affine+color", (32, 32, 3))
+    >>> path = FusedPath(np.zeros((5, 32, 32, 3), np.uint8), space, target, Encoding())
+    >>> path(np.array([0, 4]), space.initial()).shape
+    (2, 10)
     """
 
     def __init__(
-        self, pool: ImageBytes, space: Space, target: GraphTarget, encoding: Encoding, room: int | None = None
+        self, pool: ImageBytes, space: Space, target: GraphTarget, encoding: Encoding, memory: int | None = None
     ) -> None:
         self._pool = pool
-        self._form = target.form
+        self._fixed_batch = target.input_format.batch
         height, width, depth = pool.shape[1:]
         cpu = target.provider == "cpu"
-        if room is None and not cpu:
-            room = providers.room()
-        self.resident = len(pool) if room is None else min(len(pool), room // pool[0].nbytes)
-        """How many images have room where the model is, the first ones."""
+        if memory is None and not cpu:
+            memory = image_memory()
+        self.resident = len(pool) if memory is None else min(len(pool), memory // pool[0].nbytes)
+        """How many images stay on the model's device, the first ones."""
 
-        def joint(stay: bool) -> ScoringGraph:
+        def fuse(resident: bool) -> ScoringGraph:
             shape = (int(height), int(width), int(depth))
-            proto, levels = target.graph(), encoding.levels
-            return fuse_scorer(space, shape, proto, target.path, target.form, levels=levels, cpu=cpu, pooled=stay)
+            return fuse_scorer(
+                space,
+                shape,
+                target.graph(),
+                target.path,
+                target.input_format,
+                levels=encoding.levels,
+                cpu=cpu,
+                pooled=resident,
+            )
 
-        # For images that stay, and for those that are sent; mostly there are none of the others.
+        # One graph for images on the device and one for images that are sent; usually only one of them is needed.
         counts = {True: self.resident, False: len(pool) - self.resident}
-        fusions = {stay: joint(stay) for stay, count in counts.items() if count}
-        fusion = next(iter(fusions.values()))
-        self._ahead, self._inside, self._rounds = fusion.ahead, fusion.inside, fusion.rounds
-        self._outside = space.size - fusion.inside
-        pooled = {} if fusion.ahead is not None else {POOL: np.ascontiguousarray(pool[: self.resident])}
+        graphs = {resident: fuse(resident) for resident, count in counts.items() if count}
+        graph = next(iter(graphs.values()))
+        self._outer, self._outer_rounds, self._inner_size = graph.outer, graph.outer_rounds, graph.inner_size
+        self._outer_size = space.size - graph.inner_size
+        pooled = {} if graph.outer is not None else {POOL: np.ascontiguousarray(pool[: self.resident])}
         self._open = {
-            stay: partial(target.open, made.model, literal=made.literal, held=pooled if stay else {})
-            for stay, made in fusions.items()
+            resident: partial(
+                target.open_graph,
+                graph.model,
+                keep_quantizers=graph.keep_quantizers,
+                constants=pooled if resident else {},
+            )
+            for resident, graph in graphs.items()
         }
         self.reopen()
 
     @property
-    def ahead(self) -> bool:
-        """Whether a part of the change is made outside the graph, by whoever calls."""
-        return self._ahead is not None
+    def has_outer_part(self) -> bool:
+        """Whether a part of the change is applied outside the graph, in the calling thread."""
+        return self._outer is not None
 
     def reopen(self) -> None:
-        """After the target was arranged otherwise."""
-        self._runs = {stay: make() for stay, make in self._open.items()}
+        """Opens the graph again, after ``target.set_call_plan``; no call may be under way."""
+        self._sessions = {resident: open_graph() for resident, open_graph in self._open.items()}
 
     def __call__(self, indices: Ints, z: Floats) -> Scores:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
-        if False not in self._runs:
-            return self._whole(indices, z, stay=True)
-        here = indices < self.resident
-        places = {stay: np.flatnonzero(here == stay) for stay in self._runs}
+        if False not in self._sessions:
+            return self._in_batches(indices, z, resident=True)
+        is_resident = indices < self.resident
+        positions = {resident: np.flatnonzero(is_resident == resident) for resident in self._sessions}
         parts = [
-            self._whole(indices[at], z[at] if len(z) > 1 else z, stay=stay) for stay, at in places.items() if len(at)
+            self._in_batches(indices[at], z[at] if len(z) > 1 else z, resident=resident)
+            for resident, at in positions.items()
+            if len(at)
         ]
-        return np.concatenate(parts)[np.argsort(np.concatenate(list(places.values())))]
+        return np.concatenate(parts)[np.argsort(np.concatenate(list(positions.values())))]
 
-    def _whole(self, indices: Ints, z: Floats, *, stay: bool) -> Scores:
-        """Scores of images that all stay where the model is, or all do not."""
-        fixed = self._form.batch
-        if fixed is None:
-            return self._scores(indices, z, stay)
-        out = []
-        for start in range(0, len(indices), fixed):
-            # A model of fixed batch is fed copies of the last image, whose scores are dropped.
-            taken = np.minimum(np.arange(start, start + fixed), len(indices) - 1)
-            own = z[taken] if len(z) > 1 else z
-            out.append(self._scores(indices[taken], own, stay)[: len(indices) - start])
-        return np.concatenate(out)
+    def _in_batches(self, indices: Ints, z: Floats, *, resident: bool) -> Scores:
+        """Scores of images that are all ``resident``, or all not, in calls of the model's batch if it is fixed."""
+        batch = self._fixed_batch
+        if batch is None:
+            return self._scores(indices, z, resident)
+        scores = []
+        for start in range(0, len(indices), batch):
+            # A fixed batch is filled up with copies of the last image, whose scores are dropped.
+            rows = np.minimum(np.arange(start, start + batch), len(indices) - 1)
+            own = z[rows] if len(z) > 1 else z
+            scores.append(self._scores(indices[rows], own, resident)[: len(indices) - start])
+        return np.concatenate(scores)
 
-    def _scores(self, indices: Ints, z: Floats, stay: bool) -> Scores:
-        fed: dict[str, Array]
-        if self._ahead is not None:
-            changed = self._ahead.apply(to_floats(self._pool[indices]), z[:, : self._outside])
-            fed = {IMAGES: to_bytes(changed) if self._rounds else changed}
+    def _scores(self, indices: Ints, z: Floats, resident: bool) -> Scores:
+        inputs: dict[str, Array]
+        if self._outer is not None:
+            changed = self._outer.apply(to_floats(self._pool[indices]), z[:, : self._outer_size])
+            inputs = {IMAGES: to_bytes(changed) if self._outer_rounds else changed}
         else:
-            fed = {INDICES: indices} if stay else {IMAGES: self._pool[indices]}
-        if self._inside:
-            fed[Z] = np.ascontiguousarray(z[:, self._outside :], np.float32)
-        return self._runs[stay](fed, len(indices))
+            inputs = {INDICES: indices} if resident else {IMAGES: self._pool[indices]}
+        if self._inner_size:
+            inputs[Z] = np.ascontiguousarray(z[:, self._outer_size :], np.float32)
+        return self._sessions[resident](inputs, len(indices))
 
 
 def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:
-    """The fused path of a run over ``pool (N, H, W, 3)``, or why the array path has to be taken."""
+    """The fused path of a run over ``pool (P, H, W, 3)``, or the reason to take the array path.
+
+    Scores two unchanged images on both paths, to check that the graph agrees with the model.
+    """
     if not isinstance(target, GraphTarget):
-        return "only a model in an ONNX file can be joined with the change"
+        return "only a model in an ONNX file can be fused with the change"
     if encoding.kind == "jpeg":
-        return "JPEG is no part of a graph"
+        return "JPEG compression cannot be part of a graph"
     try:
         path = FusedPath(pool, space, target, encoding)
-        some = np.arange(min(2, len(pool)))
-        plain = target.scores(encoding.encode_bytes(pool[some]))
-        joint = path(some, space.initial())
+        sample = np.arange(min(2, len(pool)))
+        array_scores = target.scores(encoding.encode_bytes(pool[sample]))
+        fused_scores = path(sample, space.initial())
     except InputError as error:
         return str(error)
     except Exception as error:
-        # ONNX Runtime has many words for a graph it does not take.
-        return f"the joint graph cannot be run ({str(error).strip().partition(chr(10))[0][:200].rstrip('.')})"
-    if not np.allclose(joint, plain, rtol=0, atol=CLOSE * max(1.0, float(np.abs(plain).max()))):
-        return "the joint graph answers otherwise than the model, also for unchanged images"
+        # ONNX Runtime has no common error for graphs that it does not support.
+        return f"the fused graph cannot be run ({str(error).strip().partition(chr(10))[0][:200].rstrip('.')})"
+    largest = max(1.0, float(np.abs(array_scores).max()))
+    if not np.allclose(fused_scores, array_scores, rtol=0, atol=MAX_PATH_DIFFERENCE * largest):
+        return "the fused graph and the model disagree on unchanged images"
     return path

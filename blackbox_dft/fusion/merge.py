@@ -1,4 +1,4 @@
-"""A change in front of a model: two graphs made one."""
+"""Merges two ONNX graphs: writes the graph of a change in front of a model."""
 
 from __future__ import annotations
 
@@ -18,28 +18,16 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
-RENAMED = "bbdft_own_"
-"""What begins the name of a model's own tensor whose name an input of the joint graph takes."""
+RENAME_PREFIX = "bbdft_own_"
+"""Prefix for a tensor of the model that has the name of an input of the merged graph."""
 
 
-def load(path: Path) -> ModelProto:
-    """The model in a file.
+def upgrade_opset(proto: ModelProto, path: Path) -> ModelProto:
+    """The model from ``path`` at ``OPSET`` or above.
 
     Raises:
-        InputError: there is none.
+        InputError: it cannot be converted.
     """
-    import onnx
-
-    if not path.exists():
-        raise InputError(f"{path} does not exist: give the ONNX file to fuse.")
-    try:
-        return onnx.load(str(path))
-    except Exception as error:
-        raise InputError(f"{path} is not an ONNX file, or is cut off: export or copy it again.") from error
-
-
-def recent(proto: ModelProto, path: Path) -> ModelProto:
-    """The model at ``OPSET`` or above."""
     from onnx import version_converter
 
     versions = {entry.domain: entry.version for entry in proto.opset_import}
@@ -50,15 +38,16 @@ def recent(proto: ModelProto, path: Path) -> ModelProto:
         return version_converter.convert_version(proto, OPSET)
     except Exception as error:
         raise InputError(
-            f"{path} is of ONNX opset {have} and cannot be brought to {OPSET}, which the change needs: export it anew."
+            f"{path} has ONNX opset {have} and cannot be converted to opset {OPSET}, which the change needs: "
+            f"export it for opset {OPSET}."
         ) from error
 
 
 def image_input(proto: ModelProto, model: Path) -> ValueInfoProto:
-    """The one input of a model.
+    """The only input of the model from the file ``model``.
 
     Raises:
-        InputError: it has several.
+        InputError: it has several inputs.
     """
     body = proto.graph
     weights = _weights(body)
@@ -68,13 +57,18 @@ def image_input(proto: ModelProto, model: Path) -> ValueInfoProto:
     return inputs[0]
 
 
-def join(proto: ModelProto, graph: OnnxBuilder, prepared: str, inputs: list[ValueInfoProto], model: Path) -> None:
-    """Puts ``graph``, which makes ``prepared`` out of ``inputs``, in front of the model, in place.
+def merge(proto: ModelProto, graph: OnnxBuilder, prepared: str, inputs: list[ValueInfoProto], model: Path) -> None:
+    """Writes ``graph`` in front of the model ``proto``, in place; the model's names, outputs and metadata stay.
 
-    All else of the model (its names, outputs, metadata) stays.
+    Args:
+        proto: the model from the file ``model``.
+        graph: computes the tensor ``prepared``, the model's input, from ``inputs``.
+        prepared: name of that tensor.
+        inputs: of the merged graph.
+        model: named in error messages.
 
     Raises:
-        InputError: it holds a change already, or calls an output as an input is called.
+        InputError: the model contains a change already, or one of its outputs has the name of an input.
     """
     from onnx import helper
 
@@ -82,17 +76,17 @@ def join(proto: ModelProto, graph: OnnxBuilder, prepared: str, inputs: list[Valu
     entry = image_input(proto, model).name
     taken = {name for node in body.node for name in [*node.input, *node.output]} | _weights(body)
     if clash := taken & {name for node in graph.nodes for name in node.output}:
-        raise InputError(f"{model} already holds a change ({min(clash)}): fuse the original model.")
+        raise InputError(f"{model} already contains a change ({min(clash)}): give the original model.")
     for value in inputs:
         if value.name in {output.name for output in body.output}:
             raise InputError(
-                f"{model} calls an output {value.name!r}, as fused files call their input: rename the output."
+                f"{model} has an output {value.name!r}, the name of a fused file's input: rename the output."
             )
         if value.name in taken | {entry}:
-            own = RENAMED + value.name
+            own = RENAME_PREFIX + value.name
             entry = own if entry == value.name else entry
             _rename(body, value.name, own)
-    # The change ends in what the model called its input, so that nothing in the model has to be touched.
+    # The change ends in the name of the model's input, so that no node of the model has to be edited.
     graph.nodes.append(helper.make_node("Identity", [prepared], [entry]))
     nodes = [*graph.nodes, *body.node]
     del body.node[:], body.input[:]
@@ -109,7 +103,7 @@ def _weights(body: GraphProto) -> set[str]:
 
 
 def _rename(graph: GraphProto, old: str, new: str) -> None:
-    """One tensor of a graph, also where inner graphs (If, Loop) read it."""
+    """Renames a tensor of a graph, and its uses in inner graphs (If, Loop)."""
     for node in graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
@@ -121,54 +115,64 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
             value.name = new
 
 
-def divided(graph: OnnxBuilder, planes: str, form: InputFormat) -> str | None:
-    """Planes of bytes as the model wants them, to the bit as numpy divides them; nothing where that is not possible."""
+def prepare_exactly(graph: OnnxBuilder, planes: str, image_format: InputFormat) -> str | None:
+    """Byte planes ``(N, 3, H, W)`` to the model's input, with the bits of ``InputFormat.prepare``.
+
+    ``None`` for formats whose bits ONNX Runtime does not reproduce.
+    """
     from onnx import TensorProto
 
-    if form.dtype != "float32" or form.channels == "grey":
+    if image_format.dtype != "float32" or image_format.channels == "grey":
         return None
-    if form.channels == "bgr":
+    if image_format.channels == "bgr":
         planes = graph.op("Gather", planes, graph.constant(np.array([2, 1, 0])), axis=1)
     planes = graph.op("Cast", planes, to=TensorProto.FLOAT)
     ranges = {"0..1": [("Div", (255.0,))], "0..255": [], "-1..1": [("Mul", (2 / 255,)), ("Sub", (1.0,))]}
-    normalised = [(kind, value) for kind, value in (("Sub", form.mean), ("Div", form.std)) if value is not None]
-    for kind, value in [*ranges[form.range], *normalised]:
+    normalised = [
+        (kind, value) for kind, value in (("Sub", image_format.mean), ("Div", image_format.std)) if value is not None
+    ]
+    for kind, value in [*ranges[image_format.range], *normalised]:
         planes = graph.op(kind, planes, graph.constant(np.array(value, np.float32).reshape(-1, 1, 1)))
-    return _laid_out(graph, planes, form)
+    return _in_layout(graph, planes, image_format)
 
 
-def prepared(graph: OnnxBuilder, planes: str, form: InputFormat, kind: int, *, levels: bool = False) -> str:
-    """RGB planes ``(N, 3, H, W)`` as the model wants them: in [0, 1], or 8-bit ``levels``.
+def prepare(graph: OnnxBuilder, planes: str, image_format: InputFormat, kind: int, *, levels: bool = False) -> str:
+    """RGB planes ``(N, 3, H, W)`` to the model's input.
 
-    ``kind`` is ONNX's number of the model's own type.
+    Args:
+        graph: gets the operators.
+        planes: name of the tensor: floats in [0, 1], or bytes if ``levels``.
+        image_format: of the model's input.
+        kind: ONNX's number of the input's type.
+        levels: whether ``planes`` are bytes.
     """
-    if form.channels == "bgr":
+    if image_format.channels == "bgr":
         planes = graph.op("Gather", planes, graph.constant(np.array([2, 1, 0])), axis=1)
-    if levels and form.dtype == "uint8" and form.channels != "grey":
-        return _laid_out(graph, planes, form)
-    scale, shift = _scale(form)
+    if levels and image_format.dtype == "uint8" and image_format.channels != "grey":
+        return _in_layout(graph, planes, image_format)
+    scale, shift = _scale(image_format)
     if levels:
-        # One step makes floats of them and scales them too, where all channels are scaled alike.
+        # One operator converts to floats and scales too, if all channels are scaled alike.
         whole, scale = (np.float32(1), scale) if scale.ndim else (np.float32(scale), np.ones((), np.float32))
         step, zero = graph.constant(np.float32(whole / 255)), graph.constant(np.uint8(0))
         planes = graph.op("DequantizeLinear", planes, step, zero)
-    if form.channels == "grey":
+    if image_format.channels == "grey":
         planes = graph.op("Conv", planes, graph.constant(LUMA_WEIGHTS.reshape(1, 3, 1, 1)))
     if np.any(scale != 1) or np.any(shift != 0):
         each = (graph.constant(value.reshape(-1, 1, 1) if value.ndim else value) for value in (scale, shift))
         planes = graph.op("Add", graph.op("Mul", planes, next(each)), next(each))
-    if not np.issubdtype(np.dtype(form.dtype), np.floating):
+    if not np.issubdtype(np.dtype(image_format.dtype), np.floating):
         planes = graph.op("Floor", graph.op("Add", planes, graph.constant(np.float32(0.5))))
-    planes = _laid_out(graph, planes, form)
-    return planes if form.dtype == "float32" else graph.op("Cast", planes, to=kind)
+    planes = _in_layout(graph, planes, image_format)
+    return planes if image_format.dtype == "float32" else graph.op("Cast", planes, to=kind)
 
 
-def _laid_out(graph: OnnxBuilder, planes: str, form: InputFormat) -> str:
-    return planes if form.layout == "nchw" else graph.op("Transpose", planes, perm=[0, 2, 3, 1])
+def _in_layout(graph: OnnxBuilder, planes: str, image_format: InputFormat) -> str:
+    return planes if image_format.layout == "nchw" else graph.op("Transpose", planes, perm=[0, 2, 3, 1])
 
 
-def _scale(form: InputFormat) -> tuple[Array, Array]:
-    top, bottom = {"0..1": (1.0, 0.0), "0..255": (255.0, 0.0), "-1..1": (2.0, -1.0)}[form.range]
-    mean, std = np.array(form.mean or 0.0), np.array(form.std or 1.0)
-    # (x top + bottom - mean) / std, with mean and std in units of [0, 1] images and bottom 0 wherever they are given.
+def _scale(image_format: InputFormat) -> tuple[Array, Array]:
+    top, bottom = {"0..1": (1.0, 0.0), "0..255": (255.0, 0.0), "-1..1": (2.0, -1.0)}[image_format.range]
+    mean, std = np.array(image_format.mean or 0.0), np.array(image_format.std or 1.0)
+    # (x top + bottom - mean) / std; mean and std are in units of [0, 1] images, and bottom is 0 if they are given.
     return (top / std).astype(np.float32), ((bottom - mean * top) / std).astype(np.float32)

@@ -1,11 +1,12 @@
-"""The change in front of a model as one graph for scoring: 8-bit images and z in, the model's own outputs out.
+"""Scoring graph: the change by z and the model as one ONNX graph; 8-bit images and z in, the model's outputs out.
 
-Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device, which of them are
-meant, ``bbdft_indices``, int64 ``(N,)``, and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. For images that have no
-room there, the same graph takes them as they come, ``bbdft_images``, uint8 ``(N, H, W, 3)``. On a CPU leading geometry
-and tone stay outside, where OpenCV and numpy are up to six times faster than ONNX Runtime's GridSample, Log and
-MatMul; the changed images come in then, ``bbdft_images``, float32 in [0, 1], or as the very bytes of the array path
-where nothing is left to change, and z without the coordinates of those parts.
+Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which can stay on a device; ``bbdft_indices`` of
+a call, int64 ``(N,)``; and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. For images that do not fit on the device, the
+same graph takes the images of a call, ``bbdft_images``, uint8 ``(N, H, W, 3)``.
+
+On a CPU, leading geometry and tone are applied outside, by OpenCV and NumPy, which are up to six times faster there
+than ONNX Runtime's GridSample, Log and MatMul. The graph then takes the changed images, ``bbdft_images``, as float32 in
+[0, 1], or as the bytes of the array path if nothing is left to change, and z without the coordinates of those parts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import divided, image_input, join, prepared, recent
+from blackbox_dft.fusion.merge import image_input, merge, prepare, prepare_exactly, upgrade_opset
 from blackbox_dft.spaces.additive import Pixels, Separable
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
@@ -35,23 +36,24 @@ POOL, INDICES = "bbdft_pool", "bbdft_indices"
 IMAGES = "bbdft_images"
 Z = "bbdft_z"
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
-MIDDLE = 128
-"""Where zero lies in a perturbation of 8-bit levels."""
+ZERO_POINT = 128
+"""The byte that stands for zero in a quantized perturbation."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoringGraph:
-    """A model to run, and what has to happen ahead of it."""
+    """The graph to run, and the part of the change to apply before it."""
 
     model: bytes
-    ahead: Space | None
-    """Applied to the images, with the first coordinates of z, before the graph gets them; else it gets the pool."""
-    inside: int
+    """The ONNX file."""
+    outer: Space | None
+    """Part of the change that the caller applies, with the first coordinates of z; ``None`` if there is none."""
+    inner_size: int
     """Coordinates of z that the graph takes, the last ones."""
-    rounds: bool
-    """Whether what is applied ahead is rounded to 8 bits there."""
-    literal: bool
-    """Whether the quantising operators in it are meant as they stand, and not to be made part of the model."""
+    outer_rounds: bool
+    """Whether the caller rounds the images to 8 bits after the outer part."""
+    keep_quantizers: bool
+    """Whether its quantizing operators must run as they stand; see ``GraphTarget.open_graph``."""
 
 
 def fuse_scorer(
@@ -59,68 +61,73 @@ def fuse_scorer(
     shape: tuple[int, int, int],
     proto: ModelProto,
     path: Path,
-    form: InputFormat,
+    image_format: InputFormat,
     *,
     levels: bool,
     cpu: bool,
     pooled: bool = True,
 ) -> ScoringGraph:
-    """One graph of the change by z and the model ``proto``, which came from ``path`` and is used up.
+    """One graph of the change by z and the model.
 
     Args:
-        space: for images of ``shape`` (H, W, 3).
-        levels: round to 8 bits, as the target would be sent them.
-        cpu: write it for the CPU provider.
-        pooled: where nothing is done ahead, images are taken from the pool, and not as they come.
+        space: of the change, for images of ``shape``.
+        shape: (H, W, 3).
+        proto: the model from the file ``path``; it is modified and must not be used afterwards.
+        path: named in error messages.
+        image_format: of the model's input.
+        levels: round to 8 bits, as the target receives images on the array path.
+        cpu: write the graph for the CPU provider, with an outer part.
+        pooled: unless there is an outer part, take images from the pool by index instead of with each call.
 
     Raises:
-        InputError: the model cannot be joined with the change.
+        InputError: the model cannot be merged with the change.
     """
     from onnx import TensorProto, helper
 
-    proto = recent(proto, path)
+    proto = upgrade_opset(proto, path)
     old = image_input(proto, path)
-    # Beside a model's own such operators, ONNX Runtime would take these for a part of it.
+    # If the model has quantizing operators of its own, ONNX Runtime would fuse these with them.
     quantizes = cpu and levels and not any(node.op_type in QUANTIZERS for node in proto.graph.node)
     parts = space.parts if isinstance(space, Composed) else (space,)
-    ahead = tuple(takewhile(lambda part: isinstance(part, Affine | Color), parts)) if cpu else ()
-    rest = parts[len(ahead) :]
+    outer = tuple(takewhile(lambda part: isinstance(part, Affine | Color), parts)) if cpu else ()
+    inner = parts[len(outer) :]
     graph = OnnxBuilder("bbdft_query")
-    rounds = levels and bool(ahead) and not rest
-    pooled = pooled and not ahead
+    outer_rounds = levels and bool(outer) and not inner
+    pooled = pooled and not outer
     images = graph.op("Gather", POOL, INDICES, axis=0) if pooled else IMAGES
-    planes = _planes(graph, images, rest, floats=bool(ahead) and not rounds, levels=levels, quantizes=quantizes)
-    # The array path's bytes become the array path's floats: searches that amplify the last bit end the same then.
-    image = divided(graph, planes, form) if rounds and quantizes else None
-    image = image or prepared(graph, planes, form, old.type.tensor_type.elem_type, levels=quantizes)
+    floats = bool(outer) and not outer_rounds
+    planes = _planes(graph, images, inner, floats=floats, levels=levels, quantizes=quantizes)
+    # Same bytes, same floats as on the array path: a search that amplifies the last bit then ends the same.
+    image = prepare_exactly(graph, planes, image_format) if outer_rounds and quantizes else None
+    image = image or prepare(graph, planes, image_format, old.type.tensor_type.elem_type, levels=quantizes)
     if len(old.type.tensor_type.shape.dim) == 3:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
-    inside = sum(part.size for part in rest)
+    inner_size = sum(part.size for part in inner)
     inputs: list[ValueInfoProto] = [
         helper.make_tensor_value_info(name, kind, sides)
         for name, kind, sides in (
-            (IMAGES, TensorProto.FLOAT if ahead and not rounds else TensorProto.UINT8, [None, *shape]),
+            (IMAGES, TensorProto.FLOAT if floats else TensorProto.UINT8, [None, *shape]),
             (POOL, TensorProto.UINT8, [None, *shape]),
             (INDICES, TensorProto.INT64, [None]),
         )
         if (name == IMAGES) != pooled
     ]
-    if rest:
-        inputs.append(helper.make_tensor_value_info(Z, TensorProto.FLOAT, [None, inside]))
-    join(proto, graph, image, inputs, path)
+    if inner:
+        inputs.append(helper.make_tensor_value_info(Z, TensorProto.FLOAT, [None, inner_size]))
+    merge(proto, graph, image, inputs, path)
     if quantizes and all(imported.domain != "com.microsoft" for imported in proto.opset_import):
         proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     try:
         model = proto.SerializeToString()
     except Exception as error:
-        raise InputError(f"{path} is larger than the 2 GB that a joint graph may have.") from error
-    return ScoringGraph(model, Composed(ahead) if ahead else None, inside, rounds, quantizes)
+        raise InputError(f"{path} is larger than the 2 GB that a fused graph may have.") from error
+    return ScoringGraph(model, Composed(outer) if outer else None, inner_size, outer_rounds, quantizes)
 
 
 def _planes(
     graph: OnnxBuilder, images: str, parts: Sequence[Space], *, floats: bool, levels: bool, quantizes: bool
 ) -> str:
-    """Changed planes ``(N, 3, H, W)``, as bytes where ``quantizes``, else floats in [0, 1]."""
+    """Changed planes ``(N, 3, H, W)``: bytes if ``quantizes``, else floats in [0, 1]."""
     from onnx import TensorProto
 
     planes = graph.op("Transpose", images, perm=[0, 3, 1, 2])
@@ -142,18 +149,21 @@ def _planes(
         planes = part.graph(graph, planes, own)
         start += part.size
     if quantizes:
-        # It saturates by itself.
+        # QuantizeLinear saturates, so nothing has to be clipped.
         return _levels(graph, graph.unclipped(planes))
     return graph.rounded(planes) if levels else planes
 
 
 def _added(graph: OnnxBuilder, part: Space, planes: str) -> str | None:
-    """Bytes plus a perturbation rounded by itself, which is the same: ``round(x + p) = x + round(p)`` for whole x."""
-    if not isinstance(part, Pixels | Separable) or (bound := round(part.bound * 255)) >= MIDDLE:
+    """Bytes plus a perturbation that is rounded alone: ``round(x + p) = x + round(p)`` for whole x.
+
+    ``None`` if the change is not a perturbation, or too large for a signed byte.
+    """
+    if not isinstance(part, Pixels | Separable) or (bound := round(part.bound * 255)) >= ZERO_POINT:
         return None
-    step, zero, middle = (graph.constant(value) for value in (np.float32(1 / 255), np.uint8(0), np.uint8(MIDDLE)))
+    step, zero, middle = (graph.constant(value) for value in (np.float32(1 / 255), np.uint8(0), np.uint8(ZERO_POINT)))
     field = graph.op("QuantizeLinear", part.field(graph, Z), step, middle)
-    low, high = (graph.constant(np.uint8(MIDDLE + side * bound)) for side in (-1, 1))
+    low, high = (graph.constant(np.uint8(ZERO_POINT + side * bound)) for side in (-1, 1))
     field = graph.op("Clip", field, low, high)
     whole = (planes, step, zero, field, step, middle, step, zero)
     return graph.op("QLinearAdd", *whole, domain="com.microsoft")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -12,6 +12,7 @@ from scipy.special import expit, log_softmax
 
 from blackbox_dft._utils.types import Floats, Scores
 from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.objectives.output_map import OutputMap
 
 Kind = Literal["probabilities", "percent", "relative", "logits", "sigmoid", "logit", "one-hot", "index"]
 
@@ -40,6 +41,8 @@ class OutputDecoder:
     """What the raw numbers are."""
     label_matrix: Floats
     """``(K, L)``: 1 if the model's class counts for the label, else 0."""
+    output_map: OutputMap | None = None
+    """Fitted on scores of this target; takes the place of ``label_matrix``."""
 
     @property
     def labels_only(self) -> bool:
@@ -52,9 +55,20 @@ class OutputDecoder:
         Raises:
             TargetError: an output is NaN or infinite, or a class index is out of range.
         """
+        found = self.class_probabilities(raw)
+        if self.output_map:
+            return self.output_map(found)
+        return np.asarray(found @ self.label_matrix, np.float64)
+
+    def class_probabilities(self, raw: Scores) -> Floats:
+        """Probabilities ``(N, K)`` of the model's own classes."""
         if not np.isfinite(raw).all():
             raise TargetError("the target returned NaN or infinite scores for changed images: check the model")
-        return np.asarray(probabilities(raw, self.kind, len(self.label_matrix)) @ self.label_matrix, np.float64)
+        return probabilities(raw, self.kind, len(self.label_matrix))
+
+    def with_map(self, output_map: OutputMap | None) -> OutputDecoder:
+        """The same decoder with another output map, or with none."""
+        return replace(self, output_map=output_map)
 
 
 def infer_kind(raw: Scores, classes: int | None = None) -> Kind:

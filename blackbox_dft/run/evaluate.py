@@ -279,7 +279,8 @@ def _replace_scores(evaluation: Evaluation) -> None:
 
 
 def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:
-    """Probabilities ``(N, L)`` of the images under each z."""
+    """Probabilities ``(N, L)`` of the images under each z; the first is the identity, which has no output map."""
     raw = [scorer.score("evaluate", evaluation.indices, z) for z in candidates]
     decoder = evaluation.experiment.decoder(raw[0], evaluation.summary["scores"])
-    return [decoder(scores) for scores in raw]
+    mapped = decoder.with_map(evaluation.tuning.map_to(evaluation.experiment.data.classes))
+    return [decoder(raw[0]), *(mapped(scores) for scores in raw[1:])]

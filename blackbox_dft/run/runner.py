@@ -34,9 +34,10 @@ from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.early_stopping import EarlyStopping
 from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.mapped_selection import choose
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.search.selection import PartGain, Selection, part_gains, select
+from blackbox_dft.search.selection import PartGain, Selection, part_gains
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets.base import ConcurrentTarget
 
@@ -125,7 +126,7 @@ def start(
     # The run keeps its path, as the last bits of the other one's scores differ.
     config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
     step = experiment.proposal * config.repeats
-    ahead = experiment.fused is None or experiment.fused.ahead
+    ahead = experiment.fused is None or experiment.fused.has_outer_part
     plan = autotune.default_plan(experiment.target)
     untuned = autotune.can_autotune(experiment.target)
     if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
@@ -306,11 +307,11 @@ def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> Concurre
     Which images travel together does not depend on it, so a resumed run may take another number.
     """
     target = experiment.target
-    if not isinstance(target, ConcurrentTarget) or target.most <= target.workers:
+    if not isinstance(target, ConcurrentTarget) or target.max_workers <= target.workers:
         return None
     if recorded := ledger.note("concurrency"):
         return FixedConcurrency(max(1, int(recorded) >> ledger.halvings))
-    most = target.most
+    most = target.max_workers
     if ledger.counts_in_doubt:
         # Half of the reserve is left even if the run dies again and again, with half as many requests each time.
         most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))
@@ -402,17 +403,23 @@ def _all_phases(
             f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
         )
     progress.phase("select", plan.select + plan.part_queries - first)
-    choice = select(task, trajectory, val, identity)
+    choice, map_alone = choose(task, trajectory, val, identity, experiment.config.output_map, seed)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
+    mapped = replace(task, decoder=decoder.with_map(choice.output_map))
     parts: list[PartGain] = []
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_gains(task, experiment.space, choice.z, val[: plan.part_images])
+        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
-    on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
+    on_test = (task.probabilities("evaluate", test, identity), mapped.probabilities("evaluate", test, choice.z))
+    # The scores are recorded, so what the change and the map do apart costs nothing.
+    apart = (
+        task.probabilities("evaluate", test, choice.z),
+        replace(task, decoder=decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
+    )
     progress.phase("done", 0)
 
-    tuning = experiment.tuning(choice.z)
-    on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
+    tuning = experiment.tuning(choice.z, mapped.decoder)
+    on_val = (task.probabilities("select", val, identity), mapped.probabilities("select", val, choice.z))
     summary = summarize(
         experiment,
         scorer,
@@ -421,6 +428,7 @@ def _all_phases(
         val,
         on_val,
         on_test,
+        apart,
         parts,
         objective=name,
         scores=decoder.kind,

@@ -64,7 +64,7 @@ def default_plan(target: Target) -> CallPlan:
 
 def can_autotune(target: Target) -> bool:
     """Whether ``target`` can be called in several ways, and the user chose none of them."""
-    return isinstance(target, AutotunableTarget) and target.unsaid
+    return isinstance(target, AutotunableTarget) and target.call_plan_is_open
 
 
 def load_plan(target: Target, step: int, ahead: bool) -> CallPlan | None:
@@ -120,7 +120,7 @@ def find_plan(
         count = max(minimum, min(wanted, len(images) // PLANNED_TRIALS))
         if done + count > len(images) or clock() - started > MAX_SECONDS:
             break
-        target.arrange(plan.workers, plan.threads)
+        target.set_call_plan(plan.workers, plan.threads)
         scorer.set_call_plan(plan.batch, plan.workers + 1)
         # The first calls allocate memory; their time does not count.
         warm = plan.workers * plan.batch if count >= 3 * plan.workers * plan.batch else 0

@@ -33,7 +33,7 @@ class ConcurrencySearch:
         self.settled = False
         self.reason = ""
         """What ended the search early; empty if the best limit was found."""
-        self._resent, self._slowed = target.resent, target.slowed
+        self._resent, self._slowed = target.retries, target.throttled
         self._responses = self._images = 0
         self._started = 0.0
 
@@ -41,9 +41,9 @@ class ConcurrencySearch:
         """A response to a request of ``images`` images was recorded."""
         if self.settled:
             return
-        if self.target.slowed > self._slowed:
+        if self.target.throttled > self._slowed:
             self._settle(max(1, self.limit // 2), f"the server asked for fewer than {self.limit}")
-        elif self.target.resent > self._resent:
+        elif self.target.retries > self._resent:
             self.lost()
         else:
             self._count(images)

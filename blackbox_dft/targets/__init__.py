@@ -1,4 +1,4 @@
-"""Targets: what may be asked. Images in, scores out."""
+"""Targets: ONNX files, URLs and Python functions that score images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ TARGETS = {
     "http": "blackbox_dft.targets.http.target:HttpTarget",
     "https": "blackbox_dft.targets.http.target:HttpTarget",
 }
-"""By scheme (``scheme:rest``, URLs); third parties add theirs through the entry points ``blackbox_dft.targets``."""
-CONVERT = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
+"""By URL scheme; third parties add theirs by entry points of the group ``blackbox_dft.targets``."""
+OTHER_MODEL_SUFFIXES = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
 
 
 def make_target(name: str, options: TargetOptions | None = None) -> Target:
-    """The target called ``name``: an ONNX file, ``module:function``, or ``scheme:rest`` of an installed extension.
+    """The target ``name``: an ONNX file, a URL, ``module:function``, or ``scheme:rest`` of an installed extension.
 
     Raises:
-        InputError: it does not exist or cannot be used; the sentence says what to give.
+        InputError: it does not exist or cannot be used; the message says what to give.
+        TargetError: a server does not respond.
+
+    >>> import numpy as np
+    >>> from blackbox_dft.demo import assets
+    >>> with make_target(str(assets() / "digits.onnx"), TargetOptions(provider="cpu")) as target:
+    ...     target.scores(np.zeros((2, 32, 32, 3), np.uint8)).shape
+    (2, 10)
     """
     # What it loads is not needed for the options alone.
     from blackbox_dft._utils import plugins
@@ -35,17 +42,19 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
     if path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name):
         from blackbox_dft.targets.onnx.target import OnnxTarget
 
-        if path.suffix.lower() in CONVERT:
+        if path.suffix.lower() in OTHER_MODEL_SUFFIXES:
             raise InputError(f"{name} is not an ONNX file: convert the model to ONNX first, or give module:function.")
         return OnnxTarget(path, options)
     if options.float16:
-        raise InputError(f"--float16 is for ONNX files, and {name} is none: leave it out.")
+        raise InputError(f"--float16 is for ONNX files, which {name} is not: leave it out.")
     scheme, colon, _ = name.partition(":")
     if colon and scheme in plugins.names(TARGETS, "targets"):
-        made: Target = plugins.find(scheme, TARGETS, "targets")(name, options)
-        return made
+        target: Target = plugins.find(scheme, TARGETS, "targets")(name, options)
+        return target
     if "://" in name:
-        raise InputError(f"{name}: nothing installed speaks {scheme}: give an ONNX file, a URL or module:function.")
+        raise InputError(
+            f"{name}: no target for {scheme} is installed: give an ONNX file, an http(s) URL or module:function."
+        )
     if colon and name.count(":") == 1 and path.suffix != ".onnx":
         from blackbox_dft.targets.callable import CallableTarget
 

@@ -1,4 +1,4 @@
-"""The contract of a target: what may be asked. Images in, scores out, nothing else is known."""
+"""Protocols of a target, the black box that is queried: images in, scores out."""
 
 from __future__ import annotations
 
@@ -6,117 +6,153 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Ints, Scores
+from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-Ask: TypeAlias = Callable[[Ints, Floats], Scores]
-"""Scores ``(N, K)`` of images ``indices (N,)`` of a pool under ``z (k,)`` or ``(N, k)``."""
-
 
 class Target(Protocol):
     """A black box that scores images.
 
-    ``scores`` may be called from ``workers`` threads at once. What it answers is raw: probabilities, logits, one
-    sigmoid, a one-hot or a class index; ``blackbox_dft.objectives.outputs`` reads them.
+    ``make_target`` constructs it. A run then reads the attributes, calls ``describe`` before the first query, and
+    ``scores`` from up to ``workers`` threads at once. The ``with`` block of the code that made the target ends after
+    the last call has returned. All but ``scores`` is called in one thread.
+
+    Scores are raw: probabilities, logits, one sigmoid, a one-hot row or a class index;
+    ``blackbox_dft.objectives.outputs`` interprets them. A subclass inherits a context manager that does nothing.
     """
 
     name: str
-    """As the user named it."""
+    """As the user gave it."""
     fingerprint: str
-    """Hex digest of everything that determines the scores (file bytes, output, normalisation ...)."""
+    """Hex digest of everything that determines the scores: bytes of files, output, normalisation ..."""
     classes: tuple[str, ...] | None
-    """Names of the K scores, where known."""
+    """Names of the K scores, in order; ``None`` if the target does not name them."""
     image_size: tuple[int, int] | None
-    """(height, width) the model takes; ``None`` when it takes any."""
+    """(height, width) of the images it takes; ``None`` if it takes any."""
     batch: int
-    """Images a call should carry."""
+    """Images that a call of ``scores`` should carry."""
     workers: int
-    """Calls that should run side by side."""
+    """Calls of ``scores`` that should run at once."""
 
     def scores(self, images: ImageBytes | Images) -> Scores:
-        """``(N, H, W, C)`` uint8, or float32 in [0, 1], to ``(N, K)`` float32, rows in the order of the images.
+        """Scores ``(N, K)`` float32 of ``images (N, H, W, 3)`` RGB, uint8 or float32 in [0, 1]; N is at least 1.
+
+        Rows are in the order of the images. The images must not be modified.
 
         Raises:
-            TargetError: the model failed, or answered something that is not finite scores of the expected shape.
+            TargetError: the model failed, or returned something other than finite scores of the expected shape.
         """
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What ``bbdft inspect`` prints: inputs, outputs, classes, layout, provider in use; JSON-ready."""
+        """What ``bbdft inspect`` prints: inputs, outputs, classes, provider in use ...; JSON-ready.
+
+        The command line reads ``provider`` (a text), ``provider_note`` (a text, ``None`` or missing) and ``notes`` (a
+        list of what was assumed).
+        """
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        return None
 
 
 @runtime_checkable
 class ConcurrentTarget(Protocol):
-    """A target that takes any number of requests at once, up to ``most``, and which is best is not known."""
+    """A ``Target`` that takes many requests at once without a thread for each, such as a URL.
+
+    The HTTP backend calls ``prepare`` from a few threads at once, which change images and encode them, and calls its
+    result in the thread of the search, after the ledger has recorded the request. The concurrency search reads
+    ``retries`` and ``throttled`` in that thread after every response.
+    """
 
     workers: int
-    """Requests at once where nothing is known."""
-    most: int
+    """Requests at once if no number is given and none has been measured."""
+    max_workers: int
+    """The most requests at once; equal to ``workers`` if the user gave the number."""
 
-    def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
-        """``scores`` in two steps: the request made up, in any thread; and what sends it, which does not wait."""
+    def prepare(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
+        """Encodes a request for ``images (N, H, W, 3)``; calling the result sends it and does not block.
+
+        The future gives what ``scores`` returns, or raises what ``scores`` raises; ``LostAnswer`` if the request was
+        sent and no usable response arrived.
+        """
+        ...
 
     @property
-    def resent(self) -> int:
-        """Requests sent again so far, as they had not been served."""
+    def retries(self) -> int:
+        """How many requests were sent again so far because the server had not served them."""
+        ...
 
     @property
-    def slowed(self) -> int:
-        """How often the server has said to wait or to come less often, so far."""
+    def throttled(self) -> int:
+        """How many responses so far asked the client to wait or to send less (429, ``Retry-After``)."""
+        ...
 
 
 @runtime_checkable
 class AutotunableTarget(Protocol):
-    """A target that can be called many times at once, or with many threads a call, and which is best is not known."""
+    """A ``Target`` whose call plan can be tuned: how many calls run at once, with how many threads each.
+
+    A run calls ``set_call_plan`` in its own thread while no call of ``scores`` is under way: once if the plan is
+    recorded, several times while the autotuner measures plans. A graph of ``open_graph`` is opened again
+    afterwards.
+    """
 
     @property
-    def unsaid(self) -> bool:
-        """Whether nobody, the model included, said how to call it."""
+    def call_plan_is_open(self) -> bool:
+        """Whether neither the user nor the model fixes the plan, so that it can be tuned."""
+        ...
 
-    def arrange(self, workers: int, threads: int) -> None:
-        """From now on, so many calls side by side, of so many threads each; no call may be under way."""
+    def set_call_plan(self, workers: int, threads: int) -> None:
+        """From now on, ``workers`` calls at once, of ``threads`` threads each; sets the attribute ``workers``."""
         ...
 
 
 @runtime_checkable
 class GraphTarget(Protocol):
-    """A target that is an ONNX graph of this machine: what changes the images can be written in front of it."""
+    """A ``Target`` that is an ONNX graph run in this process, so that the change can be written in front of it.
+
+    ``FusedPath`` calls ``graph`` and then ``open_graph`` in the thread that constructs it, and ``open_graph`` again
+    after each ``set_call_plan``. It calls the function that ``open_graph`` returned from up to ``workers`` threads at
+    once.
+    """
 
     path: Path
-    form: InputFormat
+    input_format: InputFormat
     provider: str
     """``cpu``, ``cuda`` or ``tensorrt``."""
     files: tuple[Path, ...]
-    """All it is read from, ``path`` first."""
+    """All files of the model, ``path`` first."""
 
     def graph(self) -> ModelProto:
-        """The model that answers, read anew each time; in half precision where that was asked for."""
+        """The model with its weights, a new copy at each call; in half precision if the user chose that."""
         ...
 
-    def coarsened(self, images: ImageBytes) -> float | None:
-        """The most that scores of ``images (N, H, W, 3)`` are from the file's own; nothing where that is what runs."""
+    def float16_error(self, images: ImageBytes) -> float | None:
+        """The largest difference to the scores of the original model on ``images (N, H, W, 3)``.
+
+        ``None`` if the original model runs. Called once, before the first query of a run.
+        """
         ...
 
-    def open(
-        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    def open_graph(
+        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Array]
     ) -> Callable[[Mapping[str, Array], int], Scores]:
-        """What scores by a graph that ends in this model, given what the graph takes and how many images that is.
+        """Opens a graph that ends in this model; the result maps (other inputs by name, N) to scores ``(N, K)``.
 
         Args:
-            model: the file's bytes.
-            literal: quantising operators in it are meant as they stand, and not to be made part of a quantised model.
-            held: inputs that are the same in every call; they are brought to where the model runs once.
+            model: bytes of the ONNX file.
+            keep_quantizers: run quantizing operators as they stand, instead of fusing them into a quantized model.
+            constants: inputs that are the same in every call; they are copied to the model's device once.
         """
         ...

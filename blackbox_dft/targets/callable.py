@@ -1,4 +1,4 @@
-"""A Python function as a target: ``module:function``."""
+"""Callable target: a Python function that scores images, named ``module:function``."""
 
 from __future__ import annotations
 
@@ -7,74 +7,86 @@ import sys
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import BlackboxError, InputError, TargetError
 from blackbox_dft.images.encoding import to_bytes, to_floats
+from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.options import TargetOptions
 
+DEFAULT_BATCH = 64
+"""Images of a call."""
 
-class CallableTarget:
+
+class CallableTarget(Target):
     """Calls ``function(images)`` with uint8 ``(N, H, W, 3)`` RGB.
 
-    It returns scores ``(N, K)``, class indices ``(N,)`` or class names ``(N,)``. Attributes of the function are heeded
-    where it has them: ``classes`` (names of the scores), ``image_size`` (height, width), ``batch``, ``workers`` (calls
-    side by side; 1 unless said), ``accepts = "float"`` (float32 in [0, 1] instead of uint8).
+    The function returns scores ``(N, K)``, class indices ``(N,)`` or class names ``(N,)``. Class names become indices.
+    Attributes of the function are read if it has them: ``classes`` (names of the scores), ``image_size`` (height,
+    width), ``batch`` (64 by default), ``workers`` (calls at once, 1 by default), ``accepts = "float"`` (float32 in
+    [0, 1] instead of uint8). The module is imported from the current folder or as installed.
 
     Raises:
-        InputError: the module or function is not to be found, or is no function.
+        InputError: the module or the function does not exist, or is not a function.
+
+    >>> import sys, types
+    >>> sys.modules["brightness"] = module = types.ModuleType("brightness")
+    >>> module.score = lambda images: images.mean(axis=(1, 2, 3))
+    >>> CallableTarget("brightness:score").scores(np.full((1, 8, 8, 3), 7, np.uint8))
+    array([[7.]], dtype=float32)
     """
 
     def __init__(self, name: str, options: TargetOptions | None = None) -> None:
         options = options or TargetOptions()
         self.name = name
         self.function = _find(name)
-        said = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}
-        classes = options.classes or said["classes"]
+        given = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}
+        classes = options.classes or given["classes"]
         self.classes = tuple(map(str, classes)) if classes is not None else None
-        size = options.size or said["image_size"]
+        size = options.size or given["image_size"]
         self.image_size = (int(size[0]), int(size[1])) if size is not None else None
-        self.batch = options.batch or int(said["batch"] or 64)
-        self.workers = options.workers or int(said["workers"] or 1)
+        self.batch = options.batch or int(given["batch"] or DEFAULT_BATCH)
+        self.workers = options.workers or int(given["workers"] or 1)
         self.floats = getattr(self.function, "accepts", "bytes") == "float"
-        # The function's own names are in its source; given ones decide which index a name becomes.
-        told = "" if options.classes is None else f" {options.classes}"
-        self.fingerprint = blake2b(f"{name} {_source(self.function)}{told}".encode(), digest_size=16).hexdigest()
+        # The function's own class names are in its source; names of the options decide which index a name becomes.
+        classes_given = "" if options.classes is None else f" {options.classes}"
+        self.fingerprint = blake2b(
+            f"{name} {_source(self.function)}{classes_given}".encode(), digest_size=16
+        ).hexdigest()
 
+    @override
     def scores(self, images: ImageBytes | Images) -> Scores:
-        """``(N, H, W, 3)`` to ``(N, K)``; class names are turned into indices."""
-        given = to_floats(images) if self.floats else to_bytes(images)
         try:
-            answer = np.asarray(self.function(given))
+            result = np.asarray(self.function(to_floats(images) if self.floats else to_bytes(images)))
         except BlackboxError:
             raise
         except Exception as error:
             first = str(error).strip().split("\n")[0].rstrip(".")
             raise TargetError(f"{self.name} raised {type(error).__name__}: {first}.") from error
-        if answer.dtype.kind in "UO" and answer.ndim == 1:
-            answer = self._indices(answer)
-        if answer.dtype.kind not in "fiub" or answer.ndim not in (1, 2) or len(answer) != len(images):
+        if result.dtype.kind in "UO" and result.ndim == 1:
+            result = self._indices(result)
+        if result.dtype.kind not in "fiub" or result.ndim not in (1, 2) or len(result) != len(images):
             raise TargetError(
-                f"{self.name} returned {answer.dtype} of shape {answer.shape} for {len(images)} images: "
-                "return one row of scores, one class index or one class name an image."
+                f"{self.name} returned {result.dtype} of shape {result.shape} for {len(images)} images: "
+                "return one row of scores, one class index or one class name for each image."
             )
-        return np.asarray(answer, np.float32).reshape(len(images), -1)
+        return np.asarray(result, np.float32).reshape(len(images), -1)
 
     def _indices(self, names: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.classes is None:
-            raise TargetError(f"{self.name} answers class names: give --model-classes with all of them.")
+            raise TargetError(f"{self.name} returns class names: give all of them with --model-classes.")
         known = {name: index for index, name in enumerate(self.classes)}
         unknown = [name for name in map(str, names) if name not in known]
         if unknown:
-            raise TargetError(f"{self.name} answered {unknown[0]!r}, which is none of {', '.join(self.classes)}.")
+            raise TargetError(f"{self.name} returned {unknown[0]!r}, which is not one of {', '.join(self.classes)}.")
         return np.array([known[str(name)] for name in names])
 
+    @override
     def describe(self) -> dict[str, Any]:
-        """What ``bbdft inspect`` prints."""
         return {
             "target": self.name,
             "provider": "python",
@@ -84,18 +96,10 @@ class CallableTarget:
             "notes": [],
         }
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to let go of."""
-
 
 def _find(name: str) -> Any:
     module_name, _, function_name = name.partition(":")
-    # As `python -m` does: a module beside the user is found.
+    # As `python -m` does, modules in the current folder can be imported.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
@@ -103,19 +107,21 @@ def _find(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
             raise InputError(f"{name}: the module needs {error.name}, which is not installed: install it.") from error
-        raise InputError(f"{name}: no module {module_name!r} here or installed: give module:function.") from error
+        raise InputError(
+            f"{name}: there is no module {module_name!r} in this folder or installed: give module:function."
+        ) from error
     except Exception as error:
         raise InputError(f"{name}: importing the module raised {type(error).__name__}: {error}.") from error
-    found = getattr(module, function_name, None)
-    if found is None:
+    function = getattr(module, function_name, None)
+    if function is None:
         raise InputError(f"{name}: {module_name} has no {function_name!r}: give a function of that module.")
-    if not callable(found):
-        raise InputError(f"{name}: {function_name!r} is no function: give one that takes images and returns scores.")
-    return found
+    if not callable(function):
+        raise InputError(f"{name}: {function_name!r} is not a function: give one that takes images and returns scores.")
+    return function
 
 
 def _source(function: Any) -> str:
-    """Text of the file the function comes from, so that an edit is noticed."""
+    """Text of the file that defines the function, so that an edit changes the fingerprint."""
     try:
         file = inspect.getsourcefile(function if hasattr(function, "__code__") else type(function))
         return Path(file).read_text(encoding="utf-8", errors="replace") if file else ""

@@ -1,4 +1,4 @@
-"""How a model wants its images, found out or told."""
+"""Input format: layout, channel order, range, normalisation and type of a model's image input, given or inferred."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class InputFormat:
-    """The model's input, apart from its name."""
+    """The format of a model's image input.
+
+    >>> image_format = InputFormat("nchw", "bgr", "0..255", None, None, "float32", (1, 1), None)
+    >>> image_format.prepare(np.array([[[[10, 20, 30]]]], np.uint8)).ravel()
+    array([30., 20., 10.], dtype=float32)
+    """
 
     layout: Literal["nchw", "nhwc"]
     channels: Literal["rgb", "bgr", "grey"]
@@ -35,16 +40,22 @@ class InputFormat:
     std: tuple[float, ...] | None
     dtype: str
     size: tuple[int, int] | None
-    """(height, width), where fixed or told."""
+    """(height, width); ``None`` if the model takes any and the user gave none."""
     batch: int | None
-    """Images of every call, where the model fixes it."""
+    """Images of every call; ``None`` if the model takes any number."""
     batched: bool = True
-    """Whether there is a batch axis at all."""
+    """Whether the input has a batch axis."""
+
+    @property
+    def identity(self) -> str:
+        """Part of a target's fingerprint: stays as it is, also if the class or a field is renamed."""
+        parts = ("layout", "channels", "range", "mean", "std", "dtype", "size", "batch", "batched")
+        return f"InputForm({', '.join(f'{name}={getattr(self, name)!r}' for name in parts)})"
 
     def prepare(self, images: ImageBytes | Images) -> Array:
-        """``(N, H, W, 3)`` RGB, uint8 or float32 in [0, 1], to what the model is fed, ``(N, ...)``.
+        """Converts images ``(N, H, W, 3)`` RGB, uint8 or float32 in [0, 1], to the model's input ``(N, ...)``.
 
-        An 8-bit image and its levels divided by 255 give the same bits.
+        An 8-bit image and the same image divided by 255 give the same bits.
         """
         moved = images[..., ::-1] if self.channels == "bgr" else images
         if self.channels == "grey":
@@ -75,19 +86,28 @@ class InputFormat:
         return column[:, None, None] if self.layout == "nchw" else column
 
 
-def infer_form(
+def infer_input_format(
     name: str, shape: Sequence[Any], kind: str, options: TargetOptions, graph: GraphProto | None
 ) -> tuple[InputFormat, list[str]]:
-    """The form of input ``name`` with ``shape`` (None or text where free), and notes of what was assumed.
+    """The format of input ``name``, and notes of what was assumed.
+
+    Args:
+        name: of the input.
+        shape: its sides; anything but an integer is a free side.
+        kind: its type as ONNX Runtime names it, such as ``tensor(float)``.
+        options: what the user gave; the rest is inferred.
+        graph: the model, whose first operators tell whether it expects 0..255; ``None`` if it is not at hand.
 
     Raises:
         InputError: not an image, or ambiguous; names the option to give.
+
+    >>> image_format, notes = infer_input_format("x", ["N", 8, 8, 3], "tensor(uint8)", TargetOptions(), None)
+    >>> image_format.layout, image_format.range, image_format.size, notes
+    ('nhwc', '0..255', (8, 8), [])
     """
     notes: list[str] = []
     if kind not in DTYPES:
-        raise InputError(
-            f"input {name!r} takes {kind}: models of float32, float16, float64 or uint8 images can be used."
-        )
+        raise InputError(f"input {name!r} takes {kind}: give a model of float32, float16, float64 or uint8 images.")
     batched = len(shape) == 4
     if len(shape) not in (3, 4):
         raise InputError(
@@ -102,16 +122,16 @@ def infer_form(
         raise InputError(f"input {name!r} has {depth} channels, which is not {channels}: give another --channel-order.")
     size = (height, width) if height and width else None
     if size and options.size and size != options.size:
-        raise InputError(f"the model takes images of {height}x{width} only: drop --size.")
+        raise InputError(f"the model takes images of {height}x{width} only: leave out --size.")
     if options.mean is not None or options.std is not None:
         mean, std = _normalisation(options, 1 if channels == "grey" else 3, notes)
         if options.range not in ("auto", "0..1"):
-            raise InputError("--mean and --std are for pixels in [0, 1]: drop --range, or give them in those units.")
+            raise InputError("--mean and --std are for pixels in [0, 1]: leave out --range.")
         value_range: Any = "0..1"
     else:
         mean = std = None
         value_range = options.range if options.range != "auto" else _range(kind, name, graph, notes)
-    form = InputFormat(
+    image_format = InputFormat(
         layout=layout,
         channels=channels,
         range=value_range,
@@ -122,7 +142,7 @@ def infer_form(
         batch=sides[0] or None if batched else 1,
         batched=batched,
     )
-    return form, notes
+    return image_format, notes
 
 
 def _layout(
@@ -134,7 +154,9 @@ def _layout(
             not (first if options.layout == "nchw" else last)
             and sides[1 if options.layout == "nchw" else 3] is not None
         ):
-            raise InputError(f"input {name!r} has shape {list(shape)}, which is not {options.layout}: drop --layout.")
+            raise InputError(
+                f"input {name!r} has shape {list(shape)}, which is not {options.layout}: leave out --layout."
+            )
         return options.layout
     if not first and not last and None not in (sides[1], sides[3]):
         raise InputError(
@@ -150,14 +172,16 @@ def _layout(
 def _normalisation(
     options: TargetOptions, channels: int, notes: list[str]
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    found = []
+    checked = []
     for flag, values in (("--mean", options.mean), ("--std", options.std)):
         if values is not None and len(values) not in (1, channels):
-            raise InputError(f"{flag} has {len(values)} numbers: give {channels}, one a channel, or one for all.")
+            raise InputError(
+                f"{flag} has {len(values)} numbers: give {channels}, one for each channel, or one for all."
+            )
         if values is not None and not np.isfinite(values).all():
-            raise InputError(f"{flag} holds a number that is not finite: give {channels} plain numbers.")
-        found.append(values)
-    mean, std = found
+            raise InputError(f"{flag} contains a value that is not finite: give {channels} numbers.")
+        checked.append(values)
+    mean, std = checked
     if std is not None and min(std) <= 0:
         raise InputError("--std must be above 0 in every channel.")
     if max(np.abs(mean or (0.0,))) > 2 or min(std or (1.0,)) > 2:
@@ -173,29 +197,29 @@ def _range(kind: str, name: str, graph: GraphProto | None, notes: list[str]) -> 
     if graph is not None and _expects_levels(graph, name):
         notes.append("pixels are given as 0..255: the model begins by scaling such values (else give --range)")
         return "0..255"
-    notes.append("pixels are assumed to be wanted as 0..1 (else give --range, or --mean and --std)")
+    notes.append("the model is assumed to expect pixels in 0..1 (else give --range, or --mean and --std)")
     return "0..1"
 
 
 def _expects_levels(graph: GraphProto, name: str) -> bool:
-    """Whether the first arithmetic on the input only makes sense for values of 0..255."""
+    """Whether the first arithmetic on the input only makes sense for values in 0..255."""
     from onnx import numpy_helper
 
-    known = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            known[node.output[0]] = node.attribute[0].t
-    at = name
-    # Types and shapes may change first; a few such steps are enough for any model there is.
+            constants[node.output[0]] = node.attribute[0].t
+    tensor = name
+    # Type and shape may change first; six such steps are enough for any model seen so far.
     for _ in range(6):
-        users = [node for node in graph.node if at in node.input]
+        users = [node for node in graph.node if tensor in node.input]
         if len(users) != 1:
             return False
         node = users[0]
         if node.op_type in ("Cast", "Transpose", "Identity", "Reshape", "Unsqueeze", "Squeeze"):
-            at = node.output[0]
+            tensor = node.output[0]
             continue
-        others = [known[other] for other in node.input if other != at and other in known]
+        others = [constants[other] for other in node.input if other != tensor and other in constants]
         if node.op_type not in ("Div", "Mul", "Sub", "Add") or len(others) != 1 or others[0].data_location:
             return False
         size = float(np.abs(numpy_helper.to_array(others[0])).mean())

@@ -1,4 +1,4 @@
-"""Looking at a target: what it says of itself, how fast it is, how steady its scores are."""
+"""Inspection of a target: its description, throughput by batch size and concurrency, and noise of its scores."""
 
 from __future__ import annotations
 
@@ -15,95 +15,103 @@ from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.targets.base import ConcurrentTarget, GraphTarget, Target
 
-BATCHES = (1, 4, 16, 64)
-"""Tried where images cost nothing."""
-SECONDS = 0.5
-"""Longest a way of asking is tried."""
-ENOUGH = 512
-"""Images a way of asking is tried with, where images cost nothing."""
-DEAREST = 100
-"""Most images scored where each may cost money."""
-LEVELS = (1, 2, 4, 8, 16)
-"""Requests at once tried there."""
-GROWTH = 1.1
-"""What more requests at once must gain to be worth trying still more."""
-ANY_SIZE = 224
+FREE_BATCHES = (1, 4, 16, 64)
+"""Batch sizes that are timed if queries are free."""
+FREE_TRIAL_IMAGES = 512
+"""Images of a throughput trial if queries are free,"""
+MAX_TRIAL_SECONDS = 0.5
+"""unless it takes longer than this."""
+MAX_PAID_QUERIES = 100
+"""Queries of an inspection if they may cost money."""
+PAID_CONCURRENCIES = (1, 2, 4, 8, 16)
+"""Requests at once that are timed if queries may cost money,"""
+MIN_SPEEDUP = 1.1
+"""as long as twice as many requests at once score this many times the images/s."""
+DEFAULT_SIDE = 224
+"""Height and width of generated images if the target takes any size."""
 ENCODINGS = ("png", "jpeg:95")
-QUIET = 0.25
-"""Noise of one answer, as a share of the spread between images, above which repeating is worth a thought."""
+MAX_NOISE = 0.25
+"""Noise of one score, as a share of the spread between images, above which repeats are advised."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A way of asking that is timed."""
+class ThroughputTrial:
+    """Calls of one batch size and concurrency, to be timed."""
 
     batch: int
     concurrency: int
     calls: int
 
     @property
-    def images(self) -> int:
-        """Images it scores at most."""
+    def queries(self) -> int:
+        """Images scored, at most."""
         return self.batch * self.calls
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """What will be asked, decided before the first image is sent."""
+class InspectionPlan:
+    """All queries of an inspection, planned before the first of them."""
 
     images: int
-    """Images that are compared with themselves."""
+    """Images whose scores are compared with each other's repeats."""
     batch: int
-    """Images a call carries."""
+    """Images of a call in these comparisons."""
     singles: int
-    """Of them, those asked alone."""
-    trials: tuple[Trial, ...]
+    """How many of the images are also scored in a call of their own."""
+    trials: tuple[ThroughputTrial, ...]
     paid: bool
-    """Whether to stop as soon as more requests at once gain little."""
+    """Whether trials end as soon as more requests at once gain little."""
 
     @property
-    def looks(self) -> int:
-        """How often the images are asked: twice alike, encoded, and in a batch also at another place in it."""
+    def repeats(self) -> int:
+        """How often the images are scored: twice alike, in every encoding, and at another place of the batch."""
         return 2 + (self.batch > 1) + len(ENCODINGS)
 
     @property
     def queries(self) -> int:
         """Images scored, at most."""
-        return self.looks * self.images + self.singles + sum(trial.images for trial in self.trials)
+        return self.repeats * self.images + self.singles + sum(trial.queries for trial in self.trials)
 
 
-def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> Inspection:
-    """How to look at ``target`` with so many images at hand; ``paid`` keeps the number of images scored small."""
+def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> InspectionPlan:
+    """Plans the inspection of ``target`` with ``images`` images; if ``paid``, of at most 100 queries.
+
+    >>> from blackbox_dft.demo import assets
+    >>> from blackbox_dft.targets import TargetOptions, make_target
+    >>> target = make_target(str(assets() / "digits.onnx"), TargetOptions(provider="cpu", workers=2))
+    >>> plan_inspection(target, paid=True).queries
+    60
+    """
     if not paid:
         compared = min(16, images)
         trials = tuple(
-            Trial(batch, target.workers, max(ENOUGH // batch, 3 * target.workers))
-            for batch in BATCHES
+            ThroughputTrial(batch, target.workers, max(FREE_TRIAL_IMAGES // batch, 3 * target.workers))
+            for batch in FREE_BATCHES
             if batch <= images
         )
-        return Inspection(compared, compared, min(4, compared), trials, paid)
+        return InspectionPlan(compared, compared, min(4, compared), trials, paid)
     compared = min(8, images)
     together = min(target.batch, compared)
-    plan = Inspection(compared, together, min(4, compared) if together > 1 else 0, (), paid)
-    most = target.most if isinstance(target, ConcurrentTarget) else target.workers
-    batch = min(target.batch, DEAREST - plan.queries)
-    # One at a time is timed by the comparisons, unless batches are larger.
-    for level in LEVELS[1:] if batch == together else LEVELS:
-        trial = Trial(batch, level, level)
-        if level > most or plan.queries + trial.images > DEAREST:
+    plan = InspectionPlan(compared, together, min(4, compared) if together > 1 else 0, (), paid)
+    max_workers = target.max_workers if isinstance(target, ConcurrentTarget) else target.workers
+    batch = min(target.batch, MAX_PAID_QUERIES - plan.queries)
+    # The comparisons time one request at a time, unless the batches of the trials are larger.
+    for concurrency in PAID_CONCURRENCIES[1:] if batch == together else PAID_CONCURRENCIES:
+        trial = ThroughputTrial(batch, concurrency, concurrency)
+        if concurrency > max_workers or plan.queries + trial.queries > MAX_PAID_QUERIES:
             break
         plan = replace(plan, trials=(*plan.trials, trial))
     return plan
 
 
 @dataclass(eq=False)
-class _Prober:
-    """Asks in calls of so many images, and times them."""
+class _TimedCalls:
+    """Scores images in calls of a given size, and keeps how long each call took."""
 
     target: Target
     seconds: dict[int, list[float]] = field(default_factory=dict)
-    """Of each call, by its images."""
-    scored: int = 0
+    """Of each call, by its number of images."""
+    queries: int = 0
 
     def __call__(self, images: ImageBytes | Images, batch: int) -> Scores:
         parts = []
@@ -111,59 +119,70 @@ class _Prober:
             part = images[start : start + batch]
             began = time.perf_counter()
             parts.append(self.target.scores(part))
-            self.scored += len(part)
+            self.queries += len(part)
             self.seconds.setdefault(len(part), []).append(time.perf_counter() - began)
         return np.concatenate(parts)
 
 
 def inspect_target(
-    target: Target, images: ImageBytes | None = None, plan: Inspection | None = None
+    target: Target, images: ImageBytes | None = None, plan: InspectionPlan | None = None
 ) -> tuple[dict[str, Any], Scores]:
-    """What ``target`` describes and what asking it shows, JSON-ready; and scores ``(N, K)`` of the images.
+    """What ``target`` describes and what scoring it shows, JSON-ready; and scores ``(N, K)`` of the images.
 
-    Without ``images (N, H, W, 3)``, smooth random ones are made. Without ``plan``, images are taken to cost nothing.
+    Args:
+        target: scored from this thread, and from up to ``concurrency`` threads in the throughput trials.
+        images: ``(N, H, W, 3)``; smooth random ones by default.
+        plan: of the queries; by default one for free queries.
+
+    >>> from blackbox_dft.demo import assets
+    >>> from blackbox_dft.targets import TargetOptions, make_target
+    >>> found, scores = inspect_target(make_target(str(assets() / "digits.onnx"), TargetOptions(provider="cpu")))
+    >>> found["deterministic"], found["advice"], scores.shape
+    (True, 'the scores are steady: no --repeats needed', (16, 10))
     """
     if images is None:
-        images = smooth(64, target.image_size or (ANY_SIZE, ANY_SIZE))
+        images = smooth_images(64, target.image_size or (DEFAULT_SIDE, DEFAULT_SIDE))
     plan = plan or plan_inspection(target, len(images))
     found = dict(target.describe())
-    ask = _Prober(target)
+    score = _TimedCalls(target)
     sample = images[: plan.images]
-    scores = ask(sample, plan.batch)
-    repeated = [ask(sample, plan.batch)]
-    found["noise"] = _most(scores, repeated[0])
+    scores = score(sample, plan.batch)
+    repeated = [score(sample, plan.batch)]
+    found["noise"] = _max_difference(scores, repeated[0])
     found["batch_effect"] = found["place_effect"] = 0.0
     if plan.batch > 1:
-        repeated.append(np.roll(ask(np.roll(sample, 1, axis=0), plan.batch), -1, axis=0))
-        found["place_effect"] = _most(scores, repeated[-1])
+        repeated.append(np.roll(score(np.roll(sample, 1, axis=0), plan.batch), -1, axis=0))
+        found["place_effect"] = _max_difference(scores, repeated[-1])
     if plan.singles:
-        found["batch_effect"] = _most(scores[: plan.singles], ask(sample[: plan.singles], 1))
+        found["batch_effect"] = _max_difference(scores[: plan.singles], score(sample[: plan.singles], 1))
     found["deterministic"] = found["noise"] == 0
     found["rounding"] = rounding_step(scores)
     found["encoding_effect"] = {
-        name: _most(scores, ask(Encoding.parse(name).encode_bytes(sample), plan.batch)) for name in ENCODINGS
+        name: _max_difference(scores, score(Encoding.parse(name).encode_bytes(sample), plan.batch))
+        for name in ENCODINGS
     }
-    if isinstance(target, GraphTarget) and (coarsened := target.coarsened(sample)) is not None:
-        found["float16_effect"] = coarsened
-    found["latency_ms"] = round(1000 * float(np.median(ask.seconds[1])), 3)
-    found |= _throughput(ask, images, plan)
+    if isinstance(target, GraphTarget) and (float16_error := target.float16_error(sample)) is not None:
+        found["float16_effect"] = float16_error
+    found["latency_ms"] = round(1000 * float(np.median(score.seconds[1])), 3)
+    found |= _throughput(score, images, plan)
     found["workers"] = target.workers
-    found["queries"] = ask.scored
-    found["advice"] = advice(scores, repeated)
+    found["queries"] = score.queries
+    found["advice"] = advise_repeats(scores, repeated)
     return found, scores
 
 
-def _throughput(ask: _Prober, images: ImageBytes, plan: Inspection) -> dict[str, Any]:
-    """Images/s of every way of asking, and the best."""
+def _throughput(score: _TimedCalls, images: ImageBytes, plan: InspectionPlan) -> dict[str, Any]:
+    """Images/s by batch size and concurrency, and the best of them."""
     # The comparisons were calls one at a time; the first of all warmed the target up.
     rates = {
-        (batch, 1): batch / float(np.median(ask.seconds[batch][1:] or ask.seconds[batch])) for batch in {1, plan.batch}
+        (batch, 1): batch / float(np.median(score.seconds[batch][1:] or score.seconds[batch]))
+        for batch in {1, plan.batch}
     }
     for trial in plan.trials:
-        slowed = _slowed(ask.target)
-        rate = rates[trial.batch, trial.concurrency] = _rate(ask, images, trial)
-        below = rates.get((trial.batch, trial.concurrency // 2), 0.0)
-        if plan.paid and (rate < GROWTH * below or _slowed(ask.target) > slowed):
+        throttled = _throttled(score.target)
+        rate = rates[trial.batch, trial.concurrency] = _rate(score, images, trial)
+        half_rate = rates.get((trial.batch, trial.concurrency // 2), 0.0)
+        if plan.paid and (rate < MIN_SPEEDUP * half_rate or _throttled(score.target) > throttled):
             break
     batch, concurrency = max(rates, key=rates.__getitem__)
     by_batch = {b: max(rate for (other, _), rate in rates.items() if other == b) for b, _ in rates}
@@ -178,13 +197,13 @@ def _throughput(ask: _Prober, images: ImageBytes, plan: Inspection) -> dict[str,
     }
 
 
-def _slowed(target: Target) -> int:
-    return target.slowed if isinstance(target, ConcurrentTarget) else 0
+def _throttled(target: Target) -> int:
+    return target.throttled if isinstance(target, ConcurrentTarget) else 0
 
 
-def _rate(ask: _Prober, images: ImageBytes, trial: Trial) -> float:
-    """Images a second, stopping early where it takes long."""
-    # Not the same images in every call, as somebody on the way might remember their answers.
+def _rate(score: _TimedCalls, images: ImageBytes, trial: ThroughputTrial) -> float:
+    """Images/s of a trial, which ends early if it takes long."""
+    # Every call gets other images, as a cache on the way might remember the scores of the same ones.
     endless = cycle(range(len(images)))
     done = 0
     with ThreadPoolExecutor(trial.concurrency) as threads:
@@ -192,56 +211,67 @@ def _rate(ask: _Prober, images: ImageBytes, trial: Trial) -> float:
         while done < trial.calls:
             count = min(trial.concurrency, trial.calls - done)
             parts = [images[list(islice(endless, trial.batch))] for _ in range(count)]
-            list(threads.map(ask.target.scores, parts))
+            list(threads.map(score.target.scores, parts))
             done += count
-            ask.scored += count * trial.batch
-            if time.perf_counter() - began > SECONDS:
+            score.queries += count * trial.batch
+            if time.perf_counter() - began > MAX_TRIAL_SECONDS:
                 break
         return done * trial.batch / (time.perf_counter() - began)
 
 
-def _most(one: Scores, other: Scores) -> float:
+def _max_difference(one: Scores, other: Scores) -> float:
     return float(np.abs(one - other).max())
 
 
-def advice(scores: Scores, repeated: list[Scores]) -> str:
-    """What ``scores (N, K)`` and the answers to the same images ``repeated`` say of asking every query several times.
+def advise_repeats(scores: Scores, repeated: list[Scores]) -> str:
+    """Whether every query should be scored several times (``--repeats``), and how often.
 
-    The noise of one answer is compared with the spread of the scores between images.
+    The noise of one score is compared with the spread of the scores between images.
+
+    Args:
+        scores: ``(N, K)`` of N images.
+        repeated: scores of the same images, ``(N, K)`` each.
+
+    >>> advise_repeats(np.float32([[0], [1]]), [np.float32([[0], [1]])])
+    'the labels are steady: no --repeats needed'
     """
     if np.array_equal(scores, np.rint(scores)):
         flips = max(float((other != scores).any(axis=1).mean()) for other in repeated)
         if not flips:
             return "the labels are steady: no --repeats needed"
-        return f"{flips:.0%} of the labels changed when asked again: --repeats 3 takes the most frequent of three"
+        return f"{flips:.0%} of the labels changed when scored again: --repeats 3 takes the most frequent of three"
     differences = np.stack([other.astype(np.float64) - scores for other in repeated])
-    # Of the score that moves most; a difference holds the noise of two answers.
+    # Of the class whose score varies most; a difference contains the noise of two scores.
     noise = np.sqrt((differences**2).mean(axis=(0, 1)) / 2)
     column = int(noise.argmax())
     if noise[column] == 0:
         return "the scores are steady: no --repeats needed"
     spread = math.sqrt(max(float(scores[:, column].astype(np.float64).var()) - noise[column] ** 2, 0.0))
     if not spread:
-        return "noise drowns what tells these images apart: try --data with real images of every class"
+        return "the noise is larger than all differences between these images: try --data with images of every class"
     share = float(noise[column]) / spread
-    if share <= QUIET:
+    if share <= MAX_NOISE:
         return (
-            f"the noise of one answer is {100 * share:.2g} % of the spread between images: "
+            f"the noise of one score is {100 * share:.2g} % of the spread between images: "
             "no --repeats needed, as paired differences average it"
         )
-    repeats = math.ceil((share / QUIET) ** 2)
+    repeats = math.ceil((share / MAX_NOISE) ** 2)
     return (
-        f"the noise of one answer is {share:.0%} of the spread between images: --repeats {repeats} brings it to "
-        f"{QUIET:.0%}, at {repeats} times the cost; the search averages it over its queries anyway"
+        f"the noise of one score is {share:.0%} of the spread between images: --repeats {repeats} reduces it to "
+        f"{MAX_NOISE:.0%}, at {repeats} times the cost; the search averages it over its queries anyway"
     )
 
 
 def rounding_step(scores: Scores) -> float | None:
-    """The decimal step that all scores are multiples of (0.01, say), or nothing."""
+    """The decimal step that all scores are multiples of, or ``None``.
+
+    >>> rounding_step(np.float32([[0.25, 0.75], [0.5, 0.31]]))
+    0.01
+    """
     values = np.unique(scores.astype(np.float64))
     if len(values) < 3 or np.array_equal(values, np.rint(values)):
         return None
-    # What float32 leaves of a decimal; a step not well above it cannot be told from none.
+    # The precision of float32; a step that is not well above it cannot be distinguished from none.
     error = 2e-7 * max(1.0, float(np.abs(values).max()))
     for digits in range(1, 6):
         if error < 0.1 * 10.0**-digits and np.abs(values - np.round(values, digits)).max() < error:
@@ -249,8 +279,12 @@ def rounding_step(scores: Scores) -> float | None:
     return None
 
 
-def smooth(count: int, size: tuple[int, int]) -> ImageBytes:
-    """Random images ``(count, H, W, 3)`` with the gentle contents of photographs rather than of noise."""
+def smooth_images(count: int, size: tuple[int, int]) -> ImageBytes:
+    """Random images ``(count, H, W, 3)`` of ``size`` (height, width), smooth as photographs are.
+
+    >>> smooth_images(3, (10, 12)).shape
+    (3, 10, 12, 3)
+    """
     import cv2
 
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import serving, words
+from tests.helpers.serving import serving, words
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Bbdft
 from tests.helpers.comparisons import compare_words, read_json, read_table
-from tests.targets.http.test_target import serving
+from tests.helpers.serving import serving
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ["target", "space", "estimator", "seed", "queries", "accuracy", "before", "threshold", "n"]

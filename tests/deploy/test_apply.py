@@ -1,15 +1,14 @@
-"""Changing images one at a time: pipes, several files, and a tuning in a service."""
+"""Applying a tuning: pipes, several files and folders."""
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from blackbox_dft import InputError, Tuning, apply_images
+from blackbox_dft import Tuning, apply_images
 from blackbox_dft.deploy.apply import apply_bytes
 from blackbox_dft.images.files import read_image
 from tests.conftest import Bbdft
@@ -27,7 +26,7 @@ def piped(tuning: Path, data: bytes, *words: str) -> subprocess.CompletedProcess
     return subprocess.run(command, input=data, capture_output=True, cwd=Path(__file__).parents[2], timeout=300)
 
 
-def test_one_image_through_a_pipe_is_the_one_of_a_file(tuning: Path, tiny: Path, tmp_path: Path) -> None:
+def test_a_pipe_gives_the_bytes_of_a_file(tuning: Path, tiny: Path, tmp_path: Path) -> None:
     source = tiny / "images/000.png"
     done = piped(tuning, source.read_bytes())
     assert done.stderr == b""
@@ -39,7 +38,7 @@ def test_one_image_through_a_pipe_is_the_one_of_a_file(tuning: Path, tiny: Path,
 
 
 @pytest.mark.parametrize(("data", "sentence"), [(b"", b"is empty"), (b"no image" * 9, b"is not an image")])
-def test_what_is_no_image_is_one_sentence(data: bytes, sentence: bytes, tuning: Path) -> None:
+def test_data_that_is_not_an_image(data: bytes, sentence: bytes, tuning: Path) -> None:
     done = piped(tuning, data)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -62,13 +61,3 @@ def test_several_files_and_folders(tuning: Path, tiny: Path, tmp_path: Path, bbd
     assert "no other beside it" in bbdft("apply", tuning, "-", files[0], tmp_path / "x.png", code=2).stderr
     bbdft("apply", tuning, files[0], tmp_path / "y.png", code=0)
     assert not (tmp_path / "other").exists()
-
-
-def test_a_tuning_serves_many_threads(tuning: Path, tiny: Path) -> None:
-    serve = Tuning.load(tuning)
-    images = np.stack([read_image(tiny / f"images/{number:03d}.png") for number in range(16)])
-    with ThreadPoolExecutor(8) as threads:
-        single = list(threads.map(lambda image: serve(image[None])[0], images))
-    np.testing.assert_array_equal(np.stack(single), Tuning.load(tuning)(images))
-    with pytest.raises(InputError, match="resize them first"):
-        serve(np.zeros((1, 8, 8, 3), np.uint8))

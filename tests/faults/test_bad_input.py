@@ -277,7 +277,7 @@ def unknown_output(folder: Path) -> list[str]:
     return ["--output", "age"]
 
 
-@case("--provider cuda is not to be had")
+@case("--provider cuda is not available")
 def missing_gpu(folder: Path) -> list[str]:
     return ["--provider", "cuda"]
 
@@ -308,9 +308,9 @@ def test_one_sentence(name: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> No
     if name == "missing_gpu":
         import onnxruntime as ort
 
-        from blackbox_dft.targets.onnx.providers import missing
+        from blackbox_dft.targets.onnx.providers import unavailable_reason
 
-        if "CUDAExecutionProvider" in ort.get_available_providers() and missing("cuda") is None:
+        if "CUDAExecutionProvider" in ort.get_available_providers() and unavailable_reason("cuda") is None:
             pytest.skip("there is a GPU here")
     folder = tmp_path / "job"
     shutil.copytree(tiny, folder)

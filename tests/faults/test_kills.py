@@ -10,7 +10,7 @@ import pytest
 
 from tests import forked
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import same_result, serving, words
+from tests.helpers.serving import same_result, serving, words
 
 BUDGET = 1200
 

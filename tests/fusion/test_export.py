@@ -85,7 +85,7 @@ def test_a_fused_model_scores_unchanged_images_as_the_model_scores_changed_ones(
     onnx.save(small_model(image, **options), plain)
     space = make_space("color+dct:4", SHAPE)
     z = np.random.default_rng(0).normal(size=space.size)
-    fuse_onnx(space, z, SHAPE, plain, fused, form=image)
+    fuse_onnx(space, z, SHAPE, plain, fused, input_format=image)
 
     single = "batch" in options and options["batch"] is None
     batch = photos(1 if single else 3)
@@ -117,7 +117,7 @@ def test_real_models_fused(name: str, tmp_path: Path) -> None:
     shape = (side, side, 3)
     space = make_space("affine+color+dct:8", shape)
     z = np.random.default_rng(0).normal(size=space.size) / 2
-    fuse_onnx(space, z, shape, model, tmp_path / "fused.onnx", form=form())
+    fuse_onnx(space, z, shape, model, tmp_path / "fused.onnx", input_format=form())
     coarse = np.random.default_rng(1).integers(0, 256, (4, side // 8, side // 8, 3))
     batch = to_floats(np.kron(coarse, np.ones((1, 8, 8, 1))).astype(np.uint8))
     sent = to_floats(to_bytes(space.apply(batch, z)))
@@ -135,7 +135,7 @@ def test_unsuitable_models_are_refused(tmp_path: Path) -> None:
 
     def refused(sentence: str, shape: tuple[int, int, int] = SHAPE) -> None:
         with pytest.raises(InputError, match=sentence):
-            fuse_onnx(make_space("color", shape), z, shape, plain, fused, form=form())
+            fuse_onnx(make_space("color", shape), z, shape, plain, fused, input_format=form())
         assert not fused.exists()
 
     refused("does not exist")
@@ -144,7 +144,7 @@ def test_unsuitable_models_are_refused(tmp_path: Path) -> None:
     onnx.save(small_model(form()), plain)
     refused("takes images of 20x24, the change was learned on 32x32", (32, 32, 3))
     with pytest.raises(InputError, match="has 6 numbers"):
-        fuse_onnx(space, z[:5], SHAPE, plain, fused, form=form())
+        fuse_onnx(space, z[:5], SHAPE, plain, fused, input_format=form())
     two = small_model(form())
     two.graph.input.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
     onnx.save(two, plain)
@@ -154,6 +154,6 @@ def test_unsuitable_models_are_refused(tmp_path: Path) -> None:
     onnx.save(output, plain)
     refused("rename the output")
     onnx.save(small_model(form()), plain)
-    fuse_onnx(space, z, SHAPE, plain, fused, form=form())
-    with pytest.raises(InputError, match="already holds a change"):
-        fuse_onnx(space, z, SHAPE, fused, tmp_path / "twice.onnx", form=form())
+    fuse_onnx(space, z, SHAPE, plain, fused, input_format=form())
+    with pytest.raises(InputError, match="already contains a change"):
+        fuse_onnx(space, z, SHAPE, fused, tmp_path / "twice.onnx", input_format=form())

@@ -1,4 +1,4 @@
-"""The fused path: one graph of the change and the model answers as the model does on images changed as arrays."""
+"""Fused path: one graph of the change and the model gives the scores of the model on images changed as arrays."""
 
 import json
 import shutil
@@ -7,36 +7,25 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from blackbox_dft import Config, optimize, resume
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
-from blackbox_dft.fusion.scoring_graph import INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
+from tests.helpers.mirror_model import SHAPE, mirror, seen
 from tests.helpers.models import form, photos, small_model
 
-SHAPE = (20, 24, 3)
 SPECS = ["pixel", "dct:4", "grid:3", "color", "affine", "affine+color", "affine+color+dct:4", "dct:4+grid:2+affine"]
 images = arrays(np.uint8, (4, *SHAPE), elements=st.integers(0, 255))
-
-
-def mirror() -> onnx.ModelProto:
-    """A model that answers the very image it is fed."""
-    nodes = [helper.make_node("Flatten", ["x"], ["scores"])]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, *SHAPE[:2]])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", int(np.prod(SHAPE))])
-    body = helper.make_graph(nodes, "mirror", [x], [scores])
-    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +35,11 @@ def mirror_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def seen(scores: np.ndarray) -> np.ndarray:
-    return scores.reshape(-1, 3, *SHAPE[:2]).transpose(0, 2, 3, 1)
-
-
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("encoding", ["none", "png"])
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_both_paths_show_the_model_the_same_images(
+def test_both_paths_send_the_model_the_same_images(
     spec: str, encoding: str, mirror_file: Path, data: st.DataObject
 ) -> None:
     pool = data.draw(images)
@@ -67,52 +52,33 @@ def test_both_paths_show_the_model_the_same_images(
     assert isinstance(path, FusedPath), path
     z = size * np.random.default_rng(len(spec)).normal(size=(4, space.size) if paired else space.size)
     indices = np.array([2, 0, 3, 2])
-    told = seen(path(indices, z))
+    scored = seen(path(indices, z))
     wanted = space.apply(to_floats(pool[indices]), z)
     if encoding == "none":
-        np.testing.assert_allclose(told, wanted, atol=0.1 / 255)
+        np.testing.assert_allclose(scored, wanted, atol=0.1 / 255)
     else:
-        levels = told * 255
+        levels = scored * 255
         np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
         steps = np.abs(np.rint(levels) - to_bytes(wanted))
-        # What lies between two levels may fall to either.
+        # A value between two levels may be rounded to either.
         assert steps.max() <= 1
         between = np.abs(wanted * 255 % 1 - 0.5)
         assert between[steps > 0].max(initial=0) < 0.1
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("rows", [1, 4])
-@pytest.mark.parametrize("levels", [True, False])
-def test_all_of_the_change_can_be_inside_as_a_gpu_needs_it(
-    spec: str, rows: int, levels: bool, mirror_file: Path
-) -> None:
-    pool = photos(4)
-    space = make_space(spec, SHAPE, levels=levels)
-    fusion = fuse_scorer(space, SHAPE, mirror(), mirror_file, form(), levels=levels, cpu=False)
-    assert fusion.ahead is None
-    assert fusion.inside == space.size
-    z = np.random.default_rng(0).normal(size=(rows, space.size))
-    session = ort.InferenceSession(fusion.model)
-    told = seen(session.run(None, {POOL: pool, INDICES: np.array([3, 0, 1, 1]), Z: z.astype(np.float32)})[0])
-    wanted = space.apply(to_floats(pool[[3, 0, 1, 1]]), z)
-    wanted = to_bytes(wanted) / 255 if levels else wanted
-    assert np.abs(told - wanted).max() <= (1 / 255 + 1e-6 if levels else 0.1 / 255)
-
-
-def test_ways_that_differ_in_all_but_rounding_are_told_apart(mirror_file: Path) -> None:
-    """Epsilon of 200 levels has no room beside the middle of a byte; it is held all the same."""
+def test_a_perturbation_too_large_for_a_signed_byte(mirror_file: Path) -> None:
+    """An epsilon of 200 levels does not fit into a signed byte; it still bounds the change."""
     pool = photos(3)
     space = make_space("pixel", SHAPE, epsilon=200 / 255)
     path = fused_path(pool, space, make_target(str(mirror_file)), Encoding())
     assert isinstance(path, FusedPath)
     z = np.full(space.size, 9.0)
-    told = seen(path(np.arange(3), z)) * 255
-    np.testing.assert_allclose(told, np.minimum(pool.astype(int) + 200, 255), atol=1e-3)
+    levels = seen(path(np.arange(3), z)) * 255
+    np.testing.assert_allclose(levels, np.minimum(pool.astype(int) + 200, 255), atol=1e-3)
 
 
 def quantized() -> onnx.ModelProto:
-    """A model that begins with quantising operators of its own."""
+    """A model that begins with quantizing operators of its own."""
     model = small_model(form())
     first = model.graph.node[0]
     read = first.input[0]
@@ -131,7 +97,7 @@ def quantized() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("image", "options", "told"),
+    ("image", "options", "target_options"),
     [
         (form(), {}, {}),
         (form(), {"quantized": True}, {}),
@@ -153,12 +119,12 @@ def quantized() -> onnx.ModelProto:
 )
 @pytest.mark.parametrize("spec", ["dct:4", "color", "affine+dct:4"])
 @pytest.mark.parametrize("encoding", ["png", "none"])
-def test_models_of_every_form(
-    image: SimpleNamespace, options: dict, told: dict, spec: str, encoding: str, tmp_path: Path
+def test_models_of_every_input_format(
+    image: SimpleNamespace, options: dict, target_options: dict, spec: str, encoding: str, tmp_path: Path
 ) -> None:
     options = dict(options)
     onnx.save(quantized() if options.pop("quantized", False) else small_model(image, **options), tmp_path / "m.onnx")
-    target, code = make_target(str(tmp_path / "m.onnx"), TargetOptions(**told)), Encoding.parse(encoding)
+    target, code = make_target(str(tmp_path / "m.onnx"), TargetOptions(**target_options)), Encoding.parse(encoding)
     pool = photos(5)
     space = make_space(spec, SHAPE, levels=code.levels)
     path = fused_path(pool, space, target, code)
@@ -166,7 +132,7 @@ def test_models_of_every_form(
     for z in (space.initial(), *np.random.default_rng(0).normal(size=(2, space.size))):
         wanted = target.scores(code.encode(space.apply(to_floats(pool), z)))
         size = np.abs(target.scores(pool)).max()
-        # Some pixels fall to the next level: of 8 bits, or of the model's own.
+        # Some pixels are rounded to the next level: of 8 bits, or of the model's own.
         np.testing.assert_allclose(path(np.arange(5), z), wanted, atol=2e-3 * max(size, 0.05))
     z = np.random.default_rng(1).normal(size=(4, space.size))
     together = path(np.arange(4), z)
@@ -175,7 +141,7 @@ def test_models_of_every_form(
 
 
 @pytest.mark.parametrize(
-    "told",
+    "target_options",
     [
         {},
         {"range": "-1..1"},
@@ -185,9 +151,9 @@ def test_models_of_every_form(
     ids=str,
 )
 @pytest.mark.parametrize("spec", ["affine", "color", "affine+color"])
-def test_geometry_and_tone_are_fed_to_the_bit(told: dict, spec: str, mirror_file: Path) -> None:
+def test_geometry_and_tone_give_the_same_bits(target_options: dict, spec: str, mirror_file: Path) -> None:
     pool, code = photos(6), Encoding()
-    target, space = make_target(str(mirror_file), TargetOptions(**told)), make_space(spec, SHAPE)
+    target, space = make_target(str(mirror_file), TargetOptions(**target_options)), make_space(spec, SHAPE)
     path = fused_path(pool, space, target, code)
     assert isinstance(path, FusedPath), path
     z = np.random.default_rng(0).normal(size=(6, space.size))
@@ -198,7 +164,7 @@ def test_geometry_and_tone_are_fed_to_the_bit(told: dict, spec: str, mirror_file
 @pytest.mark.parametrize("spec", ["dct:4", "pixel", "dct:4+grid:2+affine"])
 @pytest.mark.parametrize("batch", ["n", 4])
 @pytest.mark.parametrize("stay", [0, 1, 13, 30])
-def test_images_that_have_no_room_are_sent_and_score_the_same(
+def test_images_that_do_not_fit_are_sent_and_score_the_same(
     spec: str, batch: str | int, stay: int, tmp_path: Path
 ) -> None:
     onnx.save(small_model(form(), batch=batch), tmp_path / "m.onnx")
@@ -206,7 +172,7 @@ def test_images_that_have_no_room_are_sent_and_score_the_same(
     assert isinstance(target, OnnxTarget)
     pool, space = photos(30), make_space(spec, SHAPE)
     whole = FusedPath(pool, space, target, Encoding())
-    path = FusedPath(pool, space, target, Encoding(), room=stay * pool[0].nbytes + 7)
+    path = FusedPath(pool, space, target, Encoding(), memory=stay * pool[0].nbytes + 7)
     assert (whole.resident, path.resident) == (30, stay)
     rng = np.random.default_rng(0)
     for indices in (np.arange(30), rng.integers(0, 30, 17), np.array([29]), np.array([0])):
@@ -226,7 +192,7 @@ def test_half_precision_takes_the_fused_path(spec: str, tmp_path: Path) -> None:
     assert 0 < np.abs(coarse - exact).max() < 2e-3
 
 
-def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reasons_to_take_the_array_path(tmp_path: Path, mirror_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = photos(3)
 
     def why(target: str, encoding: str = "png", spec: str = "color") -> str:
@@ -244,10 +210,10 @@ def test_what_cannot_be_fused_says_why(tmp_path: Path, mirror_file: Path, monkey
     noisy.graph.node.extend([noise, helper.make_node("Add", ["scores", "noise"], ["loud"])])
     noisy.graph.output[0].name = "loud"
     onnx.save(noisy, tmp_path / "noisy.onnx")
-    assert "also for unchanged images" in why(str(tmp_path / "noisy.onnx"))
+    assert "disagree on unchanged images" in why(str(tmp_path / "noisy.onnx"))
 
     class Strange:
-        """A space of somebody else's, without a graph."""
+        """A third party's space without a graph."""
 
         spec, size, names = "strange", 1, ("a",)
         lower, upper = np.array([-1.0]), np.array([1.0])
@@ -268,8 +234,8 @@ def settings_of(tiny: Path, **options: object) -> Config:
     return Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **usual | options)  # type: ignore[arg-type]
 
 
-# The surface draws images by their answers and solves for a minimum, which a pixel rounded the other way moves further,
-# with half of the seeds to another end, as this model only guesses at first (docs/performance.md); not with seed 2.
+# The surface estimator samples images by their scores and solves for a minimum, so one pixel rounded the other way
+# moves it further, for half of the seeds to another end (docs/performance.md); not for seed 2.
 @pytest.mark.parametrize(("estimator", "seed", "apart"), [("nes", 1, 1e-3), ("surface", 2, 5e-2)])
 def test_a_run_ends_the_same_on_either_path(
     estimator: str, seed: int, apart: float, tiny: Path, tmp_path: Path
@@ -280,8 +246,8 @@ def test_a_run_ends_the_same_on_either_path(
     assert np.abs(fused.tuning.z).max() > 0.3
     for split in ("val", "test"):
         both = [result.summary.accuracy[split] for result in (fused, array)]
-        assert abs(both[0]["after"] - both[1]["after"]) <= 0.002
-        assert both[0]["before"] == both[1]["before"]
+        assert abs(both[0].after - both[1].after) <= 0.002
+        assert both[0].before == both[1].before
     plain = {"space": "affine+color", "budget": 1000}
     one, other = (optimize(settings_of(tiny, path=p, **plain), tmp_path / f"plain-{p}") for p in ("fused", "array"))
     np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
@@ -292,12 +258,12 @@ def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "whole" / "config.json").read_text())["config"]["path"] == "fused"
     array = optimize(settings_of(tiny, path="array"), tmp_path / "array")
     assert json.loads((tmp_path / "array" / "config.json").read_text())["config"]["path"] == "array"
-    # Everything answered is known again, to the bit, and nothing is asked a second time.
+    # All scores are in the ledger, to the bit, and no query is repeated.
     for name, result in (("whole", whole), ("array", array)):
         again = resume(tmp_path / name)
         np.testing.assert_array_equal(again.tuning.z, result.tuning.z)
         assert again.summary.queries == result.summary.queries
-    # A run of a version that knew no paths goes on by arrays.
+    # A run of a version without paths resumes on the array path.
     old = tmp_path / "old"
     shutil.copytree(tmp_path / "array", old)
     document = json.loads((old / "config.json").read_text())
@@ -308,14 +274,14 @@ def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
     assert again.summary.queries == array.summary.queries
 
 
-def test_the_path_is_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_the_path_is_reported(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     found = json.loads(bbdft("inspect", tiny / "model.onnx", "--json", code=0).stdout)
     assert found["path"] == "fused"
     words = ["optimize", tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run", "--budget", 900]
     assert "path: fused" in bbdft(*words, "--dry-run", code=0).stdout
     assert "path: array, as JPEG" in bbdft(*words, "--encoding", "jpeg:90", "--dry-run", code=0).stdout
     refused = bbdft(*words, "--encoding", "jpeg:90", "--path", "fused", code=2)
-    assert "--path fused is impossible here: JPEG is no part of a graph." in refused.stderr
+    assert "JPEG compression cannot be part of a graph." in refused.stderr
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="--path fused"):
         optimize(settings_of(tiny, encoding="jpeg:90", path="fused"), tmp_path / "other")

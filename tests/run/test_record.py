@@ -10,7 +10,7 @@ import numpy as np
 
 from blackbox_dft import Tuning
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import serving, words
+from tests.helpers.serving import serving, words
 
 
 def edit(run: Path, key: str, value: Any) -> None:

@@ -177,13 +177,13 @@ def test_the_number_of_calls_stays_if_they_change_images_too(
 ) -> None:
     monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
     tried: list[tuple[int, int]] = []
-    arrange = OnnxTarget.arrange
+    arrange = OnnxTarget.set_call_plan
 
     def noted(target: OnnxTarget, workers: int, threads: int) -> None:
         tried.append((workers, threads))
         arrange(target, workers, threads)
 
-    monkeypatch.setattr(OnnxTarget, "arrange", noted)
+    monkeypatch.setattr(OnnxTarget, "set_call_plan", noted)
     optimize(replace(settings(labels), space=space, path=path, estimator="nes:pairs=4"), tmp_path / "run")
     assert set(tried) == {(cores(), 1)}
     # If the graph does all, one call of many threads is tried too.

@@ -1,1 +1,1 @@
-"""Inference servers of others, with one ONNX file behind them: what they run, and how the tests start and end them."""
+"""Third-party inference servers with one ONNX file: their programs, and how tests start and stop them."""

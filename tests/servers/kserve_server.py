@@ -27,7 +27,7 @@ class OnnxModel(Model):
         return [{"name": self.file.output, "datatype": "FP32", "shape": [-1, 2]}]
 
     def predict(self, payload: InferRequest, headers: dict | None = None, *_: object) -> InferResponse:
-        """Scores, in the form that was asked for."""
+        """Scores, as bytes or JSON as the request demands."""
         scores = self.file.scores(payload.get_input_by_name(self.file.input).as_numpy())
         output = InferOutput(self.file.output, list(scores.shape), "FP32")
         output.set_data_from_numpy(scores, binary_data=payload.use_binary_outputs)
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     path, port, tensors = sys.argv[1:]
     server = ModelServer(http_port=int(port), enable_grpc=False, workers=1, max_asyncio_workers=2)
     if tensors == "binary":
-        told = server.dataplane.metadata()
-        told["extensions"].append("binary_tensor_data")
-        server.dataplane.metadata = lambda: told
+        metadata = server.dataplane.metadata()
+        metadata["extensions"].append("binary_tensor_data")
+        server.dataplane.metadata = lambda: metadata
     server.start([OnnxModel(path)])

@@ -1,4 +1,4 @@
-"""Starts a server that is not the project's, waits until it serves, and ends it with all it has started."""
+"""Starts a third-party server, waits until it serves, and stops it with all its processes."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ PYTHONS = "BBDFT_SERVER_PYTHONS"
 
 
 class NoServerError(Exception):
-    """It did not start; says why."""
+    """The server did not start; the message says why."""
 
 
 @cache
@@ -27,9 +27,9 @@ def python_with(package: str) -> str:
     """The first Python that can import ``package`` and ONNX Runtime: this one, or one of ``BBDFT_SERVER_PYTHONS``.
 
     Raises:
-        NoServerError: none of them; with what each said.
+        NoServerError: none of them can; with the error of each.
     """
-    said = []
+    errors = []
     for python in [sys.executable, *filter(None, os.environ.get(PYTHONS, "").split(os.pathsep))]:
         done = subprocess.run(
             [python, "-c", f"import {package}, onnxruntime"], capture_output=True, text=True, timeout=60
@@ -37,13 +37,13 @@ def python_with(package: str) -> str:
         if done.returncode == 0:
             return python
         last = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
-        if last[0] not in said:
-            said += last
-    raise NoServerError(f"{'; '.join(said)} (other Pythons to look in: {PYTHONS})")
+        if last[0] not in errors:
+            errors += last
+    raise NoServerError(f"{'; '.join(errors)} (other Pythons to look in: {PYTHONS})")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now."""
+    """Ports of the loopback that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
@@ -53,10 +53,10 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def started(command: Sequence[object], folder: Path, ready: str, *, seconds: float = 60) -> Iterator[None]:
-    """Runs ``command`` in ``folder`` until the block ends; it serves once ``ready``, a URL, answers 200.
+    """Runs ``command`` in ``folder`` until the block ends; it serves once ``ready``, a URL, responds with 200.
 
     Raises:
-        NoServerError: it ended, or did not serve in time; with the last error it wrote.
+        NoServerError: it ended, or did not serve in time; with the last error of its log.
     """
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     log = folder / "server.log"
@@ -75,7 +75,7 @@ def started(command: Sequence[object], folder: Path, ready: str, *, seconds: flo
         _wait(process, ready, time.monotonic() + seconds, log)
         yield
     finally:
-        # As Ctrl-C does: all of them then end in order what they have started themselves.
+        # As Ctrl-C does: each then stops the processes that it started.
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(20)
@@ -98,4 +98,4 @@ def _wait(process: "subprocess.Popen[bytes]", ready: str, until: float, log: Pat
 def _last_error(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line]
-    return (errors or lines or ["it said nothing"])[-1][:300]
+    return (errors or lines or ["its log is empty"])[-1][:300]

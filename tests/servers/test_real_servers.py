@@ -1,4 +1,4 @@
-"""Servers of others, as they are installed: the same ONNX file behind them gives the same change as on its own."""
+"""Third-party inference servers: an ONNX file behind them gives the same change as the file itself."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ SAME = [
     "--model-classes",
     "dark,bright",
 ]
-TOLD = ["--input", "image", "--datatype", "FP32", "--output", "tone", "--layout", "nchw", "--size", "16x16"]
+DESCRIPTION = ["--input", "image", "--datatype", "FP32", "--output", "tone", "--layout", "nchw", "--size", "16x16"]
 IMAGES = np.random.default_rng(0).random((5, 3, 16, 16), np.float32)
 
 
@@ -96,7 +96,7 @@ def serving(start: Start, tiny: Path, folder: Path) -> Iterator[str]:
     try:
         place = server.__enter__()
     except NoServerError as error:
-        # Whether it runs here is found by trying: what it needs is not all declared by its package.
+        # Packages do not declare everything that a server needs, so that only a start shows whether it runs here.
         pytest.skip(f"{start.__name__}: {error}")
     try:
         yield place
@@ -110,13 +110,13 @@ def described(url: str) -> bool:
 
 def test_the_change_is_the_files_own(url: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     more = [*SAME, "--data", tiny / "labels.csv"]
-    asked = ["optimize", url, *more, *([] if described(url) else TOLD)]
+    command = ["optimize", url, *more, *([] if described(url) else DESCRIPTION)]
     plan = json.loads(
-        bbdft(*asked, "--budget", BUDGET, "--yes", "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout
+        bbdft(*command, "--budget", BUDGET, "--yes", "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout
     )
-    found = json.loads(bbdft(*asked, "--budget", BUDGET, "--yes", "--out", tmp_path / "url", "--json", code=0).stdout)
+    found = json.loads(bbdft(*command, "--budget", BUDGET, "--yes", "--out", tmp_path / "url", "--json", code=0).stdout)
     assert found["verdict"] == "improved"
-    # A URL is watched by canaries; without their queries the file's search has the same length.
+    # A URL has drift checks; without their queries, the search of the file has the same length.
     budget = BUDGET - plan["watch"]
     words = ["optimize", tiny / "model.onnx", *more, "--budget", budget, "--json", "--out", tmp_path / "file"]
     alone = json.loads(bbdft(*words, code=0).stdout)
@@ -140,13 +140,13 @@ def test_scores_are_the_files_to_float32(url: str, tiny: Path) -> None:
 
 def test_kserve_reads_bytes_and_numbers_alike(tiny: Path, tmp_path: Path) -> None:
     with serving(kserve, tiny, tmp_path) as url:
-        answers = []
+        scores = []
         for binary in (True, False):
             headers, body = encode_request("image", "FP32", IMAGES, binary)
             response = httpx.post(f"{url}/infer", headers=headers, content=body, timeout=30)
             assert response.status_code == 200, response.text
-            answers.append(decode_response(response.headers, response.content)["tone"])
-    np.testing.assert_array_equal(*answers)
+            scores.append(decode_response(response.headers, response.content)["tone"])
+    np.testing.assert_array_equal(*scores)
 
 
 def test_a_wrong_name_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A model behind the Open Inference Protocol V2, to try the HTTP path with."""
+"""Server: an ONNX model behind the Open Inference Protocol V2, to try HTTP targets with."""

@@ -1,4 +1,4 @@
-"""The ASGI app: metadata, health and inference of one ONNX model, as the Open Inference Protocol V2 has them."""
+"""ASGI app of the Open Inference Protocol V2: metadata, health and inference of one ONNX model."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.routing import Route
 from blackbox_dft._utils.types import Array
 from blackbox_dft.deploy.serve.batching import Batcher
 from blackbox_dft.errors import BlackboxError, TargetError
-from blackbox_dft.targets.http.v2_tensors import NAMES, decode_request, encode_response, parameters
+from blackbox_dft.targets.http.v2_tensors import DATATYPES, decode_request, encode_response, parameters
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from blackbox_dft.version import __version__
 
-LARGEST = 256 * 2**20
-"""Bytes of the largest request that is read."""
-KINDS = {
+MAX_REQUEST_BYTES = 256 * 2**20
+"""Size of the largest request that is read."""
+V2_TYPES = {
     "tensor(float)": "FP32",
     "tensor(float16)": "FP16",
     "tensor(double)": "FP64",
@@ -31,27 +31,45 @@ KINDS = {
 
 
 def make_app(
-    target: OnnxTarget, name: str, *, most: int = 64, wait: float = 0.002, largest: int = LARGEST
+    target: OnnxTarget,
+    name: str,
+    *,
+    max_batch: int = 64,
+    max_wait: float = 0.002,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
 ) -> Starlette:
-    """An app that serves ``target`` as model ``name``; the model sees ``most`` images at a time.
+    """An app that serves ``target`` as the model ``name``.
 
-    A model without a batch axis is served with one. Outputs whose first axis is not the batch are left out, as joined
-    requests could not be told apart in them. ``largest`` is the cap of a request in bytes.
+    A model without a batch axis is served with one. Outputs whose first axis is not the batch are left out, as their
+    values could not be assigned to the requests of a batch.
+
+    Args:
+        target: the model.
+        name: in the URL, ``/v2/models/NAME``.
+        max_batch: images that the model gets at once.
+        max_wait: seconds that a request waits for others to join its batch.
+        max_request_bytes: size of the largest request that is read.
+
+    >>> from blackbox_dft.demo import assets
+    >>> app = make_app(OnnxTarget(assets() / "digits.onnx"), "digits")  # then: uvicorn.run(app)
+    >>> [route.path for route in app.routes][-2:]
+    ['/v2/models/{model}/infer', '/v2/models/{model}/versions/1/infer']
     """
-    form, outputs = target.form, _served(target)
+    batch, batched = target.input_format.batch, target.input_format.batched
+    outputs = _served_outputs(target)
     names = [output.name for output in outputs]
-    step = form.batch or most
+    step = batch or max_batch
 
     def forward(part: Array) -> list[Array]:
-        fed = part
-        if form.batch is not None:
-            fed = np.concatenate([part, np.repeat(part[-1:], form.batch - len(part), axis=0)])
-        raw = target.session.run(names, {target.input.name: fed if form.batched else fed[0]})
-        if not form.batched:
+        filled = part
+        if batch is not None:
+            filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        raw = target.session.run(names, {target.input.name: filled if batched else filled[0]})
+        if not batched:
             raw = [rows if rows.ndim > 1 and len(rows) == 1 else rows[None] for rows in raw]
         for output, rows in zip(names, raw, strict=True):
-            if rows.ndim == 0 or len(rows) != len(fed):
-                raise TargetError(f"output {output!r} has shape {list(rows.shape)} for {len(fed)} images")
+            if rows.ndim == 0 or len(rows) != len(filled):
+                raise TargetError(f"output {output!r} has shape {list(rows.shape)} for {len(filled)} images")
         return [rows[: len(part)] for rows in raw]
 
     def run(images: Array) -> dict[str, Array]:
@@ -59,8 +77,8 @@ def make_app(
         joined = pieces[0] if len(pieces) == 1 else [np.concatenate(rows) for rows in zip(*pieces, strict=True)]
         return dict(zip(names, joined, strict=True))
 
-    batcher = Batcher(run, most=most, wait=wait, workers=target.workers)
-    wanted = [-1, *_shape(target.input.shape[1:] if form.batched else target.input.shape)]
+    batcher = Batcher(run, max_batch=max_batch, max_wait=max_wait, workers=target.workers)
+    input_shape = [-1, *_shape(target.input.shape[1:] if batched else target.input.shape)]
 
     def metadata() -> dict[str, Any]:
         classes = {"classes": ",".join(target.classes)} if target.classes else {}
@@ -68,9 +86,9 @@ def make_app(
             "name": name,
             "versions": ["1"],
             "platform": "onnxruntime_onnx",
-            "inputs": [{"name": target.input.name, "datatype": KINDS[target.input.type], "shape": wanted}],
+            "inputs": [{"name": target.input.name, "datatype": V2_TYPES[target.input.type], "shape": input_shape}],
             "outputs": [
-                {"name": o.name, "datatype": KINDS[o.type], "shape": [-1, *_rows(o.shape, form.batched)]}
+                {"name": o.name, "datatype": V2_TYPES[o.type], "shape": [-1, *_row_shape(o.shape, batched)]}
                 for o in outputs
             ],
             "parameters": classes,
@@ -91,38 +109,38 @@ def make_app(
         return JSONResponse(metadata())
 
     async def ready(request: Request) -> Response:
-        found = await model(request)
-        return JSONResponse({"name": name, "ready": True}) if found.status_code == 200 else found
+        response = await model(request)
+        return JSONResponse({"name": name, "ready": True}) if response.status_code == 200 else response
 
     async def infer(request: Request) -> Response:
         if request.path_params["model"] != name:
             return _error(404, f"there is no model {request.path_params['model']!r} here, only {name!r}")
-        too_large = _error(413, f"the request is larger than {largest} bytes: send fewer images at a time")
+        too_large = _error(413, f"the request is larger than {max_request_bytes} bytes: send fewer images at a time")
         declared = request.headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > largest:
+        if declared.isdecimal() and int(declared) > max_request_bytes:
             return too_large
         body = bytearray()
         async for piece in request.stream():
             body += piece
-            if len(body) > largest:
+            if len(body) > max_request_bytes:
                 return too_large
         try:
             tensors, document = decode_request(request.headers, bytes(body))
-            images = _checked(tensors, target.input.name, KINDS[target.input.type], wanted)
-            asked, binary = _wishes(document, names)
+            images = _checked(tensors, target.input.name, V2_TYPES[target.input.type], input_shape)
+            requested, binary = _requested_outputs(document, names)
         except (ValueError, TypeError) as error:
             return _error(400, str(error))
         try:
-            answers = await batcher(images)
+            tensors = await batcher(images)
         except BlackboxError as error:
             return _error(500, str(error))
         except Exception as error:
             return _error(500, f"the model failed: {str(error).partition(chr(10))[0][:200]}")
-        known = {"id": document["id"]} if isinstance(document.get("id"), str) else {}
+        request_id = {"id": document["id"]} if isinstance(document.get("id"), str) else {}
         try:
-            headers, content = encode_response(name, {one: answers[one] for one in asked}, binary, **known)
+            headers, content = encode_response(name, {one: tensors[one] for one in requested}, binary, **request_id)
         except ValueError:
-            return _error(500, "the model answered numbers that are not finite, which JSON cannot say: ask for binary")
+            return _error(500, "the model returned numbers that are not finite, as JSON cannot: request binary outputs")
         return Response(content, headers={**headers, "x-batches": f"{batcher.images}/{batcher.batches}"})
 
     return Starlette(
@@ -138,43 +156,44 @@ def make_app(
             Route("/v2/models/{model}/infer", infer, methods=["POST"]),
             Route("/v2/models/{model}/versions/1/infer", infer, methods=["POST"]),
         ],
-        exception_handlers={HTTPException: _refused, Exception: _broken},
+        exception_handlers={HTTPException: _http_error, Exception: _server_error},
     )
 
 
-def _served(target: OnnxTarget) -> list[Any]:
-    """The scores' output, and those beside it that have rows."""
-    batch = target.form.batch
+def _served_outputs(target: OnnxTarget) -> list[Any]:
+    """The output with scores, and the others that have one row for each image."""
+    batch, batched = target.input_format.batch, target.input_format.batched
 
     def has_rows(shape: list[Any]) -> bool:
-        return not target.form.batched or (bool(shape) and (not isinstance(shape[0], int) or shape[0] == batch))
+        return not batched or (bool(shape) and (not isinstance(shape[0], int) or shape[0] == batch))
 
-    outputs = [output for output in target.session.get_outputs() if output.type in KINDS]
+    outputs = [output for output in target.session.get_outputs() if output.type in V2_TYPES]
     return [output for output in outputs if output.name == target.output.name or has_rows(output.shape)]
 
 
-def _wishes(document: dict[str, Any], names: list[str]) -> tuple[list[str], set[str]]:
-    """Outputs a request asks for, and those of them that it wants binary."""
-    everywhere = bool(parameters(document).get("binary_data_output"))
+def _requested_outputs(document: dict[str, Any], names: list[str]) -> tuple[list[str], set[str]]:
+    """The outputs that a request names, or all, and those of them that it wants as bytes."""
+    default = bool(parameters(document).get("binary_data_output"))
     outputs = document.get("outputs") or []
     if not isinstance(outputs, list) or not all(isinstance(one, dict) for one in outputs):
-        raise ValueError("'outputs' is no list of objects")
-    wanted = {str(one.get("name")): bool(parameters(one).get("binary_data", everywhere)) for one in outputs}
-    if unknown := [one for one in wanted if one not in names]:
-        raise ValueError(f"there is no output {unknown[0]!r}, only {', '.join(names)}")
-    wanted = wanted or dict.fromkeys(names, everywhere)
-    return list(wanted), {one for one, binary in wanted.items() if binary}
+        raise ValueError("'outputs' is not a list of objects")
+    binary = {str(one.get("name")): bool(parameters(one).get("binary_data", default)) for one in outputs}
+    if unknown := [one for one in binary if one not in names]:
+        raise ValueError(f"there is no output {unknown[0]!r}: request one of {', '.join(names)}")
+    binary = binary or dict.fromkeys(names, default)
+    return list(binary), {one for one, as_bytes in binary.items() if as_bytes}
 
 
-def _checked(tensors: dict[str, Array], name: str, kind: str, wanted: list[int]) -> Array:
+def _checked(tensors: dict[str, Array], name: str, kind: str, shape: list[int]) -> Array:
+    """The input tensor, if it has the type and the shape (-1: any) of the model's."""
     if set(tensors) != {name}:
         raise ValueError(f"the inputs are {', '.join(sorted(tensors))}, and should be {name!r} alone")
     images = tensors[name]
-    if NAMES[images.dtype] != kind:
-        raise ValueError(f"input {name!r} is {NAMES[images.dtype]}, and should be {kind}")
-    fits = images.ndim == len(wanted) and all(w in (-1, s) for w, s in zip(wanted, images.shape, strict=True))
+    if DATATYPES[images.dtype] != kind:
+        raise ValueError(f"input {name!r} is {DATATYPES[images.dtype]}, and should be {kind}")
+    fits = images.ndim == len(shape) and all(own in (-1, side) for own, side in zip(shape, images.shape, strict=True))
     if not fits or images.size == 0:
-        raise ValueError(f"input {name!r} has shape {list(images.shape)}, and should have {wanted}")
+        raise ValueError(f"input {name!r} has shape {list(images.shape)}, and should have {shape}")
     return images
 
 
@@ -182,8 +201,8 @@ def _shape(shape: list[Any]) -> list[int]:
     return [side if isinstance(side, int) else -1 for side in shape]
 
 
-def _rows(shape: list[Any], batched: bool) -> list[int]:
-    """Shape of an output's rows; without a batch axis, a first axis of one image is taken for it."""
+def _row_shape(shape: list[Any], batched: bool) -> list[int]:
+    """The shape of an output's rows; without a batch axis, a first axis of 1 counts as one."""
     return _shape(shape[1:] if batched or (len(shape) > 1 and shape[0] == 1) else shape)
 
 
@@ -191,11 +210,11 @@ def _error(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 400
-    told = "is not one of the paths here" if status == 404 else f"cannot be asked with {request.method}"
-    return _error(status, f"{request.url.path} {told}: see /v2")
+    fault = "does not exist" if status == 404 else f"does not accept {request.method}"
+    return _error(status, f"{request.url.path} {fault}: see /v2")
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    return _error(500, "the server failed on this request; what happened is in its log")
+async def _server_error(request: Request, error: Exception) -> Response:
+    return _error(500, "the server failed on this request: see its log")

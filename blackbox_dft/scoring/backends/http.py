@@ -21,7 +21,7 @@ class HttpBackend:
 
     def prepare(self, indices: Ints, z: Floats) -> Future[Send]:
         """Changes and encodes the images in a thread, so that the request can be sent at once."""
-        return self._threads.submit(lambda: self._target.ready(self._array.changed(indices, z)))
+        return self._threads.submit(lambda: self._target.prepare(self._array.changed(indices, z)))
 
     def close(self) -> None:
         """Waits for requests that are being prepared."""

@@ -96,7 +96,7 @@ class WorkerSpec:
                 )
             target.name = self.name
             if self.threads > 1 and isinstance(target, AutotunableTarget):
-                target.arrange(1, self.threads)
+                target.set_call_plan(1, self.threads)
             array = ArrayBackend(images, self.space, target, self.encoding)
             if not self.fused:
                 return array.scores

@@ -1,1 +1,1 @@
-"""Scoring URLs: transport, protocols, profiles."""
+"""URLs as targets: transport, wire protocols, profiles, secrets."""

@@ -1,4 +1,4 @@
-"""Signing requests to AWS (Signature Version 4), by botocore."""
+"""Signs requests to AWS (Signature Version 4), by botocore."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.targets.http.messages import HttpRequest
 
 
-class Signer:
-    """Signs for one service with the credentials botocore finds (environment, shared files, roles).
+class AwsSigner:
+    """Signs requests to one AWS service with the credentials that botocore finds (environment, shared files, roles).
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 
     Raises:
-        InputError: botocore is not installed, or finds no credentials or region.
+        InputError: botocore is not installed, or it finds no credentials or no region.
     """
 
     def __init__(self, service: str, url: str) -> None:
@@ -27,10 +27,10 @@ class Signer:
         self._credentials = session.get_credentials()
         if self._credentials is None:
             raise InputError("no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-        # rekognition.eu-west-1.amazonaws.com names its region itself.
+        # A regional URL such as rekognition.eu-west-1.amazonaws.com names the region.
         parts = (urlsplit(url).hostname or "").split(".")
-        named = parts[1] if len(parts) > 3 and parts[0] == service else None
-        self._region = named or session.get_config_variable("region")
+        url_region = parts[1] if len(parts) > 3 and parts[0] == service else None
+        self._region = url_region or session.get_config_variable("region")
         if not self._region:
             raise InputError("no AWS region was found: set AWS_DEFAULT_REGION, or give the service's regional URL.")
         self._service = service
@@ -42,10 +42,10 @@ class Signer:
         return [value for value in (frozen.secret_key, frozen.token) if value]
 
     def __call__(self, request: HttpRequest) -> HttpRequest:
-        """The request with its signature."""
+        """``request`` with the headers of its signature."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        asked = AWSRequest(request.method, request.url, headers=dict(request.headers), data=request.content)
-        SigV4Auth(self._credentials.get_frozen_credentials(), self._service, self._region).add_auth(asked)
-        return replace(request, headers=dict(asked.headers.items()))
+        signed = AWSRequest(request.method, request.url, headers=dict(request.headers), data=request.content)
+        SigV4Auth(self._credentials.get_frozen_credentials(), self._service, self._region).add_auth(signed)
+        return replace(request, headers=dict(signed.headers.items()))

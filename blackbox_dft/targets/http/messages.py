@@ -1,4 +1,4 @@
-"""What goes over the wire and what comes back; and how often it may go."""
+"""HTTP requests and responses as values, and what is read from them: JSON, gzip, Retry-After."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import Any
 
 from blackbox_dft.errors import InputError, LostAnswer
 
-GZIP = 16
-"""Added to zlib's window, it says that a gzip header is there."""
+GZIP_HEADER = 16
+"""Added to zlib's window bits: the data has a gzip header."""
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request: everything but the host."""
+    """An HTTP request: a body ``content``, or a multipart form of ``parts`` and ``fields``.
+
+    >>> HttpRequest("GET", "https://example.com/v2", {"accept": "application/json"}).content is None
+    True
+    """
 
     method: str
     url: str
@@ -33,7 +37,11 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A response with status 2xx."""
+    """An HTTP response with status 2xx, its body decompressed.
+
+    >>> HttpResponse({}, b'{"scores": [1, 0]}').json()
+    {'scores': [1, 0]}
+    """
 
     headers: Mapping[str, str]
     body: bytes
@@ -42,16 +50,20 @@ class HttpResponse:
         """The body as JSON.
 
         Raises:
-            LostAnswer: it is none, or nested too deep to be an answer.
+            LostAnswer: it is not JSON, or is nested too deep.
         """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            raise LostAnswer(f"the server's answer is no JSON ({clip(self.body)})") from error
+            raise LostAnswer(f"the server's response is not JSON ({clip(self.body)})") from error
 
 
 def retry_after(text: str | None) -> float | None:
-    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3)."""
+    """Seconds to wait, from either form of the header ``Retry-After`` (RFC 9110, 10.2.3); ``None`` if it is malformed.
+
+    >>> retry_after("120"), retry_after("soon"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT")
+    (120.0, None, 0.0)
+    """
     if text is None:
         return None
     if text.strip().isdecimal():
@@ -63,15 +75,15 @@ def retry_after(text: str | None) -> float | None:
 
 
 def load_certificate(context: ssl.SSLContext, path: str) -> None:
-    """Lets ``context`` show the client certificate in the PEM file ``path``, which holds its key too.
+    """Makes ``context`` present the client certificate in the PEM file ``path``, which contains its key too.
 
     Raises:
-        InputError: it is not there, holds no such thing, or is locked by a password.
+        InputError: the file does not exist, contains no certificate and key, or is locked by a password.
     """
 
     def password() -> str:
-        # Nobody may be there to type it.
-        raise InputError(f"--cert {path} is locked by a password: unlock it, 'openssl pkey' does so.")
+        # Without this callback, OpenSSL would prompt for it on the terminal.
+        raise InputError(f"--cert {path} is locked by a password: unlock it with 'openssl pkey'.")
 
     try:
         context.load_cert_chain(path, password=password)
@@ -81,24 +93,31 @@ def load_certificate(context: ssl.SSLContext, path: str) -> None:
         ) from error
 
 
-def unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """``body`` as it was before ``Content-Encoding``; no more than ``most`` + 1 bytes of it.
+def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """``body`` as it was before ``Content-Encoding``, cut after ``max_bytes`` + 1 bytes.
 
     Raises:
-        ValueError: an encoding that is not asked for, or bytes that are not of it.
+        ValueError: an encoding other than gzip, or bytes that are not gzip.
+
+    >>> decompress(zlib.compress(b"abc", wbits=zlib.MAX_WBITS | GZIP_HEADER), "gzip", 2**20)
+    b'abc'
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity") or not body:
         return body
     if encoding != "gzip":
-        raise ValueError(f"in {encoding[:40]!r}, which was not asked for")
+        raise ValueError(f"with the encoding {encoding[:40]!r} instead of gzip")
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | GZIP).decompress(body, most + 1)
+        return zlib.decompressobj(zlib.MAX_WBITS | GZIP_HEADER).decompress(body, max_bytes + 1)
     except zlib.error as error:
-        raise ValueError(f"what cannot be unpacked ({error})") from error
+        raise ValueError(f"with gzip that cannot be decompressed ({error})") from error
 
 
 def clip(body: bytes) -> str:
-    """The beginning of it as text."""
+    """The beginning of ``body`` as text.
+
+    >>> clip(b"out of order")
+    'out of order'
+    """
     text = body[:300].decode("utf-8", "replace").strip()
     return text or "no text"

@@ -1,4 +1,4 @@
-"""How images become a request and an answer becomes scores: the two things in which servers differ."""
+"""Wire protocol: how images become a request and a response becomes scores, which differs between servers."""
 
 from __future__ import annotations
 
@@ -16,50 +16,74 @@ from blackbox_dft.targets.options import TargetOptions
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What is known of a server before the first image."""
+    """What a server says about its model before the first image."""
 
     classes: tuple[str, ...] | None
+    """Names of the scores; ``None`` if the server does not name them."""
     image_size: tuple[int, int] | None
+    """(height, width); ``None`` if the model takes any."""
     batch: int
-    """Images of a request, at most."""
-    about: dict[str, Any]
-    """For ``describe``."""
+    """Images of a request."""
+    description: dict[str, Any]
+    """Entries for ``Target.describe``; JSON-ready."""
     notes: tuple[str, ...] = ()
+    """What was assumed, in sentences for the user."""
 
 
 class WireProtocol(Protocol):
-    """A protocol, ready to be spoken to one server."""
+    """The requests and responses of one server.
+
+    ``HttpTarget`` calls ``discover`` once, when it is made, and reads ``identity`` after it. ``request`` is then called
+    from several threads at once, and ``scores`` in the thread of the transport's event loop, one at a time.
+    """
 
     @property
     def identity(self) -> str:
-        """Text of all that determines the scores, without secrets."""
+        """A text of everything that determines the scores, without secrets; the fingerprint is its digest."""
+        ...
 
-    def meet(self, transport: Transport, options: TargetOptions) -> ServerInfo:
-        """Asks the server what it is, where it can say so."""
-
-    def request(self, images: ImageBytes | Images) -> HttpRequest:
-        """Images ``(N, H, W, 3)`` as a request."""
-
-    def scores(self, answer: HttpResponse, count: int) -> Scores:
-        """The answer to ``count`` images as ``(count, K)``.
+    def discover(self, transport: Transport, options: TargetOptions) -> ServerInfo:
+        """Requests the model's metadata, if the server offers any; ``transport.send`` blocks until a response.
 
         Raises:
-            LostAnswer: it does not hold scores for so many images.
+            InputError: the options do not suit the server, or leave something open.
+            TargetError: the server refuses, or does not respond.
         """
+        ...
+
+    def request(self, images: ImageBytes | Images) -> HttpRequest:
+        """The request for ``images (N, H, W, 3)`` RGB, uint8 or float32 in [0, 1]; N is at most ``ServerInfo.batch``
+        unless the user gave a batch of their own.
+        """
+        ...
+
+    def scores(self, response: HttpResponse, count: int) -> Scores:
+        """Scores ``(count, K)`` in the response to a request with ``count`` images.
+
+        Raises:
+            LostAnswer: the response does not contain scores of ``count`` images; the request is sent again.
+            TargetError: the response says that another request would fail too.
+        """
+        ...
 
 
-def checked(scores: Any, count: int) -> Scores:
+def check_scores(scores: Any, count: int) -> Scores:
     """``scores`` as float32 ``(count, K)``.
 
     Raises:
         LostAnswer: another number of rows, or values that are not finite numbers.
+
+    >>> check_scores([[0.25, 0.75]], 1)
+    array([[0.25, 0.75]], dtype=float32)
     """
     try:
         array = np.asarray(scores, np.float32)
     except (ValueError, TypeError) as error:
-        raise LostAnswer("the server's answer holds scores that are no numbers, or rows of unequal length") from error
+        raise LostAnswer(
+            "the server's response contains scores that are not numbers, or rows of unequal length"
+        ) from error
     if array.ndim == 0 or len(array) != count or not array.size:
-        raise LostAnswer(f"the server answered shape {array.shape} for {count} images")
+        raise LostAnswer(f"the server returned shape {array.shape} for {count} images")
     if not np.isfinite(array).all():
-        raise LostAnswer("the server answered scores that are NaN or infinite")
+        raise LostAnswer("the server returned scores that are NaN or infinite")
     return array.reshape(count, -1)

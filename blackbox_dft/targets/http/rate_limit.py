@@ -1,4 +1,4 @@
-"""How often requests may leave."""
+"""Rate limit: spaces requests evenly over time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from blackbox_dft.errors import InputError
 
 
 class RateLimit:
-    """Spaces requests so that no second (or minute, or hour) holds more than it may."""
+    """Spaces requests evenly, so that at most ``count`` of them start in any ``seconds``.
+
+    >>> RateLimit.parse("600/m").gap
+    0.1
+    """
 
     def __init__(self, count: float, seconds: float) -> None:
         self.gap = seconds / count
+        """Seconds between two requests."""
         self._next = 0.0
 
     @classmethod
     def parse(cls, text: str) -> RateLimit:
-        """``10/s``, ``600/m`` or ``5000/h``, requests."""
+        """Reads ``10/s``, ``600/m`` or ``5000/h``.
+
+        Raises:
+            InputError: anything else.
+        """
         number, slash, unit = text.partition("/")
         seconds = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}.get(unit)
         try:
@@ -28,9 +37,9 @@ class RateLimit:
             raise InputError(f"--rate {text!r} cannot be read: write 10/s, 600/m or 5000/h.")
         return cls(count, seconds)
 
-    async def turn(self) -> None:
-        """Waits until one more request may leave."""
+    async def wait(self) -> None:
+        """Waits until one more request may be sent; called in the event loop, before each attempt."""
         now = time.monotonic()
-        at = max(now, self._next)
-        self._next = at + self.gap
-        await asyncio.sleep(at - now)
+        start = max(now, self._next)
+        self._next = start + self.gap
+        await asyncio.sleep(start - now)

@@ -1,4 +1,4 @@
-"""A scoring URL as a target."""
+"""HTTP target: a scoring URL."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.targets.base import ConcurrentTarget, Target
 from blackbox_dft.targets.http.messages import HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import read_profile
@@ -19,41 +22,45 @@ from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
-CONCURRENCY = 4
-"""Requests at once where no number is given and none has been found."""
-MOST = 16
-"""Requests at once that are tried where no number is given."""
-FIRST_PATIENCE = 10.0
-"""Seconds to meet a server in."""
-LOCAL = ("localhost", "127.0.0.1", "::1")
+DEFAULT_CONCURRENCY = 4
+"""Requests at once if no number is given and none has been measured."""
+MAX_CONCURRENCY = 16
+"""The most requests at once if no number is given."""
+DISCOVERY_PATIENCE = 10.0
+"""Seconds of retries for a server's metadata."""
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-class HttpTarget:
-    """Scores images by HTTP, ``workers`` requests at a time.
+class HttpTarget(Target, ConcurrentTarget):
+    """A model behind a URL, by the Open Inference Protocol V2 or as a profile declares it.
+
+    >>> target = HttpTarget("https://example.com", TargetOptions(profile="image-json", classes=("cat", "dog")))
+    >>> target.classes, target.batch
+    (('cat', 'dog'), 1)
 
     Raises:
         InputError: an impossible URL, profile or header, or a secret over plain http.
-        TargetError: the server cannot be met.
+        TargetError: the server does not respond, or not as the protocol demands.
     """
 
     def __init__(self, url: str, options: TargetOptions | None = None) -> None:
         options = options or TargetOptions()
         self.name = url
-        self.workers = options.workers or CONCURRENCY
-        self.most = options.workers or MOST
-        self.protocol, secrets = _speaks(url, options)
+        self.workers = options.workers or DEFAULT_CONCURRENCY
+        self.max_workers = options.workers or MAX_CONCURRENCY
+        self.protocol, secrets = _wire_protocol(url, options)
         self.transport = Transport(
-            connections=self.most,
+            connections=self.max_workers,
             timeout=options.timeout,
             patience=options.patience,
             rate=options.rate,
             secrets=tuple(secrets),
             cert=options.cert,
         )
-        # Whoever mistypes a URL should not wait for as long as a server in trouble is given.
-        self.transport.patience = min(options.patience, FIRST_PATIENCE)
+        # With a mistyped URL, the user should not wait as long as for a server with a temporary problem.
+        self.transport.patience = min(options.patience, DISCOVERY_PATIENCE)
         try:
-            met = self.protocol.meet(self.transport, options)
+            info = self.protocol.discover(self.transport, options)
         except LostAnswer as error:
             self.transport.close()
             raise TargetError(f"{self.transport.clean(str(error))}: is {url} the right URL and --profile?") from error
@@ -61,99 +68,98 @@ class HttpTarget:
             self.transport.close()
             raise
         self.transport.patience = options.patience
-        self.classes = options.classes or met.classes
-        self.image_size = met.image_size
-        self.batch = options.batch or met.batch
-        self._about, self._notes = met.about, met.notes
+        self.classes = options.classes or info.classes
+        self.image_size = info.image_size
+        self.batch = options.batch or info.batch
+        self._info = info
         self.fingerprint = blake2b(self.protocol.identity.encode(), digest_size=16).hexdigest()
 
+    @override
     def scores(self, images: ImageBytes | Images) -> Scores:
-        """``(N, H, W, 3)`` to ``(N, K)``, in one request."""
-        return self.ready(images)().result()
+        return self.prepare(images)().result()
 
-    def ready(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
-        """The request for ``images (N, H, W, 3)``; calling it sends it and does not wait."""
+    @override
+    def prepare(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
         request, count = self.protocol.request(images), len(images)
 
-        def read(answer: HttpResponse) -> Scores:
-            return self.protocol.scores(answer, count)
+        def read(response: HttpResponse) -> Scores:
+            return self.protocol.scores(response, count)
 
-        return lambda: self.transport.post(request, read)
-
-    @property
-    def resent(self) -> int:
-        """Requests sent again so far, as they had not been served."""
-        return self.transport.resent
+        return lambda: self.transport.submit(request, read)
 
     @property
-    def slowed(self) -> int:
-        """How often the server has said to wait or to come less often, so far."""
-        return self.transport.slowed
+    @override
+    def retries(self) -> int:
+        return self.transport.retries
 
+    @property
+    @override
+    def throttled(self) -> int:
+        return self.transport.throttled
+
+    @override
     def describe(self) -> dict[str, Any]:
-        """What ``bbdft inspect`` prints."""
         return {
             "target": self.name,
             "provider": "url",
-            **self._about,
+            **self._info.description,
             "classes": self.classes,
             "image_size": self.image_size,
             "concurrency": self.workers,
-            "notes": list(self._notes),
+            "notes": list(self._info.notes),
         }
 
-    def __enter__(self) -> Self:
-        return self
-
+    @override
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.transport.close()
 
 
-def _speaks(url: str, options: TargetOptions) -> tuple[WireProtocol, list[str]]:
+def _wire_protocol(url: str, options: TargetOptions) -> tuple[WireProtocol, list[str]]:
+    """The wire protocol of ``url``, and the values of all secrets in its requests."""
     parts = urlsplit(url)
     try:
         host = parts.hostname
         _ = parts.port
     except ValueError as error:
-        raise InputError(f"{url} is no URL ({error}): write http://host:port/path.") from error
+        raise InputError(f"{url} is not a URL ({error}): write http://host:port/path.") from error
     if not host:
         raise InputError(f"{url} names no host: write http://host:port/path.")
     if parts.username or parts.password:
         raise InputError(
-            "the URL holds a password, which would be kept in the run's files: "
+            "the URL contains a password, which would be stored in the run's files: "
             "give it as --header 'Authorization: Basic {env:VARIABLE}'."
         )
     texts = dict(parse_header(text) for text in options.headers)
-    table = None if options.profile == "v2" else read_profile(options.profile)
-    if table is not None:
-        texts = {**{str(k): str(v) for k, v in table["request"].get("headers", {}).items()}, **texts}
+    profile = None if options.profile == "v2" else read_profile(options.profile)
+    if profile is not None:
+        texts = {**{str(k): str(v) for k, v in profile["request"].get("headers", {}).items()}, **texts}
     headers: dict[str, str] = {}
     secrets: list[str] = []
     for name, text in texts.items():
         headers[name], values = resolve(text)
         secrets += values
-    if table is not None:
+    if profile is not None:
         secrets += [
-            value for text in _strings(table["request"]) if REFERENCE.search(text) for value in resolve(text)[1]
+            value for text in _strings(profile["request"]) if REFERENCE.search(text) for value in resolve(text)[1]
         ]
-    if secrets and parts.scheme == "http" and host not in LOCAL and not options.insecure:
-        raise InputError(f"{url} would carry a secret unencrypted: use https, or give --insecure if that is meant.")
-    if table is None:
+    if secrets and parts.scheme == "http" and host not in LOCAL_HOSTS and not options.insecure:
+        raise InputError(f"{url} would carry a secret unencrypted: use https, or give --insecure.")
+    if profile is None:
         from blackbox_dft.targets.http.v2_protocol import V2Protocol
 
         return V2Protocol(url, options, headers), secrets
     sign = None
-    if scheme := table["request"].get("sign"):
-        from blackbox_dft.targets.http.aws import Signer
+    if scheme := profile["request"].get("sign"):
+        from blackbox_dft.targets.http.aws import AwsSigner
 
         kind, _, service = str(scheme).partition(":")
         if kind != "aws" or not service:
             raise InputError(f"--profile {options.profile}: sign = {scheme!r} is not known: write 'aws:SERVICE'.")
-        sign = Signer(service, url)
+        sign = AwsSigner(service, url)
         secrets += sign.secrets
-    return ProfileProtocol(url, table, options, headers, sign), secrets
+    return ProfileProtocol(url, profile, options, headers, sign), secrets
 
 
 def _strings(node: Any) -> list[str]:

@@ -1,9 +1,9 @@
-"""Sending requests so that faults either heal or end in one sentence; a thin layer over async httpx.
+"""HTTP transport: sends requests with retries and a rate limit; a thin layer over async httpx.
 
-What heals is tried again in place, with jittered exponential backoff and as ``Retry-After`` says: connections refused
-or not made, and the answers 408, 425, 429, 500, 502, 503 and 504, by which a server says that it did not do its work.
-What was sent and got no usable answer (reset, time-out, half an answer) raises ``LostAnswer``, since somebody may have
-been charged: the ledger decides whether the images are sent again. Everything else ends the run.
+Requests that were not served are retried here, with jittered exponential backoff and after ``Retry-After``: connections
+that failed, and the status codes 408, 425, 429, 500, 502, 503 and 504, with which a server reports that it did not do
+its work. A request that was sent and got no usable response (reset, time-out, half a response) raises ``LostAnswer``,
+as it may have been charged: the ledger decides whether the images are sent again. Everything else ends the run.
 """
 
 from __future__ import annotations
@@ -22,40 +22,54 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from blackbox_dft.errors import LostAnswer, TargetError
-from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse, clip, load_certificate, retry_after, unpacked
+from blackbox_dft.targets.http.messages import (
+    HttpRequest,
+    HttpResponse,
+    clip,
+    decompress,
+    load_certificate,
+    retry_after,
+)
 from blackbox_dft.targets.http.rate_limit import RateLimit
 
 T = TypeVar("T")
-HEALING = (408, 425, 429, 500, 502, 503, 504)
-LARGEST = 64 * 2**20
-"""Bytes of the largest answer that is read."""
-LONGEST_WAIT = 60.0
-"""Seconds of the longest pause that backoff makes; ``Retry-After`` may ask for more, up to what patience is left."""
+RETRIED_STATUS_CODES = (408, 425, 429, 500, 502, 503, 504)
+MAX_RESPONSE_BYTES = 64 * 2**20
+"""Size of the largest response that is read."""
+MAX_BACKOFF_SECONDS = 60.0
+"""The longest pause of the backoff; ``Retry-After`` may demand a longer one, within the patience."""
 
 
 class RefusedError(TargetError):
-    """The server answered that it will not do this."""
+    """The server responded with a status code that a retry would not change."""
 
 
 class _RetryableError(Exception):
-    """The request was not served; it may be sent again after a while."""
+    """The request was not served; it may be sent again after ``delay`` seconds."""
 
-    def __init__(self, what: str, after: float | None = None) -> None:
-        super().__init__(what)
-        self.after = after
+    def __init__(self, reason: str, delay: float | None = None) -> None:
+        super().__init__(reason)
+        self.delay = delay
 
 
 class Transport:
     """An event loop in a thread of its own, with a connection pool; ``send`` may be called from many threads.
 
     Args:
-        secrets: values that no message may show.
-        timeout: seconds from sending a request to the end of its answer.
-        patience: seconds of trying again without a single success before giving up.
+        connections: the most connections at once.
+        timeout: seconds from sending a request to the end of its response.
+        patience: seconds of retries without a single success before an error.
+        rate: of requests, such as ``10/s``; see ``RateLimit``.
+        secrets: values that no error message may show.
         cert: PEM file with the client's certificate and its key.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the rate or the certificate cannot be read.
+
+    >>> transport = Transport(connections=1, timeout=1, patience=0, secrets=("abc",))
+    >>> transport.clean("the key abc is wrong")
+    'the key *** is wrong'
+    >>> transport.close()
     """
 
     def __init__(
@@ -70,21 +84,21 @@ class Transport:
     ) -> None:
         self.timeout, self.patience, self.secrets = timeout, patience, secrets
         self.rate = RateLimit.parse(rate) if rate else None
-        self.resent = 0
-        """Requests sent again after they had not been served."""
-        self.slowed = 0
-        """Answers that asked to wait (``Retry-After``) or to come less often (429)."""
-        trusted = httpx.create_ssl_context()
+        self.retries = 0
+        """Requests sent again because they had not been served."""
+        self.throttled = 0
+        """Responses that asked the client to wait (``Retry-After``) or to send less (429)."""
+        tls = httpx.create_ssl_context()
         if cert is not None:
-            load_certificate(trusted, cert)
-        self._healthy = time.monotonic()
+            load_certificate(tls, cert)
+        self._last_success = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
         self._thread.start()
-        self._client = self._run(self._open(connections, trusted))
+        self._client = self._run(self._open(connections, tls))
 
-    async def _open(self, connections: int, trusted: ssl.SSLContext) -> httpx.AsyncClient:
+    async def _open(self, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
         try:
             import h2  # noqa: F401
 
@@ -95,7 +109,7 @@ class Transport:
         # Redirects are not followed: they could carry secrets elsewhere, or turn a POST into a GET.
         return httpx.AsyncClient(
             http2=http2,
-            verify=trusted,
+            verify=tls,
             limits=limits,
             timeout=self.timeout,
             follow_redirects=False,
@@ -103,43 +117,44 @@ class Transport:
         )
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Sends it until it is served.
+        """Sends ``request`` until it is served; blocks.
 
         Raises:
-            LostAnswer: it was sent and no usable answer came back.
-            TargetError: it will not heal, or has not within the patience.
+            LostAnswer: it was sent and no usable response arrived.
+            TargetError: a retry cannot help, or no retry succeeded within the patience.
         """
-        return self.post(request, lambda answer: answer).result()
+        return self.submit(request, lambda response: response).result()
 
-    def post(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> Future[T]:
-        """``send`` without waiting; ``read`` turns the answer into what is asked for, in the loop's thread.
+    def submit(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> Future[T]:
+        """Sends ``request`` as ``send`` does, without blocking; the future gives what ``read`` makes of the response.
 
-        What was sent cannot be taken back: the future cannot be cancelled.
+        ``read`` runs in the thread of the event loop. A request that was sent cannot be taken back, so the future
+        cannot be cancelled.
         """
-        given: Future[T] = Future()
-        given.set_running_or_notify_cancel()
-        self._loop.call_soon_threadsafe(self._begin, request, read, given)
-        return given
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+        self._loop.call_soon_threadsafe(self._start, request, read, future)
+        return future
 
-    def _begin(self, request: HttpRequest, read: Callable[[HttpResponse], T], given: Future[T]) -> None:
+    def _start(self, request: HttpRequest, read: Callable[[HttpResponse], T], future: Future[T]) -> None:
         async def serve() -> None:
             try:
-                answer = await self._until_served(request)
-                found = self._cleaned(read, answer)
+                response = await self._until_served(request)
+                result = self._without_secrets(read, response)
             except BaseException as error:
-                given.set_exception(error)
+                future.set_exception(error)
             else:
-                given.set_result(found)
+                future.set_result(result)
 
         task = self._loop.create_task(serve())
-        # The loop itself holds tasks weakly.
+        # The event loop itself has only weak references to tasks.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _cleaned(self, read: Callable[[HttpResponse], T], answer: HttpResponse) -> T:
-        """``read(answer)``; what it has to say of it shows no secrets."""
+    def _without_secrets(self, read: Callable[[HttpResponse], T], response: HttpResponse) -> T:
+        """``read(response)``, with error messages that show no secrets."""
         try:
-            return read(answer)
+            return read(response)
         except LostAnswer as error:
             raise LostAnswer(self.clean(str(error))) from None
         except TargetError as error:
@@ -149,17 +164,17 @@ class Transport:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _until_served(self, request: HttpRequest) -> HttpResponse:
-        # After a quiet time, waiting starts with this request.
-        self._healthy = max(self._healthy, time.monotonic() - self.patience / 2)
+        # After a pause without requests, at least half of the patience is left.
+        self._last_success = max(self._last_success, time.monotonic() - self.patience / 2)
         try:
-            answer = await self._once(request)
+            response = await self._once(request)
         except _RetryableError as error:
-            answer = await self._again(request, error)
-        self._healthy = time.monotonic()
-        return answer
+            response = await self._retry(request, error)
+        self._last_success = time.monotonic()
+        return response
 
-    async def _again(self, request: HttpRequest, first: _RetryableError) -> HttpResponse:
-        """Goes on after a ``first`` attempt that failed; most requests never come here."""
+    async def _retry(self, request: HttpRequest, first: _RetryableError) -> HttpResponse:
+        """Retries after the ``first`` attempt failed; apart, as tenacity is slow and most requests need no retry."""
         failed = [first]
 
         async def attempt() -> HttpResponse:
@@ -172,7 +187,7 @@ class Transport:
             wait=self._wait,
             stop=self._stop,
             reraise=True,
-            before_sleep=self._count,
+            before_sleep=self._count_retry,
         )
         try:
             return await retrying(attempt)
@@ -182,28 +197,28 @@ class Transport:
                 "try later, or give it longer with --patience"
             ) from error
 
-    _backoff = wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT)
+    _backoff = wait_random_exponential(multiplier=0.25, max=MAX_BACKOFF_SECONDS)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.after if isinstance(error, _RetryableError) else None
-        return float(self._backoff(state)) if asked is None else asked
+        delay = error.delay if isinstance(error, _RetryableError) else None
+        return float(self._backoff(state)) if delay is None else delay
 
     def _stop(self, state: RetryCallState) -> bool:
-        waited = time.monotonic() - self._healthy
+        waited = time.monotonic() - self._last_success
         return waited + (state.upcoming_sleep or 0) > self.patience
 
-    def _count(self, state: RetryCallState) -> None:
-        self.resent += 1
+    def _count_retry(self, state: RetryCallState) -> None:
+        self.retries += 1
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         if self.rate:
-            await self.rate.turn()
+            await self.rate.wait()
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._exchange(request)
         except TimeoutError as error:
-            raise LostAnswer(f"{self._host(request)} did not answer within {self.timeout:g} s") from error
+            raise LostAnswer(f"{self._host(request)} did not respond within {self.timeout:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
                 raise TargetError(
@@ -211,16 +226,18 @@ class Transport:
                     "if it is your own, set SSL_CERT_FILE to its authority"
                 ) from error
             if "WRONG_VERSION_NUMBER" in str(error):
-                raise TargetError(f"{self._host(request)} does not speak TLS: is it http:// there?") from error
+                raise TargetError(
+                    f"{self._host(request)} does not use TLS: does its URL start with http://?"
+                ) from error
             raise _RetryableError(f"no connection: {error}") from error
         except httpx.UnsupportedProtocol as error:
             raise TargetError(f"{request.url}: {error}") from error
         except httpx.HTTPError as error:
-            what = str(error) or type(error).__name__
-            raise LostAnswer(f"{self._host(request)} broke off ({self.clean(what)})") from error
+            reason = str(error) or type(error).__name__
+            raise LostAnswer(f"{self._host(request)} broke off ({self.clean(reason)})") from error
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        sent = self._client.build_request(
+        built = self._client.build_request(
             request.method,
             _parsed(request.url),
             headers=dict(request.headers),
@@ -228,56 +245,55 @@ class Transport:
             files=dict(request.parts) if request.parts else None,
             data=dict(request.fields) if request.fields else None,
         )
-        response = await self._client.send(sent, stream=True)
+        response = await self._client.send(built, stream=True)
         try:
             body = await self._body(response, request)
         finally:
             await response.aclose()
         if response.is_success:
             return HttpResponse(dict(response.headers), body)
-        if response.status_code in HEALING:
-            self.slowed += response.status_code == 429 or "retry-after" in response.headers
-            what = f"{response.status_code} {response.reason_phrase}"
-            raise _RetryableError(what, retry_after(response.headers.get("retry-after")))
+        status = f"{response.status_code} {response.reason_phrase}"
+        if response.status_code in RETRIED_STATUS_CODES:
+            self.throttled += response.status_code == 429 or "retry-after" in response.headers
+            raise _RetryableError(status, retry_after(response.headers.get("retry-after")))
         if response.is_redirect:
-            place = urlsplit(response.headers.get("location", ""))
-            to = place._replace(query="", fragment="").geturl()
-            raise TargetError(f"{self._host(request)} sends elsewhere ({self.clean(to)}): give that URL as TARGET")
-        said = self.clean(clip(body))
-        raise RefusedError(f"{self._host(request)} refused: {response.status_code} {response.reason_phrase} ({said})")
+            location = urlsplit(response.headers.get("location", ""))
+            url = location._replace(query="", fragment="").geturl()
+            raise TargetError(f"{self._host(request)} redirects to {self.clean(url)}: give that URL as TARGET")
+        raise RefusedError(f"{self._host(request)} refused: {status} ({self.clean(clip(body))})")
 
     async def _body(self, response: httpx.Response, request: HttpRequest) -> bytes:
         pieces, size = [], 0
-        # Unpacked here and not by httpx, which would unpack a bomb before its size is seen.
+        # httpx would decompress a bomb before its size can be checked.
         async for piece in response.aiter_raw():
             size += len(piece)
-            if size > LARGEST:
+            if size > MAX_RESPONSE_BYTES:
                 raise self._too_large(request)
             pieces.append(piece)
         body = b"".join(pieces)
         try:
-            body = unpacked(body, response.headers.get("content-encoding", ""), LARGEST)
+            body = decompress(body, response.headers.get("content-encoding", ""), MAX_RESPONSE_BYTES)
         except ValueError as error:
-            raise LostAnswer(f"{self._host(request)} answered {self.clean(str(error))}") from error
-        if len(body) > LARGEST:
+            raise LostAnswer(f"{self._host(request)} sent a response {self.clean(str(error))}") from error
+        if len(body) > MAX_RESPONSE_BYTES:
             raise self._too_large(request)
         return body
 
     def _too_large(self, request: HttpRequest) -> TargetError:
-        return TargetError(f"{self._host(request)} answered more than {LARGEST >> 20} MiB: is it a model's URL?")
+        return TargetError(f"{self._host(request)} sent more than {MAX_RESPONSE_BYTES >> 20} MiB: is it a model's URL?")
 
     def _host(self, request: HttpRequest) -> str:
         parts = urlsplit(request.url)
         return self.clean(f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}")
 
     def clean(self, text: str) -> str:
-        """``text`` without the secrets, on one line."""
+        """``text`` with secrets replaced by ``***``, on one line."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return " ".join(text.split())
 
     def close(self) -> None:
-        """Closes connections and ends the thread."""
+        """Closes the connections and ends the thread of the event loop; may be called twice."""
         if self._loop.is_closed():
             return
         self._run(self._client.aclose())

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (KServe V2) over HTTP: KServe, Triton, MLServer, OpenVINO Model Server, TorchServe.
+"""V2 protocol: the Open Inference Protocol over HTTP (KServe, Triton, MLServer, OpenVINO Model Server, TorchServe).
 
 https://github.com/kserve/open-inference-protocol; binary tensors as in Triton's extension
 (https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md).
@@ -9,23 +9,37 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from typing_extensions import override
+
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
-from blackbox_dft.targets.http.protocol import ServerInfo, checked
+from blackbox_dft.targets.http.protocol import ServerInfo, WireProtocol, check_scores
 from blackbox_dft.targets.http.transport import RefusedError, Transport
 from blackbox_dft.targets.http.v2_tensors import decode_response, encode_request
-from blackbox_dft.targets.input_format import InputFormat, infer_form
+from blackbox_dft.targets.input_format import InputFormat, infer_input_format
 from blackbox_dft.targets.options import TargetOptions
 
-KINDS = {"FP32": "tensor(float)", "FP16": "tensor(float16)", "FP64": "tensor(double)", "UINT8": "tensor(uint8)"}
-BATCH = 8
-BINARY = "binary_tensor_data"
-"""Name of the extension by which tensors are bytes behind the JSON."""
+ONNX_TYPES = {"FP32": "tensor(float)", "FP16": "tensor(float16)", "FP64": "tensor(double)", "UINT8": "tensor(uint8)"}
+"""ONNX Runtime's names of the protocol's input types."""
+DEFAULT_BATCH = 8
+"""Images of a request if the model takes any number."""
+BINARY_EXTENSION = "binary_tensor_data"
+"""Name of the extension that sends tensors as bytes after the JSON."""
 
 
-class V2Protocol:
-    """One model of a V2 server; ``url`` is the server's or the model's (``.../v2/models/NAME[/versions/V]``)."""
+class V2Protocol(WireProtocol):
+    """The wire protocol of one model of a V2 server.
+
+    Args:
+        url: of the server, or of the model: ``.../v2/models/NAME[/versions/V]``.
+        options: what the user gave of the model's input and output.
+        headers: of every request, with secrets in place of references.
+
+    >>> protocol = V2Protocol("http://127.0.0.1:8000/v2/models/tone/infer", TargetOptions(), {})
+    >>> protocol.base, protocol.model
+    ('http://127.0.0.1:8000/v2', 'tone')
+    """
 
     def __init__(self, url: str, options: TargetOptions, headers: dict[str, str]) -> None:
         self.headers = headers
@@ -33,49 +47,51 @@ class V2Protocol:
         base, _, rest = url.rstrip("/").removesuffix("/infer").partition("/v2")
         self.base = base.rstrip("/") + "/v2"
         self.model = rest.removeprefix("/models/") if rest.startswith("/models/") else ""
-        self.input, self.output, self.kind = "", options.output, "FP32"
-        self.form: InputFormat
+        self.input, self.output, self.datatype = "", options.output, "FP32"
+        self.input_format: InputFormat
         self.binary = True
 
     @property
+    @override
     def identity(self) -> str:
-        """Server, model, input and output."""
-        return json.dumps([self.base, self.model, self.input, self.output, str(self.form)])
+        return json.dumps([self.base, self.model, self.input, self.output, str(self.input_format)])
 
-    def meet(self, transport: Transport, options: TargetOptions) -> ServerInfo:
-        """Reads the model's metadata; what it leaves out has to be told or is assumed."""
+    @override
+    def discover(self, transport: Transport, options: TargetOptions) -> ServerInfo:
         if not self.model:
             self.model = self._only_model(transport)
-        about = transport.send(HttpRequest("GET", f"{self.base}/models/{self.model}", self.headers)).json()
-        if not isinstance(about, dict):
-            raise LostAnswer("the server's metadata is no JSON object")
+        metadata = transport.send(HttpRequest("GET", f"{self.base}/models/{self.model}", self.headers)).json()
+        if not isinstance(metadata, dict):
+            raise LostAnswer("the server's metadata is not a JSON object")
         notes: list[str] = []
         self.binary = self._takes_binary(transport)
-        inputs = [one for one in about.get("inputs") or [] if isinstance(one, dict)]
+        inputs = [one for one in metadata.get("inputs") or [] if isinstance(one, dict)]
         if len(inputs) > 1:
             named = ", ".join(str(one.get("name")) for one in inputs)
-            raise InputError(f"model {self.model} has several inputs ({named}): one image input is needed.")
+            raise InputError(f"model {self.model} has several inputs ({named}): give a model with one image input.")
         described = inputs[0] if inputs else {}
         self.input = options.input or str(described.get("name", "image"))
-        self.kind = options.datatype or str(described.get("datatype", "FP32"))
-        if self.kind not in KINDS:
-            raise InputError(f"input {self.input!r} takes {self.kind}: {', '.join(KINDS)} can be sent.")
+        self.datatype = options.datatype or str(described.get("datatype", "FP32"))
+        if self.datatype not in ONNX_TYPES:
+            known = ", ".join(ONNX_TYPES)
+            raise InputError(f"input {self.input!r} takes {self.datatype}: give a model that takes one of {known}.")
         shape: list[Any] = [side if isinstance(side, int) and side > 0 else None for side in described.get("shape", [])]
         if not shape:
             notes.append(
-                f"the server does not describe its input; assumed: {self.input!r}, {self.kind}, images NCHW RGB"
+                f"the server does not describe its input; assumed: {self.input!r}, {self.datatype}, images NCHW RGB"
             )
             height, width = options.size or (None, None)
             shape = [None, height, width, 3] if options.layout == "nhwc" else [None, 3, height, width]
-        self.form, more = infer_form(self.input, shape, KINDS[self.kind], options, None)
-        outputs = [str(one.get("name")) for one in about.get("outputs") or [] if isinstance(one, dict)]
+        self.input_format, more = infer_input_format(self.input, shape, ONNX_TYPES[self.datatype], options, None)
+        outputs = [str(one.get("name")) for one in metadata.get("outputs") or [] if isinstance(one, dict)]
         if self.output is None and len(outputs) > 1:
-            wide = [o for o in about["outputs"] if len(o.get("shape", [])) == 2 and (o["shape"][1] or 0) > 1]
-            if len(wide) != 1:
+            several = [o for o in metadata["outputs"] if len(o.get("shape", [])) == 2 and (o["shape"][1] or 0) > 1]
+            if len(several) != 1:
                 raise InputError(
-                    f"model {self.model} has several outputs ({', '.join(outputs)}): say which, --output NAME."
+                    f"model {self.model} has several outputs ({', '.join(outputs)}): "
+                    "name the one with scores, --output NAME."
                 )
-            self.output = str(wide[0]["name"])
+            self.output = str(several[0]["name"])
             notes.append(f"scores are taken from output {self.output!r} of {', '.join(outputs)} (else give --output)")
         elif self.output is not None and outputs and self.output not in outputs:
             raise InputError(
@@ -83,62 +99,67 @@ class V2Protocol:
             )
         elif self.output is None and outputs:
             self.output = outputs[0]
-        said = about.get("parameters")
-        classes = said.get("classes") if isinstance(said, dict) else None
-        names = tuple(name.strip() for name in classes.split(",")) if isinstance(classes, str) else None
-        batch = self.form.batch or BATCH
-        facts = {
+        parameters = metadata.get("parameters")
+        text = parameters.get("classes") if isinstance(parameters, dict) else None
+        classes = tuple(name.strip() for name in text.split(",")) if isinstance(text, str) else None
+        description = {
             "profile": "v2",
             "model": self.model,
-            "platform": about.get("platform"),
+            "platform": metadata.get("platform"),
             "input": self.input,
-            "datatype": self.kind,
+            "datatype": self.datatype,
             "tensors": "binary" if self.binary else "JSON",
-            "layout": self.form.layout,
-            "range": self.form.range,
+            "layout": self.input_format.layout,
+            "range": self.input_format.range,
             "output": self.output,
         }
-        return ServerInfo(names, self.form.size, batch, facts, (*notes, *more))
+        batch = self.input_format.batch or DEFAULT_BATCH
+        return ServerInfo(classes, self.input_format.size, batch, description, (*notes, *more))
 
     def _takes_binary(self, transport: Transport) -> bool:
-        """Whether tensors are sent as bytes: a server that lists its extensions and not this one is sent JSON.
+        """Whether tensors are sent as bytes; as JSON to a server that lists its extensions without this one.
 
-        JSON is the part of the protocol that all speak. Trying would not tell: some answer 500, which heals elsewhere.
+        Every server understands JSON. A trial request would not tell: some servers respond to bytes with status 500,
+        which other servers send for temporary faults.
         """
         try:
-            about = transport.send(HttpRequest("GET", self.base, self.headers)).json()
+            server = transport.send(HttpRequest("GET", self.base, self.headers)).json()
         except (TargetError, LostAnswer):
-            # Often only the model's own path is let through.
+            # Gateways often let only the model's own path through.
             return True
-        listed = about.get("extensions") if isinstance(about, dict) else None
-        return not isinstance(listed, list) or BINARY in listed
+        extensions = server.get("extensions") if isinstance(server, dict) else None
+        return not isinstance(extensions, list) or BINARY_EXTENSION in extensions
 
     def _only_model(self, transport: Transport) -> str:
-        """The model of a server that has one; the index is an extension that not all offer."""
+        """The name of the server's only model, from its index, an extension that not every server offers."""
         try:
             index = transport.send(HttpRequest("POST", f"{self.base}/repository/index", self.headers, b"{}")).json()
         except (RefusedError, LostAnswer):
             index = None
-        named = [str(one["name"]) for one in index or [] if isinstance(one, dict) and "name" in one]
-        if len(named) == 1:
-            return named[0]
-        which = f" (it has {', '.join(named)})" if named else ""
-        raise InputError(f"{self.base} does not say which model is meant{which}: give {self.base}/models/NAME.")
+        names = [str(one["name"]) for one in index or [] if isinstance(one, dict) and "name" in one]
+        if len(names) == 1:
+            return names[0]
+        listed = f" (it has {', '.join(names)})" if names else ""
+        raise InputError(f"{self.base} does not name a model{listed}: give {self.base}/models/NAME.")
 
+    @override
     def request(self, images: ImageBytes | Images) -> HttpRequest:
-        """One input tensor, binary where the server takes that."""
-        headers, body = encode_request(self.input, self.kind, self.form.prepare(images), self.binary)
+        headers, body = encode_request(self.input, self.datatype, self.input_format.prepare(images), self.binary)
         url = f"{self.base}/models/{self.model}/infer"
         return HttpRequest("POST", url, {**headers, **self.headers}, body)
 
-    def scores(self, answer: HttpResponse, count: int) -> Scores:
-        """The output's rows."""
+    @override
+    def scores(self, response: HttpResponse, count: int) -> Scores:
         try:
-            tensors = decode_response(answer.headers, answer.body)
+            tensors = decode_response(response.headers, response.body)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise LostAnswer(f"the server's answer is no V2 response ({error})") from error
+            raise LostAnswer(f"the server's response is not a V2 response ({error})") from error
         if self.output is not None and self.output not in tensors:
-            raise TargetError(f"the server answered {', '.join(tensors)} and no {self.output!r}: give another --output")
+            raise TargetError(
+                f"the server returned {', '.join(tensors)} instead of {self.output!r}: give another --output"
+            )
         if self.output is None and len(tensors) != 1:
-            raise InputError(f"the server answers several outputs ({', '.join(tensors)}): say which, --output NAME.")
-        return checked(tensors[self.output] if self.output else next(iter(tensors.values())), count)
+            raise InputError(
+                f"the server returns several outputs ({', '.join(tensors)}): name the one with scores, --output NAME."
+            )
+        return check_scores(tensors[self.output] if self.output else next(iter(tensors.values())), count)

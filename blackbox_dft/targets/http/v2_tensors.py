@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol V2 as bytes: JSON, and the binary tensor data extension.
+"""V2 tensors: requests and responses of the Open Inference Protocol as bytes, with the binary tensor data extension.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md and
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
@@ -14,7 +14,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array
 
-TYPES = {
+NUMPY_TYPES = {
     "FP16": np.float16,
     "FP32": np.float32,
     "FP64": np.float64,
@@ -28,17 +28,30 @@ TYPES = {
     "UINT64": np.uint64,
     "BOOL": np.bool_,
 }
-NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
-LENGTH = "inference-header-content-length"
+DATATYPES = {np.dtype(kind): name for name, kind in NUMPY_TYPES.items()}
+JSON_LENGTH_HEADER = "inference-header-content-length"
 
 
 def encode_request(name: str, datatype: str, array: Array, binary: bool = True) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a request with one input tensor; ``binary`` asks for binary outputs too."""
+    """Headers and body of a request with one input tensor.
+
+    Args:
+        name: of the input.
+        datatype: a key of ``NUMPY_TYPES``.
+        array: of that type.
+        binary: send the tensor as bytes and request binary outputs, instead of JSON for both.
+
+    >>> headers, body = encode_request("image", "UINT8", np.array([[1, 2]], np.uint8), binary=False)
+    >>> body
+    b'{"inputs": [{"name": "image", "shape": [1, 2], "datatype": "UINT8", "data": [1, 2]}]}'
+    >>> decode_request(headers, body)[0]
+    {'image': array([[1, 2]], dtype=uint8)}
+    """
     tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": datatype}
     if not binary:
         return _joined({"inputs": [{**tensor, "data": array.ravel().tolist()}]}, [])
-    # Joined to the JSON from where it lies, and so copied once.
-    values: Array = np.ascontiguousarray(array, TYPES[datatype])
+    # A view of the array, so that it is copied only once, when it is joined to the JSON.
+    values: Array = np.ascontiguousarray(array, NUMPY_TYPES[datatype])
     tensor["parameters"] = {"binary_data_size": values.nbytes}
     return _joined({"inputs": [tensor], "parameters": {"binary_data_output": True}}, [values.data.cast("B")])
 
@@ -47,9 +60,9 @@ def decode_request(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, A
     """Input tensors by name, and the request's JSON part.
 
     Raises:
-        ValueError: it is no V2 request; the sentence says why.
+        ValueError: it is not a V2 request; the message says why.
     """
-    document, rest = _parted(headers, body)
+    document, rest = _split(headers, body)
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise ValueError("'inputs' is missing or empty")
@@ -59,14 +72,24 @@ def decode_request(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, A
 def encode_response(
     model: str, tensors: Mapping[str, Array], binary: bool | Collection[str], **more: Any
 ) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an answer; ``binary`` holds for all outputs, or names those that are.
+    """Headers and body of a response.
+
+    Args:
+        model: name of the model.
+        tensors: outputs by name.
+        binary: whether all outputs are bytes, or the names of those that are.
+        more: further entries of the JSON part.
 
     Raises:
-        ValueError: a value is not finite, which JSON cannot say.
+        ValueError: an output in JSON is not finite.
+
+    >>> headers, body = encode_response("tone", {"scores": np.float32([[0.25, 0.75]])}, binary=True)
+    >>> decode_response(headers, body)
+    {'scores': array([[0.25, 0.75]], dtype=float32)}
     """
     outputs, blocks = [], []
     for name, array in tensors.items():
-        output: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": NAMES[array.dtype]}
+        output: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": DATATYPES[array.dtype]}
         if binary if isinstance(binary, bool) else name in binary:
             blocks.append(np.ascontiguousarray(array).tobytes())
             output["parameters"] = {"binary_data_size": len(blocks[-1])}
@@ -80,9 +103,9 @@ def decode_response(headers: Mapping[str, str], body: bytes) -> dict[str, Array]
     """Output tensors by name.
 
     Raises:
-        ValueError: it is no V2 response; the sentence says why.
+        ValueError: it is not a V2 response; the message says why.
     """
-    document, rest = _parted(headers, body)
+    document, rest = _split(headers, body)
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or not outputs:
         raise ValueError("'outputs' is missing or empty")
@@ -90,28 +113,31 @@ def decode_response(headers: Mapping[str, str], body: bytes) -> dict[str, Array]
 
 
 def parameters(described: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``parameters`` of a request, an answer or a tensor; none is an empty one.
+    """The ``parameters`` of the JSON of a request, a response or a tensor; empty if there are none.
 
     Raises:
-        ValueError: they are no object.
+        ValueError: they are not an object.
+
+    >>> parameters({"name": "scores"})
+    {}
     """
-    found = described.get("parameters")
-    if found is not None and not isinstance(found, dict):
-        raise ValueError("'parameters' is no object")
-    return found or {}
+    value = described.get("parameters")
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("'parameters' is not an object")
+    return value or {}
 
 
 def _joined(document: dict[str, Any], blocks: Sequence[bytes | memoryview]) -> tuple[dict[str, str], bytes]:
     text = json.dumps(document, allow_nan=False).encode()
     if not blocks:
         return {"content-type": "application/json"}, text
-    return {"content-type": "application/octet-stream", LENGTH: str(len(text))}, b"".join([text, *blocks])
+    return {"content-type": "application/octet-stream", JSON_LENGTH_HEADER: str(len(text))}, b"".join([text, *blocks])
 
 
-def _parted(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], memoryview]:
-    length = next((value for name, value in headers.items() if name.lower() == LENGTH), None)
+def _split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], memoryview]:
+    length = next((value for name, value in headers.items() if name.lower() == JSON_LENGTH_HEADER), None)
     if length is not None and (not length.isdigit() or int(length) > len(body)):
-        raise ValueError(f"{LENGTH} is {length!r}, of a body of {len(body)} bytes")
+        raise ValueError(f"{JSON_LENGTH_HEADER} is {length!r}, but the body has {len(body)} bytes")
     size = len(body) if length is None else int(length)
     try:
         document = json.loads(body[:size])
@@ -120,7 +146,7 @@ def _parted(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], me
     except ValueError as error:
         raise ValueError(f"the JSON cannot be read: {error}") from error
     if not isinstance(document, dict):
-        raise ValueError("the JSON is no object")
+        raise ValueError("the JSON is not an object")
     return document, memoryview(body)[size:]
 
 
@@ -130,7 +156,7 @@ def _tensors(described: list[Any], rest: memoryview) -> dict[str, Array]:
     for one in described:
         if not isinstance(one, dict) or not {"name", "shape", "datatype"} <= set(one):
             raise ValueError("a tensor lacks its name, shape or datatype")
-        name, shape, kind = str(one["name"]), one["shape"], TYPES.get(str(one["datatype"]))
+        name, shape, kind = str(one["name"]), one["shape"], NUMPY_TYPES.get(str(one["datatype"]))
         if kind is None:
             raise ValueError(f"tensor {name!r} has datatype {one['datatype']}, which cannot be read")
         if not isinstance(shape, list) or not all(isinstance(side, int) and side >= 0 for side in shape):
@@ -138,15 +164,15 @@ def _tensors(described: list[Any], rest: memoryview) -> dict[str, Array]:
         size = parameters(one).get("binary_data_size")
         if size is not None:
             if not isinstance(size, int) or not 0 <= size <= len(rest) - at:
-                raise ValueError(f"tensor {name!r} declares {size} bytes, of {len(rest) - at} that are left")
+                raise ValueError(f"tensor {name!r} declares {size} bytes, but {len(rest) - at} are left")
             flat: Array = np.frombuffer(rest[at : at + size], kind)
             at += size
         else:
             flat = _listed(name, one.get("data", []), kind)
         if flat.size != np.prod(shape, dtype=object):
-            raise ValueError(f"tensor {name!r} of shape {shape} holds {flat.size} values")
+            raise ValueError(f"tensor {name!r} of shape {shape} contains {flat.size} values")
         if name in tensors:
-            raise ValueError(f"tensor {name!r} is there twice")
+            raise ValueError(f"tensor {name!r} occurs twice")
         try:
             tensors[name] = flat.reshape(shape)
         except OverflowError as error:
@@ -155,12 +181,12 @@ def _tensors(described: list[Any], rest: memoryview) -> dict[str, Array]:
 
 
 def _listed(name: str, data: Any, kind: Any) -> Array:
-    """JSON's numbers, flat; numpy alone would read null as NaN, cut 0.5 to an integer and take text for a number."""
-    found = np.asarray(data).ravel()
-    if found.size and found.dtype.kind not in "biuf":
-        raise ValueError(f"tensor {name!r} holds something other than numbers")
+    """Numbers of a JSON tensor, flat; NumPy alone would read null as NaN, 0.5 as an integer and text as a number."""
+    values = np.asarray(data).ravel()
+    if values.size and values.dtype.kind not in "biuf":
+        raise ValueError(f"tensor {name!r} contains something other than numbers")
     with np.errstate(all="ignore"):
-        flat = found.astype(kind)
-    if flat.dtype.kind != "f" and not np.array_equal(flat, found):
-        raise ValueError(f"tensor {name!r} holds values that do not fit its datatype")
+        flat = values.astype(kind)
+    if flat.dtype.kind != "f" and not np.array_equal(flat, values):
+        raise ValueError(f"tensor {name!r} contains values that do not fit its datatype")
     return flat

@@ -1,1 +1,1 @@
-"""Models in ONNX files: sessions, providers, IO binding, half precision."""
+"""ONNX files as targets: loading, sessions, execution providers, IO binding, half precision."""

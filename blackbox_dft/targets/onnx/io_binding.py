@@ -1,4 +1,4 @@
-"""A session whose large inputs stay where it runs: ONNX Runtime's IO binding."""
+"""IO binding: an ONNX Runtime session whose large constant inputs stay on its device."""
 
 from __future__ import annotations
 
@@ -12,35 +12,43 @@ DEVICES = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
 
 
 class BoundSession:
-    """Calls a session with inputs of which ``held`` are handed over once; to be called from any number of threads.
+    """Runs a session whose ``constants`` are copied to the device once; may be called from any number of threads.
 
     On the CPU nothing is copied: the session reads the arrays themselves, memory-mapped ones too.
+
+    Args:
+        session: of ONNX Runtime.
+        output: name of the output that is returned.
+        constants: inputs that are the same in every call, by name.
+        provider: ``cpu``, ``cuda`` or ``tensorrt``.
     """
 
-    def __init__(self, session: Any, output: str, held: Mapping[str, Array], provider: str) -> None:
+    def __init__(self, session: Any, output: str, constants: Mapping[str, Array], provider: str) -> None:
         import onnxruntime as ort
 
         self._session, self._output = session, output
         device = DEVICES[provider]
-        self._held = {name: ort.OrtValue.ortvalue_from_numpy(array, device, 0) for name, array in held.items()}
-        self._own = threading.local()
+        self._constants = {
+            name: ort.OrtValue.ortvalue_from_numpy(array, device, 0) for name, array in constants.items()
+        }
+        self._thread = threading.local()
 
-    def __call__(self, fed: Mapping[str, Array]) -> Array:
-        """The output ``(N, ...)`` for the other inputs, as an array of this machine's memory."""
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        """The output ``(N, ...)`` for the other inputs, in this machine's memory."""
         binding = self._binding()
-        for name, array in fed.items():
+        for name, array in inputs.items():
             binding.bind_cpu_input(name, array)
-        # Anew, as the last call's scores may be of another number; they are put into this machine's memory.
+        # Bound in every call, as the number of scores may differ from the last call's.
         binding.bind_output(self._output, "cpu")
         self._session.run_with_iobinding(binding)
-        answer: Array = binding.copy_outputs_to_cpu()[0]
-        return answer
+        output: Array = binding.copy_outputs_to_cpu()[0]
+        return output
 
     def _binding(self) -> Any:
-        # One a thread, as calls at once would take each other's inputs.
-        binding = getattr(self._own, "binding", None)
+        # One for each thread: calls at once would overwrite each other's inputs.
+        binding = getattr(self._thread, "binding", None)
         if binding is None:
-            binding = self._own.binding = self._session.io_binding()
-            for name, value in self._held.items():
+            binding = self._thread.binding = self._session.io_binding()
+            for name, value in self._constants.items():
                 binding.bind_ortvalue_input(name, value)
         return binding

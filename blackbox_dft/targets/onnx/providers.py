@@ -1,4 +1,4 @@
-"""What a session runs on, chosen and then checked: ONNX Runtime falls back to the CPU without a word."""
+"""Execution providers: opens sessions and checks what they run on, as ONNX Runtime falls back to the CPU silently."""
 
 from __future__ import annotations
 
@@ -13,75 +13,86 @@ from typing import Any
 
 from blackbox_dft.errors import InputError
 
-NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+EXECUTION_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
 
-SHARE = 0.5
-"""Of a GPU's free memory, what a run's images may take; the rest is for the model's own work."""
-PATIENCE = 10
-"""Seconds that ``nvidia-smi`` may take to answer."""
+IMAGE_MEMORY_SHARE = 0.5
+"""Share of a GPU's free memory that the images of a run may take; the rest is for the model's own work."""
+NVIDIA_SMI_TIMEOUT = 10
+"""Seconds that ``nvidia-smi`` may take."""
 
 
 def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any, str, str | None]:
-    """A session on ``provider`` (auto, cpu, cuda, tensorrt), the provider truly in use, and why it is not a GPU.
+    """A session on ``provider`` (auto, cpu, cuda, tensorrt), the provider really in use, and why it is not a GPU.
 
     Raises:
-        InputError: a GPU was asked for by name and is not to be had.
+        InputError: ``provider`` names a GPU that is not available.
+
+    >>> import onnxruntime
+    >>> from blackbox_dft.demo import assets
+    >>> _, provider, note = open_session(assets() / "digits.onnx", "cpu", onnxruntime.SessionOptions())
+    >>> provider, note
+    ('cpu', None)
     """
     import onnxruntime as ort
 
+    cpu = [EXECUTION_PROVIDERS["cpu"]]
     if provider == "cpu":
-        return ort.InferenceSession(model, options, providers=[NAMES["cpu"]]), "cpu", None
+        return ort.InferenceSession(model, options, providers=cpu), "cpu", None
     wanted = "cuda" if provider == "auto" else provider
-    reason = missing(wanted)
+    reason = unavailable_reason(wanted)
     if reason is None:
         with _quiet():
             if hasattr(ort, "preload_dlls") and find_spec("nvidia"):
                 with suppress(Exception):
                     ort.preload_dlls()
-            chain = [NAMES["tensorrt"], NAMES["cuda"], NAMES["cpu"]]
-            session = ort.InferenceSession(model, options, providers=chain[chain.index(NAMES[wanted]) :])
-        found = session.get_providers()
-        if NAMES[wanted] in found:
+            chain = [EXECUTION_PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")]
+            chain = chain[chain.index(EXECUTION_PROVIDERS[wanted]) :]
+            session = ort.InferenceSession(model, options, providers=chain)
+        in_use = session.get_providers()
+        if EXECUTION_PROVIDERS[wanted] in in_use:
             return session, wanted, None
-        reason = f"ONNX Runtime set up {', '.join(found)} instead"
+        reason = f"ONNX Runtime uses {', '.join(in_use)} instead"
     if provider != "auto":
         raise InputError(
-            f"--provider {provider} is not to be had ({reason}): install what it needs, or give --provider cpu."
+            f"--provider {provider} is not available ({reason}): install what it needs, or give --provider cpu."
         )
-    return (
-        ort.InferenceSession(model, options, providers=[NAMES["cpu"]]),
-        "cpu",
-        f"runs on the CPU, as there is no CUDA: {reason}",
-    )
+    session = ort.InferenceSession(model, options, providers=cpu)
+    return session, "cpu", f"runs on the CPU, as there is no CUDA: {reason}"
 
 
-def missing(provider: str) -> str | None:
-    """Why ``provider`` cannot be used here, or nothing if it may be."""
+def unavailable_reason(provider: str) -> str | None:
+    """Why ``provider`` (cpu, cuda, tensorrt) cannot be used here; ``None`` if it may work."""
     import onnxruntime as ort
 
-    if NAMES[provider] not in ort.get_available_providers():
-        return f"this build of ONNX Runtime has no {NAMES[provider]}"
+    if EXECUTION_PROVIDERS[provider] not in ort.get_available_providers():
+        return f"this build of ONNX Runtime has no {EXECUTION_PROVIDERS[provider]}"
     library = Path(ort.__file__).parent / "capi" / LIBRARIES[provider]
     if not library.exists() or find_spec("nvidia"):
         return None
     try:
-        # Loading it is what fails inside ONNX Runtime; here, the reason can be read.
+        # Inside ONNX Runtime, loading it fails without a reason that can be read.
         ctypes.CDLL(str(library))
     except OSError as error:
         text = str(error)
-        # Symbols of its host library are unknown outside of it; what it links to was found then.
+        # Symbols of its host library are undefined outside of it; the libraries it links to were loaded then.
         return None if "undefined symbol" in text else text.split(": cannot open")[0] + " is missing"
     return None
 
 
-def room() -> int | None:
-    """Bytes that images may take on the GPU in use, ``SHARE`` of what is free there; nothing where nobody knows."""
+def image_memory() -> int | None:
+    """Bytes that the images of a run may take on the GPU in use; ``None`` if ``nvidia-smi`` does not tell."""
     device = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     command = ["nvidia-smi", f"--id={device}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
-        return int(SHARE * int(told) * 2**20)
+        free_mib = subprocess.run(
+            command, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT, check=True
+        ).stdout
+        return int(IMAGE_MEMORY_SHARE * int(free_mib) * 2**20)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

@@ -1,4 +1,4 @@
-"""A model in an ONNX file, run by ONNX Runtime."""
+"""ONNX target: a model in an ONNX file, run by ONNX Runtime in this process."""
 
 from __future__ import annotations
 
@@ -10,36 +10,44 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
-from blackbox_dft.targets.input_format import infer_form
+from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
+from blackbox_dft.targets.input_format import infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.io_binding import BoundSession
+from blackbox_dft.targets.onnx.loading import load_model
 from blackbox_dft.targets.onnx.providers import open_session
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-NUMBERS = ("tensor(float)", "tensor(float16)", "tensor(double)")
-INDICES = ("tensor(int64)", "tensor(int32)")
-BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
+SCORE_TYPES = ("tensor(float)", "tensor(float16)", "tensor(double)")
+CLASS_INDEX_TYPES = ("tensor(int64)", "tensor(int32)")
+DEFAULT_BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
+"""Images of a call, by provider."""
 
 
-class OnnxTarget:
+class OnnxTarget(Target, GraphTarget, AutotunableTarget):
     """An ONNX model with one image input.
 
-    On the CPU one single-threaded session is called from as many threads as there are cores unless arranged otherwise:
-    on small models that is up to twice as fast as one call that uses them all.
+    On the CPU, one single-threaded session is called from as many threads as there are cores unless a call plan is
+    set: for small models that is up to twice as fast as one call that uses all cores.
 
     Raises:
-        InputError: not an ONNX file, not an image model, an ambiguous input or output, a GPU that is not there.
+        InputError: not an ONNX file, not an image model, an ambiguous input or output, or a GPU that is not available.
+
+    >>> from blackbox_dft.demo import assets
+    >>> target = OnnxTarget(assets() / "digits.onnx", TargetOptions(provider="cpu"))
+    >>> target.image_size, target.input_format.layout, target.opset["ai.onnx"]
+    ((32, 32), 'nchw', 17)
     """
 
     def __init__(self, path: str | Path, options: TargetOptions | None = None) -> None:
@@ -50,34 +58,39 @@ class OnnxTarget:
         self._threads = 1
         self.path = Path(path)
         self.name = str(path)
-        proto = _read(self.path)
+        proto = load_model(self.path, weights=False)
         try:
-            # What answers is on a cluster; here, the model's form is read.
+            # On a cluster, the actors score; here, only inputs and outputs are read.
             provider = "cpu" if options.cluster else options.provider
-            self._model = to_float16(_read(self.path, weights=True), self.path) if options.float16 else self.path
+            self._model: Path | bytes = self.path
+            if options.float16:
+                self._model = to_float16(load_model(self.path, weights=True), self.path)
             self.session, self.provider, self.provider_note = open_session(self._model, provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
             raise InputError(
-                f"{path} cannot be run by ONNX Runtime {ort.__version__} ({_first(error)}): export it for that version."
+                f"{path} cannot be run by ONNX Runtime {ort.__version__} ({_first_line(error)}): "
+                "export it for that version."
             ) from error
         self.notes: list[str] = []
         self.input = self._image_input()
-        self.form, notes = infer_form(self.input.name, self.input.shape, self.input.type, options, proto.graph)
+        self.input_format, notes = infer_input_format(
+            self.input.name, self.input.shape, self.input.type, options, proto.graph
+        )
         self.output = self._score_output(options, _classes(proto))
         self.classes = self._class_names(options, _classes(proto))
         self.notes += notes
-        self.image_size = self.form.size
-        # Whole fixed batches, as what one is padded with is computed for nothing.
-        fixed = self.form.batch or 1
-        usual = BATCH.get(options.provider if options.cluster else self.provider, BATCH["cpu"])
-        self.batch = options.batch or max(1, usual // fixed) * fixed
+        self.image_size = self.input_format.size
+        # A multiple of a fixed batch, as images that only fill one up are computed for nothing.
+        fixed = self.input_format.batch or 1
+        default = DEFAULT_BATCH.get(options.provider if options.cluster else self.provider, DEFAULT_BATCH["cpu"])
+        self.batch = options.batch or max(1, default // fixed) * fixed
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         self.files = _files(self.path, proto)
         precision = " float16" if options.float16 else ""
-        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.form}{precision}")
+        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format.identity}{precision}")
 
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
@@ -96,111 +109,115 @@ class OnnxTarget:
             raise InputError(f"{self.path} has no output {options.output!r}: give --output one of {named}.")
         if len(outputs) == 1:
             return self._usable(outputs[0])
-        wide = [o for o in outputs if o.type in NUMBERS and _columns(o.shape) > 1]
-        fitting = [o for o in wide if classes and _columns(o.shape) == len(classes)] or wide
-        if len(fitting) != 1:
-            raise InputError(f"{self.path} has several outputs ({named}): say which holds the scores, --output NAME.")
-        self.notes.append(f"scores are taken from output {fitting[0].name!r} of {named} (else give --output)")
-        return fitting[0]
+        several_scores = [o for o in outputs if o.type in SCORE_TYPES and _columns(o.shape) > 1]
+        matching = [o for o in several_scores if classes and _columns(o.shape) == len(classes)] or several_scores
+        if len(matching) != 1:
+            raise InputError(f"{self.path} has several outputs ({named}): name the one with scores, --output NAME.")
+        self.notes.append(f"scores are taken from output {matching[0].name!r} of {named} (else give --output)")
+        return matching[0]
 
     def _usable(self, output: Any) -> Any:
-        if output.type not in NUMBERS + INDICES:
+        if output.type not in SCORE_TYPES + CLASS_INDEX_TYPES:
             raise InputError(
                 f"{self.path}: output {output.name!r} is {output.type}, not a tensor of scores: "
                 "give another --output, or export the model without such a wrapper (ZipMap)."
             )
         return output
 
-    def _class_names(self, options: TargetOptions, found: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _class_names(self, options: TargetOptions, in_file: tuple[str, ...] | None) -> tuple[str, ...] | None:
         columns = _columns(self.output.shape)
         if options.classes is not None:
             if columns > 1 and len(options.classes) != columns:
                 raise InputError(
                     f"--model-classes names {len(options.classes)} classes, but output {self.output.name!r} "
-                    f"has {columns} scores: give one name a score."
+                    f"has {columns} scores: give one name for each score."
                 )
             return options.classes
-        if found and columns > 1 and len(found) != columns:
-            self.notes.append(f"the file names {len(found)} classes for {columns} scores, so they are ignored")
+        if in_file and columns > 1 and len(in_file) != columns:
+            self.notes.append(f"the file names {len(in_file)} classes for {columns} scores, so they are ignored")
             return None
-        return found
+        return in_file
 
+    @override
     def scores(self, images: ImageBytes | Images) -> Scores:
-        """``(N, H, W, 3)`` RGB to ``(N, K)``."""
-        form = self.form
-        if form.size and images.shape[1:3] != form.size:
-            raise InputError(f"{self.path} takes images of {form.size[0]}x{form.size[1]}, not {images.shape[1:3]}.")
-        fed = form.prepare(images)
-        if form.batch is None:
-            return self._run(fed, len(images))
-        out = []
-        for start in range(0, len(fed), form.batch):
-            part = fed[start : start + form.batch]
+        size, batch = self.input_format.size, self.input_format.batch
+        if size and images.shape[1:3] != size:
+            height, width = images.shape[1:3]
+            raise InputError(f"{self.path} takes images of {size[0]}x{size[1]}, not {height}x{width}: resize them.")
+        prepared = self.input_format.prepare(images)
+        if batch is None:
+            return self._run(prepared, len(images))
+        scores = []
+        for start in range(0, len(prepared), batch):
+            part = prepared[start : start + batch]
             count = len(part)
-            # A model of fixed batch is fed copies of the last image, whose scores are dropped.
-            part = np.concatenate([part, np.repeat(part[-1:], form.batch - count, axis=0)])
-            out.append(self._run(part if form.batched else part[0], form.batch)[:count])
-        return np.concatenate(out)
+            # A fixed batch is filled up with copies of the last image, whose scores are dropped.
+            part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
+            scores.append(self._run(part if self.input_format.batched else part[0], batch)[:count])
+        return np.concatenate(scores)
 
     @property
-    def unsaid(self) -> bool:
-        """Whether neither the options nor the model say how it is called, and it runs on the CPU here."""
-        said = self._options.batch, self._options.workers, self.form.batch
-        return self.provider == "cpu" and said == (None, None, None) and not self._options.cluster
+    @override
+    def call_plan_is_open(self) -> bool:
+        fixed = self._options.batch, self._options.workers, self.input_format.batch
+        return self.provider == "cpu" and fixed == (None, None, None) and not self._options.cluster
 
-    def arrange(self, workers: int, threads: int) -> None:
-        """From now on, so many calls side by side, of so many threads each."""
+    @override
+    def set_call_plan(self, workers: int, threads: int) -> None:
         self.workers = workers
         if threads != self._threads:
             self._threads = threads
             self.session = open_session(self._model, self.provider, _settings(threads))[0]
 
+    @override
     def graph(self) -> ModelProto:
-        """The model that answers, read anew each time; in half precision where that was asked for."""
         import onnx
 
         model = self._model
-        return onnx.load_from_string(model) if isinstance(model, bytes) else _read(model, weights=True)
+        return onnx.load_from_string(model) if isinstance(model, bytes) else load_model(model, weights=True)
 
-    def coarsened(self, images: ImageBytes) -> float | None:
-        """The most that scores of ``images (N, H, W, 3)`` are from the file's own; nothing where that is what runs."""
+    @override
+    def float16_error(self, images: ImageBytes) -> float | None:
         if not self._options.float16:
             return None
-        own = OnnxTarget(self.path, replace(self._options, float16=False))
-        return float(np.abs(self.scores(images) - own.scores(images)).max())
+        original = OnnxTarget(self.path, replace(self._options, float16=False))
+        return float(np.abs(self.scores(images) - original.scores(images)).max())
 
-    def open(
-        self, model: bytes, *, literal: bool, held: Mapping[str, Array]
+    @override
+    def open_graph(
+        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Array]
     ) -> Callable[[Mapping[str, Array], int], Scores]:
-        """A session of a graph that ends in this model, on the same provider; called as often at once as ``scores``."""
         settings = _settings(self._threads)
-        if literal:
+        if keep_quantizers:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
-        bound = BoundSession(session, self.output.name, held, self.provider)
-        return partial(self._ask, bound)
+        return partial(self._call, BoundSession(session, self.output.name, constants, self.provider))
 
-    def _run(self, fed: Array, count: int) -> Scores:
-        return self._ask(lambda given: self.session.run([self.output.name], given)[0], {self.input.name: fed}, count)
+    def _run(self, prepared: Array, count: int) -> Scores:
+        def run(inputs: Mapping[str, Array]) -> Any:
+            return self.session.run([self.output.name], inputs)[0]
 
-    def _ask(self, run: Callable[[Mapping[str, Array]], Array], fed: Mapping[str, Array], count: int) -> Scores:
+        return self._call(run, {self.input.name: prepared}, count)
+
+    def _call(self, run: Callable[[Mapping[str, Array]], Array], inputs: Mapping[str, Array], count: int) -> Scores:
+        """Runs a session on ``count`` images and checks its output."""
         try:
-            raw = run(fed)
+            raw = run(inputs)
         except Exception as error:
-            shape = next(iter(fed.values())).shape
-            raise TargetError(f"{self.path} failed on images of shape {shape}: {_first(error)}.") from error
+            shape = next(iter(inputs.values())).shape
+            raise TargetError(f"{self.path} failed on images of shape {shape}: {_first_line(error)}.") from error
         scores = np.asarray(raw, np.float32)
-        sides = raw.shape[1:] if self.form.batched else raw.shape
+        batched = self.input_format.batched
+        sides = raw.shape[1:] if batched else raw.shape
         if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
-            raise TargetError(f"{self.path} answered shape {scores.shape} for {count} images: give another --output.")
+            raise TargetError(f"{self.path} returned shape {scores.shape} for {count} images: give another --output.")
         scores = scores.reshape(count, -1)
-        if scores.shape[1] != np.prod(raw.shape[1:], dtype=int) and self.form.batched:
-            raise TargetError(f"{self.path} answered shape {raw.shape} for {count} images: give another --output.")
+        if scores.shape[1] != np.prod(raw.shape[1:], dtype=int) and batched:
+            raise TargetError(f"{self.path} returned shape {raw.shape} for {count} images: give another --output.")
         return scores
 
+    @override
     def describe(self) -> dict[str, Any]:
-        """What ``bbdft inspect`` prints."""
-        form = self.form
         about = self.session.get_modelmeta()
         return {
             "target": self.name,
@@ -211,24 +228,16 @@ class OnnxTarget:
             "outputs": [f"{o.name} {o.type} {o.shape}" for o in self.session.get_outputs()],
             "output": self.output.name,
             "classes": self.classes,
-            "layout": form.layout,
-            "channels": form.channels,
-            "range": form.range,
-            "mean": form.mean,
-            "std": form.std,
-            "image_size": form.size,
+            "layout": self.input_format.layout,
+            "channels": self.input_format.channels,
+            "range": self.input_format.range,
+            "mean": self.input_format.mean,
+            "std": self.input_format.std,
+            "image_size": self.input_format.size,
             "opset": self.opset.get("ai.onnx"),
             "producer": about.producer_name or None,
             "notes": self.notes,
         }
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to let go of: the session ends with the object."""
 
 
 def _settings(threads: int) -> Any:
@@ -240,31 +249,15 @@ def _settings(threads: int) -> Any:
     return settings
 
 
-def _read(path: Path, *, weights: bool = False) -> ModelProto:
-    """The model in a file, with ``weights`` also those that it keeps beside itself."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if not path.exists():
-        raise InputError(f"{path} does not exist: TARGET is an ONNX file or module:function.")
-    try:
-        proto = onnx.load(str(path), load_external_data=weights)
-    except (DecodeError, ValueError, OSError) as error:
-        raise InputError(f"{path} is not an ONNX file, or is cut off: export or copy it again.") from error
-    if not proto.graph.node:
-        raise InputError(f"{path} is not an ONNX model (it has no nodes): export or copy it again.")
-    return proto
-
-
 def _classes(proto: ModelProto) -> tuple[str, ...] | None:
-    """Class names from the file's metadata: ``classes`` (commas or JSON), or ``names`` as Ultralytics writes them."""
+    """Class names in the metadata: ``classes`` (JSON, or separated by commas), or ``names`` as Ultralytics writes."""
     meta = {entry.key: entry.value for entry in proto.metadata_props}
     if text := meta.get("classes"):
         try:
-            found = json.loads(text)
+            names = json.loads(text)
         except ValueError:
-            found = text.split(",")
-        return tuple(str(name).strip() for name in found) if isinstance(found, list) else None
+            names = text.split(",")
+        return tuple(str(name).strip() for name in names) if isinstance(names, list) else None
     if text := meta.get("names"):
         try:
             table = ast.literal_eval(text)
@@ -275,7 +268,7 @@ def _classes(proto: ModelProto) -> tuple[str, ...] | None:
 
 
 def _columns(shape: list[Any]) -> int:
-    """Scores an image, where the file says; 0 where not."""
+    """How many scores an image gets; 0 if the shape does not tell."""
     sides = shape[1:]
     while len(sides) > 1 and sides[-1] == 1:
         sides = sides[:-1]
@@ -283,15 +276,15 @@ def _columns(shape: list[Any]) -> int:
 
 
 def _files(path: Path, proto: ModelProto) -> tuple[Path, ...]:
-    """The model's, and behind it those of weights that it keeps beside itself."""
-    places = {
+    """``path``, then the files of weights stored beside it."""
+    locations = {
         entry.value
         for tensor in proto.graph.initializer
         if tensor.data_location
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    return (path, *(path.parent / place for place in sorted(places)))
+    return (path, *(path.parent / location for location in sorted(locations)))
 
 
 def _fingerprint(files: tuple[Path, ...], text: str) -> str:
@@ -304,8 +297,8 @@ def _fingerprint(files: tuple[Path, ...], text: str) -> str:
     return hasher.hexdigest()
 
 
-def _first(error: Exception) -> str:
-    """What ONNX Runtime's many lines say."""
+def _first_line(error: Exception) -> str:
+    """The first line of ONNX Runtime's message, without codes and source lines."""
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip().split("\n")[0]
     text = re.sub(r"/\S+:\d+ .*?\) ", "", text)
     return text[:200].rstrip(". ")

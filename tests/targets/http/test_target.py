@@ -1,49 +1,14 @@
-"""Scoring URLs: real servers, real faults, real kills."""
+"""HttpTarget: whole runs against a server with faults, and URLs and options that are refused."""
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from blackbox_dft import Tuning
-from tests import fault_server
 from tests.conftest import Bbdft
-from tests.forked import FORKS
-
-ROOT = Path(__file__).parents[3]
-Serve = Callable[..., "contextmanager[str]"]
-BUDGET = 900
-"""Enough to find the change, and to be disturbed in."""
-
-
-@contextmanager
-def serving(count: Path, **options: object) -> Iterator[str]:
-    """URL of a fault server's model; it answers without a pause, unless ``swift=0``."""
-    flags = [part for name, value in {"swift": 1, **options}.items() for part in (f"--{name}", str(value))]
-    ours, theirs = FORKS.Pipe()
-    line = ["--count", str(count), *flags]
-    process = FORKS.Process(target=fault_server.main, args=(line, theirs.send), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}/v2/models/tone"
-    finally:
-        process.kill()
-        process.join()
-
-
-def words(url: str, tiny: Path, out: Path, **options: object) -> list[object]:
-    settings = {"data": tiny / "labels.csv", "out": out, "space": "color", "budget": BUDGET, **options}
-    return [
-        "optimize",
-        url,
-        *[part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)],
-    ]
+from tests.helpers.serving import BUDGET, same_result, serving, words
 
 
 @pytest.fixture(scope="module")
@@ -57,23 +22,17 @@ def undisturbed(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFacto
     return folder / "run"
 
 
-def test_idle_requests_are_pointed_out(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_a_concurrency_that_the_search_cannot_use_is_reported(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
-        said = bbdft(*words(url, tiny, tmp_path / "one", concurrency=16), code=0).stderr
-        assert "a step of the search is 2 requests, and 16 may be under way: --in-flight 8 would use them" in said
+        output = bbdft(*words(url, tiny, tmp_path / "one", concurrency=16), code=0).stderr
+        assert "a step of the search is 2 requests, and 16 may be under way: --in-flight 8 would use them" in output
         assert (
             "--in-flight" not in bbdft(*words(url, tiny, tmp_path / "two", concurrency=16, in_flight=8), code=0).stderr
         )
 
 
-def same_result(one: Path, two: Path) -> None:
-    np.testing.assert_array_equal(Tuning.load(one).z, Tuning.load(two).z)
-    first, second = (json.loads((run / "summary.json").read_text()) for run in (one, two))
-    assert first["accuracy"] == second["accuracy"]
-
-
 def test_a_url_gives_the_same_change_as_the_file(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    # The plans differ by the canaries alone, so that one search is a little longer.
+    # The plans differ by the drift check alone, so that one search is a little longer.
     bbdft(*words(str(tiny / "model.onnx"), tiny, tmp_path / "run", in_doubt="count"), code=0)
     np.testing.assert_allclose(Tuning.load(undisturbed).z, Tuning.load(tmp_path / "run").z, atol=0.3)
 
@@ -96,7 +55,9 @@ def test_faults_that_heal_leave_no_trace(
     assert "Traceback" not in done.stderr
 
 
-def test_silence_is_cut_short_and_asked_again(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_a_silent_request_is_cut_short_and_repeated(
+    undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path
+) -> None:
     with serving(tmp_path / "count", fault="silence", share=0.05) as url:
         bbdft(*words(url, tiny, tmp_path / "run", timeout=0.5), code=0)
     same_result(undisturbed, tmp_path / "run")
@@ -108,19 +69,21 @@ def test_silence_is_cut_short_and_asked_again(undisturbed: Path, bbdft: Bbdft, t
         ("400", "refused: 400"),
         ("redirect", "give that URL as TARGET"),
         ("loop", "give that URL as TARGET"),
-        ("large", "answered more than 64 MiB"),
-        ("bomb", "answered more than 64 MiB"),
+        ("large", "sent more than 64 MiB"),
+        ("bomb", "sent more than 64 MiB"),
         ("garbage", "5 times in a row"),
-        ("slow", "did not answer within 1 s"),
+        ("slow", "did not respond within 1 s"),
         ("503", "did not serve for 2 s"),
     ],
 )
 def test_faults_that_do_not_heal_end_in_one_sentence(
     kind: str, sentence: str, bbdft: Bbdft, tiny: Path, tmp_path: Path
 ) -> None:
-    # A server that is well at first, so that something has been paid for.
+    # A server that is healthy at first, so that something has been paid for.
     with serving(tmp_path / "count", fault=kind, share=1.0 if kind in ("garbage", "slow", "503") else 0.05) as url:
-        done = bbdft(*words(url, tiny, tmp_path / "run", timeout=1, patience=2), "--quiet", code=4)
+        # Only the slow response may meet the timeout: under load, a large one takes more than a second to read.
+        timeout = 1 if kind == "slow" else 30
+        done = bbdft(*words(url, tiny, tmp_path / "run", timeout=timeout, patience=2), "--quiet", code=4)
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert "bbdft resume" in done.stderr
@@ -128,7 +91,7 @@ def test_faults_that_do_not_heal_end_in_one_sentence(
         document = json.loads((tmp_path / "run/config.json").read_text())
         document["config"]["target"] = url
         (tmp_path / "run/config.json").write_text(json.dumps(document))
-        # Another URL is another target: it has to be said, not guessed.
+        # Another URL is another target.
         assert "the target changed" in bbdft("resume", tmp_path / "run", code=2).stderr
 
 
@@ -139,28 +102,10 @@ def test_an_unreachable_server_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tm
     assert not (tmp_path / "run").exists()
 
 
-SECRET = "s3cret-Zq81-token"
-
-
-def test_secrets_leave_no_trace(bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TONE_KEY", SECRET)
-    header = ["--header", "Authorization: Bearer {env:TONE_KEY}"]
-    with serving(tmp_path / "count") as url:
-        done = bbdft(*words(url, tiny, tmp_path / "run"), *header, code=0)
-    with serving(tmp_path / "count", fault="400", share=0.05) as url:
-        refused = bbdft(*words(url, tiny, tmp_path / "refused"), *header, code=4)
-    assert "***" in refused.stderr
-    for text in (done.stdout, done.stderr, refused.stdout, refused.stderr):
-        assert SECRET not in text
-    for run in ("run", "refused"):
-        for file in (tmp_path / run).iterdir():
-            assert SECRET.encode() not in file.read_bytes(), file
-
-
 @pytest.mark.parametrize(
     ("url", "more", "sentence"),
     [
-        ("http://me:pass@127.0.0.1/v2/models/x", [], "holds a password"),
+        ("http://me:pass@127.0.0.1/v2/models/x", [], "contains a password"),
         ("http://127.0.0.1/v2/models/x", ["--header", "Authorization: Bearer abc"], "secret in plain text"),
         ("http://127.0.0.1/v2/models/x", ["--header", "X: {env:NOT_SET_ANYWHERE}"], "NOT_SET_ANYWHERE is not set"),
         ("http://127.0.0.1/v2/models/x", ["--profile", "v3"], "unknown profile 'v3'"),
@@ -169,7 +114,7 @@ def test_secrets_leave_no_trace(bbdft: Bbdft, tiny: Path, tmp_path: Path, monkey
         ("http://", [], "names no host"),
     ],
 )
-def test_urls_and_options_that_cannot_be(
+def test_impossible_urls_and_options(
     url: str, more: list[str], sentence: str, bbdft: Bbdft, tiny: Path, tmp_path: Path
 ) -> None:
     done = bbdft(*words(url, tiny, tmp_path / "run", patience=1), *more, "--quiet", code=2)
@@ -178,23 +123,7 @@ def test_urls_and_options_that_cannot_be(
     assert not (tmp_path / "run").exists()
 
 
-def test_secrets_go_over_plain_http_only_when_told(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    os.environ["TONE_KEY"] = SECRET
-    line = words("http://scores.invalid/v2/models/x", tiny, tmp_path / "run", patience=0)
-    done = bbdft(*line, "--header", "Authorization: Bearer {env:TONE_KEY}", "--quiet", code=2)
-    assert "--insecure" in done.stderr
-
-
-def test_rate_is_never_passed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "count") as url:
-        began = time.monotonic()
-        found = json.loads(bbdft("inspect", url, "--rate", "10/s", "--json", code=0).stdout)
-        assert time.monotonic() - began > 1
-    assert found["profile"] == "v2"
-    assert max(map(float, found["images_per_second"].values())) <= 10 * 64 * 1.1
-
-
-def test_another_model_behind_the_url_is_noticed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_another_model_behind_the_url_is_detected(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count", drift=400) as url:
         done = bbdft(*words(url, tiny, tmp_path / "run"), "--quiet", code=4)
         assert "has changed" in done.stderr
@@ -205,7 +134,7 @@ def test_another_model_behind_the_url_is_noticed(bbdft: Bbdft, tiny: Path, tmp_p
     assert json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"] <= BUDGET
 
 
-def test_answers_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_scores_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     model = str(tiny / "model.onnx")
     bbdft(*words(model, tiny, tmp_path / "first"), code=0)
     bbdft(*words(model, tiny, tmp_path / "second"), "--reuse", tmp_path / "first/ledger.sqlite", code=0)
@@ -216,6 +145,6 @@ def test_answers_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: 
     bbdft(*words(model, tiny, tmp_path / "other", seed=5), "--reuse", tmp_path / "first/ledger.sqlite", code=0)
     other = json.loads((tmp_path / "other/summary.json").read_text())["queries"]["total"]
     assert 0 < other < first["queries"]["total"]
-    # Answers of another target are of no use.
+    # Scores of another target are not used.
     bbdft(*words(model, tiny, tmp_path / "url"), "--reuse", undisturbed / "ledger.sqlite", code=0)
     assert json.loads((tmp_path / "url/summary.json").read_text())["queries"]["total"] == first["queries"]["total"]

@@ -1,4 +1,4 @@
-"""TLS and HTTP/2 against a server that speaks both (hypercorn), with certificates made on the spot (trustme)."""
+"""Transport: TLS and HTTP/2, against hypercorn with certificates of trustme."""
 
 import asyncio
 import json
@@ -20,19 +20,19 @@ from hypercorn.config import Config
 from blackbox_dft.deploy.serve.app import make_app
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
-from tests.targets.http.test_target import serving, words
+from tests.helpers.serving import serving, words
 
 
 @dataclass
-class Place:
+class EncryptedServer:
     url: str
     versions: set[str] = field(default_factory=set)
     """Of HTTP, as requests came in."""
 
 
 @contextmanager
-def encrypted(model: Path, folder: Path, authority: trustme.CA, *, clients: bool = False) -> Iterator[Place]:
-    """The model over TLS; with ``clients``, only for who shows a certificate of the same authority."""
+def encrypted(model: Path, folder: Path, authority: trustme.CA, *, clients: bool = False) -> Iterator[EncryptedServer]:
+    """Serves the model over TLS; with ``clients``, only to clients with a certificate of the same authority."""
     authority.cert_pem.write_to_path(folder / "authority.pem")
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
     with socket.socket() as free:
@@ -43,11 +43,11 @@ def encrypted(model: Path, folder: Path, authority: trustme.CA, *, clients: bool
     config.certfile = config.keyfile = str(folder / "server.pem")
     if clients:
         config.ca_certs, config.verify_mode = str(folder / "authority.pem"), ssl.CERT_REQUIRED
-    place = Place(f"https://localhost:{port}/v2/models/tone")
+    server = EncryptedServer(f"https://localhost:{port}/v2/models/tone")
     app = make_app(OnnxTarget(model), "tone")
 
     async def noting(scope: Any, receive: Any, send: Any) -> None:
-        place.versions.add(scope.get("http_version", ""))
+        server.versions.add(scope.get("http_version", ""))
         await app(scope, receive, send)
 
     stop = asyncio.Event()
@@ -61,7 +61,7 @@ def encrypted(model: Path, folder: Path, authority: trustme.CA, *, clients: bool
     thread.start()
     loop = loops.get()
     try:
-        yield place
+        yield server
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
@@ -75,37 +75,37 @@ def authority() -> trustme.CA:
 def test_http2_gives_the_same_change(
     authority: trustme.CA, bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with encrypted(tiny / "model.onnx", tmp_path, authority) as place:
+    with encrypted(tiny / "model.onnx", tmp_path, authority) as server:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-        bbdft(*words(place.url, tiny, tmp_path / "run", concurrency=8), code=0)
-    assert place.versions - {""} == {"2"}
+        bbdft(*words(server.url, tiny, tmp_path / "run", concurrency=8), code=0)
+    assert server.versions - {""} == {"2"}
     monkeypatch.delenv("SSL_CERT_FILE")
     with serving(tmp_path / "count") as url:
         bbdft(*words(url, tiny, tmp_path / "plain"), code=0)
-    # Both models are float32 to the last bit or two, and so is what is learned from their answers.
+    # The scores differ in the last bit or two of float32, and so does the learned change.
     first, second = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("run", "plain"))
     assert first["queries"] == second["queries"]
     assert first["accuracy"] == second["accuracy"]
 
 
 def test_an_unknown_authority_is_not_trusted(authority: trustme.CA, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    with encrypted(tiny / "model.onnx", tmp_path, authority) as place:
-        done = bbdft(*words(place.url, tiny, tmp_path / "run"), "--quiet", code=4)
+    with encrypted(tiny / "model.onnx", tmp_path, authority) as server:
+        done = bbdft(*words(server.url, tiny, tmp_path / "run"), "--quiet", code=4)
     assert "its TLS certificate cannot be trusted" in done.stderr
     assert "set SSL_CERT_FILE" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_a_client_certificate_is_shown_where_it_is_asked_for(
+def test_a_client_certificate_is_presented(
     authority: trustme.CA, bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.write_to_path(tmp_path / "me.pem")
-    with encrypted(tiny / "model.onnx", tmp_path, authority, clients=True) as place:
+    with encrypted(tiny / "model.onnx", tmp_path, authority, clients=True) as server:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-        bbdft(*words(place.url, tiny, tmp_path / "run", cert=tmp_path / "me.pem"), code=0)
-        refused = bbdft(*words(place.url, tiny, tmp_path / "other"), "--quiet", code=4)
-    # The server hangs up without a word.
+        bbdft(*words(server.url, tiny, tmp_path / "run", cert=tmp_path / "me.pem"), code=0)
+        refused = bbdft(*words(server.url, tiny, tmp_path / "other"), "--quiet", code=4)
+    # The server closes the connection without a response.
     assert "broke off" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
@@ -123,5 +123,5 @@ def test_a_certificate_that_cannot_be_read(text: str | None, bbdft: Bbdft, tiny:
 def test_a_server_without_tls(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         done = bbdft(*words(url.replace("http:", "https:"), tiny, tmp_path / "run"), "--quiet", code=4)
-    assert "does not speak TLS" in done.stderr
+    assert "does not use TLS" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,0 +1,110 @@
+"""V2Protocol: what it reads from a server's metadata, and what it sends."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blackbox_dft import InputError, TargetError, TargetOptions
+from blackbox_dft.errors import LostAnswer
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
+from blackbox_dft.targets.http.protocol import ServerInfo
+from blackbox_dft.targets.http.transport import RefusedError
+from blackbox_dft.targets.http.v2_protocol import V2Protocol
+from blackbox_dft.targets.http.v2_tensors import encode_response
+
+METADATA = {
+    "name": "tone",
+    "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 3, 16, 16]}],
+    "outputs": [{"name": "tone", "datatype": "FP32", "shape": [-1, 2]}],
+    "parameters": {"classes": "dark, bright"},
+}
+NO_SUCH_PATH = RefusedError("refused: 404")
+
+
+class FakeTransport:
+    """Responds to a request with the document of its path; raises it if it is an error."""
+
+    def __init__(self, **documents: Any) -> None:
+        self.documents = {"": {"extensions": ["binary_tensor_data"]}, "/models/tone": METADATA, **documents}
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        document = self.documents.get(request.url.removeprefix("http://a/v2"), NO_SUCH_PATH)
+        if isinstance(document, Exception):
+            raise document
+        return HttpResponse({}, json.dumps(document).encode())
+
+
+def discovered(
+    url: str = "http://a/v2/models/tone", documents: dict[str, Any] | None = None, **options: Any
+) -> tuple[V2Protocol, ServerInfo]:
+    target_options = TargetOptions(**options)
+    protocol = V2Protocol(url, target_options, {"x": "y"})
+    return protocol, protocol.discover(FakeTransport(**(documents or {})), target_options)  # type: ignore[arg-type]
+
+
+def test_metadata_is_read() -> None:
+    protocol, info = discovered()
+    assert (info.classes, info.image_size, info.batch) == (("dark", "bright"), (16, 16), 8)
+    assert info.description["tensors"] == "binary"
+    assert (protocol.input, protocol.output, protocol.datatype) == ("image", "tone", "FP32")
+    request = protocol.request(np.zeros((2, 16, 16, 3), np.uint8))
+    assert request.url == "http://a/v2/models/tone/infer"
+    assert request.headers["x"] == "y"
+    headers, body = encode_response("tone", {"tone": np.float32([[0.25, 0.75]])}, binary=True)
+    np.testing.assert_array_equal(protocol.scores(HttpResponse(headers, body), 1), [[0.25, 0.75]])
+
+
+def test_a_server_without_the_binary_extension_gets_json() -> None:
+    protocol, info = discovered(documents={"": {"extensions": []}})
+    assert info.description["tensors"] == "JSON"
+    request = protocol.request(np.zeros((1, 16, 16, 3), np.uint8))
+    assert json.loads(request.content or b"")["inputs"][0]["shape"] == [1, 3, 16, 16]
+    # A gateway that hides the server's own metadata tells nothing of extensions.
+    assert discovered(documents={"": NO_SUCH_PATH})[1].description["tensors"] == "binary"
+
+
+def test_the_only_model_is_taken() -> None:
+    index = [{"name": "tone", "state": "READY"}]
+    for url in ("http://a", "http://a/v2", "http://a/v2/"):
+        assert discovered(url, {"/repository/index": index})[0].model == "tone"
+    two = [{"name": "tone"}, {"name": "age"}]
+    with pytest.raises(InputError, match=r"\(it has tone, age\): give http://a/v2/models/NAME"):
+        discovered("http://a", {"/repository/index": two})
+    with pytest.raises(InputError, match="does not name a model: give"):
+        discovered("http://a")
+
+
+def test_a_model_that_does_not_describe_itself() -> None:
+    protocol, info = discovered(
+        documents={"/models/tone": {"name": "tone"}}, input="x", datatype="UINT8", size=(8, 9), layout="nhwc"
+    )
+    assert (protocol.input, protocol.datatype, info.image_size) == ("x", "UINT8", (8, 9))
+    assert any("does not describe its input" in note for note in info.notes)
+    assert json.loads(protocol.identity)[:4] == ["http://a/v2", "tone", "x", None]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "error", "sentence"),
+    [
+        ({"inputs": 2 * METADATA["inputs"]}, {}, InputError, "has several inputs"),
+        ({"inputs": [{"name": "x", "datatype": "BYTES", "shape": [-1]}]}, {}, InputError, "takes BYTES: give a model"),
+        ({"outputs": 2 * METADATA["outputs"]}, {}, InputError, "several outputs .*--output NAME"),
+        ({}, {"output": "age"}, InputError, "has no output 'age': give --output one of tone"),
+    ],
+)
+def test_models_that_are_refused(
+    change: dict[str, Any], options: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        discovered(documents={"/models/tone": METADATA | change}, **options)
+
+
+def test_responses_that_are_not_scores() -> None:
+    protocol, _ = discovered()
+    with pytest.raises(LostAnswer, match="is not a V2 response"):
+        protocol.scores(HttpResponse({}, b"{}"), 1)
+    headers, body = encode_response("tone", {"age": np.float32([[1]])}, binary=True)
+    with pytest.raises(TargetError, match="returned age instead of 'tone'"):
+        protocol.scores(HttpResponse(headers, body), 1)

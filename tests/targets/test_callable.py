@@ -1,0 +1,59 @@
+"""CallableTarget: Python functions with and without attributes, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blackbox_dft import InputError, TargetError, TargetOptions, make_target
+from tests.helpers.mean_model import IMAGES
+
+MODULE = """
+import numpy as np
+def means(images):
+    assert images.dtype == np.uint8
+    return images.mean((1, 2)) / 255
+means.classes = ["r", "g", "b"]
+means.batch = 5
+def floats(images):
+    assert images.dtype == np.float32
+    return images.mean((1, 2))
+floats.accepts = "float"
+def names(images):
+    return np.array(["r", "g"])[(images.mean((1, 2))[:, 0] > 127).astype(int)]
+def wrong(images):
+    return "not scores"
+def broken(images):
+    raise ValueError("too bright\\nat line 3")
+number = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"box_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_functions(module: str) -> None:
+    target = make_target(f"{module}:means")
+    assert (target.classes, target.batch, target.workers) == (("r", "g", "b"), 5, 1)
+    np.testing.assert_allclose(target.scores(IMAGES), IMAGES.mean(axis=(1, 2)) / 255, atol=1e-6)
+    np.testing.assert_allclose(make_target(f"{module}:floats").scores(IMAGES), target.scores(IMAGES), atol=1e-6)
+    named = make_target(f"{module}:names", TargetOptions(classes=("g", "r")))
+    assert set(named.scores(IMAGES)[:, 0]) <= {0, 1}
+    with pytest.raises(TargetError, match="give all of them with --model-classes"):
+        make_target(f"{module}:names").scores(IMAGES)
+    with pytest.raises(TargetError, match="returned"):
+        make_target(f"{module}:wrong").scores(IMAGES)
+    # Names become indices, so their order is part of the fingerprint.
+    assert named.fingerprint != make_target(f"{module}:names", TargetOptions(classes=("r", "g"))).fingerprint
+    with pytest.raises(TargetError, match=r"^\S+:broken raised ValueError: too bright\.$"):
+        make_target(f"{module}:broken").scores(IMAGES)
+    with pytest.raises(InputError, match="has no 'nothing'"):
+        make_target(f"{module}:nothing")
+    with pytest.raises(InputError, match="is not a function"):
+        make_target(f"{module}:number")
