@@ -1,20 +1,31 @@
 """Table of options: dataclass fields that carry what the command line, files and reports have to know of them.
 
-An option is one field. From its metadata come the click option and the key in ``--config`` files (``cli``), whether a
-run may change it (``run.fingerprint``), and its words in the command that repeats a run (``report.provenance``).
+An option is one field. From its type and metadata come the values it takes (``validate``), the click option and the key
+in ``--config`` files (``cli``), whether a run may change it (``run.fingerprint``), and its words in the command that
+repeats a run (``report.provenance``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from blackbox_dft.errors import InputError
 
 T = TypeVar("T")
 
 KEY = "option"
 """Key of a field's metadata."""
+NAMES = {
+    bool: ("True or False", "truth values"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("a text", "texts"),
+}
+"""Types of values in words: one, and several."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class Description:
     maximum: float | None = None
     parse: Callable[[str], Any] | None = None
     """From one text on the command line to the value; raises ValueError with a sentence."""
+    check: Callable[[Any], Any] | None = None
+    """From a value of the right type to the one that is kept; raises ValueError with what it must be."""
     separator: str = ","
     """Joins the items of a value that ``parse`` reads from one text."""
     group: str = ""
@@ -50,6 +63,52 @@ class Option:
     choices: tuple[str, ...]
     """The values allowed; empty if any is."""
     about: Description
+    optional: bool = False
+    """Whether None is a value."""
+    length: int | None = None
+    """Items of the value if it is a tuple of a fixed number of them."""
+    many: bool = False
+    """Whether the value is a tuple."""
+
+    def accept(self, value: Any) -> Any:
+        """The value to keep for a given one: numpy's numbers become Python's, lists tuples, paths texts.
+
+        Raises:
+            ValueError: it is none that the option takes; the text says what it must be.
+        """
+        if value is None and self.optional:
+            return None
+        if self.about.check and isinstance(value, int | float) and self.type is str:
+            value = repr(value)  # 8 / 255 for "8/255".
+        value = value.tolist() if hasattr(value, "tolist") else value
+        if not self.many:
+            value = self._accept_one(value)
+        elif not isinstance(value, list | tuple) or self.length not in (None, len(value)):
+            number = "" if self.length is None else f"{self.length} "
+            raise ValueError(f"it must be a tuple of {number}{NAMES[self.type][1]}")
+        else:
+            value = tuple(map(self._accept_one, value))
+        return self.about.check(value) if self.about.check else value
+
+    def _accept_one(self, given: Any) -> Any:
+        value = given
+        singular, _ = NAMES[self.type]
+        if self.type is str and isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if self.type is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)) or value != value:
+            raise ValueError(f"it must be {singular}")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"it must be {_either(map(repr, self.choices))}")
+        low: Any = self.about.minimum
+        high: Any = self.about.maximum
+        if (low is not None and value < low) or (high is not None and value > high):
+            ends = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
+            raise ValueError(f"it must be {ends}")
+        return value
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -96,6 +155,45 @@ def option(default: T, **about: Any) -> T:
     return made
 
 
+class OptionError(InputError):
+    """A value that an option does not take: in words of Python, and by ``on_command_line`` in those of the shell."""
+
+    def __init__(self, owner: str, option: Option, value: Any, reason: str) -> None:
+        self.option, self.value, self.reason = option, value, reason
+        super().__init__(f"{owner}({option.name}={value!r}): {reason}.")
+
+    def on_command_line(self) -> InputError:
+        """The same error for a user who gave a flag."""
+        return InputError(f"{self.option.flags[0]} {self.value}: {self.reason}.")
+
+
+def validate(made: Any) -> None:
+    """Checks all options of a frozen dataclass that is being made, and replaces values by those to keep.
+
+    >>> @dataclass(frozen=True)
+    ... class Walk:
+    ...     gait: Literal["walk", "trot"] = option("walk", help="How.", fingerprint=True)
+    ...     __post_init__ = validate
+    >>> Walk("fly")
+    Traceback (most recent call last):
+    blackbox_dft._utils.options.OptionError: Walk(gait='fly'): it must be 'walk' or 'trot'.
+
+    Raises:
+        OptionError: names the option, its value and what it must be.
+    """
+    for name, known in options_of(type(made)).items():
+        value = getattr(made, name)
+        try:
+            object.__setattr__(made, name, known.accept(value))
+        except ValueError as error:
+            raise OptionError(type(made).__name__, known, value, str(error)) from None
+
+
+def _either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def options_of(kind: type) -> dict[str, Option]:
     """The options among the fields of the dataclass ``kind``, by field name, in order.
 
@@ -113,9 +211,13 @@ def options_of(kind: type) -> dict[str, Option]:
 
 def _option(one: Field[Any], hint: Any) -> Option:
     """The option of a field whose type is ``hint``: T, ``T | None``, a Literal of texts, or a tuple of T."""
-    if get_origin(hint) in (Union, UnionType):
+    optional = get_origin(hint) in (Union, UnionType)
+    if optional:
         (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
     choices = get_args(hint) if get_origin(hint) is Literal else ()
-    if get_origin(hint) is tuple:
+    length, many = None, get_origin(hint) is tuple
+    if many:
+        length = None if Ellipsis in get_args(hint) else len(get_args(hint))
         hint = get_args(hint)[0]
-    return Option(one.name, str if choices else hint, one.default, choices, one.metadata[KEY])
+    kind = str if choices else hint
+    return Option(one.name, kind, one.default, choices, one.metadata[KEY], optional, length, many)

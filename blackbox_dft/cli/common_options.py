@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from blackbox_dft._utils.options import Option, options_of
+from blackbox_dft._utils.options import Option, OptionError, options_of
+from blackbox_dft.cli.confirmation import consent_options
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -75,7 +76,10 @@ def take(kind: type[Kind], values: dict[str, Any], **more: Any) -> Kind:
     Options that the command does not have, or that were not given, have their defaults.
     """
     found = {name: values.pop(option.key, None) for name, option in options_of(kind).items()}
-    return kind(**{name: value for name, value in found.items() if value is not None}, **more)
+    try:
+        return kind(**{name: value for name, value in found.items() if value is not None}, **more)
+    except OptionError as error:
+        raise error.on_command_line() from error
 
 
 def take_config(values: dict[str, Any], **more: Any) -> Config:
@@ -91,22 +95,7 @@ def placing_options(command: Command) -> Command:
 
 def spending_options(command: Command) -> Command:
     """What queries cost, and when to ask for consent."""
-    for option in reversed(
-        [
-            price_option,
-            click.option(
-                "--confirm-above",
-                type=click.IntRange(0),
-                default=1000,
-                show_default=True,
-                help="With a price: ask before more queries.",
-            ),
-            yes_option,
-            click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
-        ]
-    ):
-        command = option(command)
-    return command
+    return options(Config, "price")(consent_options(command))
 
 
 def output_options(command: Command) -> Command:
@@ -116,9 +105,7 @@ def output_options(command: Command) -> Command:
     return quiet(as_json(command))
 
 
-price_option = click.option("--price", type=click.FloatRange(0), help="Cost of one image scored, in your currency.")
-
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 
 
 def _config(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackbox_dft.cli.common_options import config_option, options, output_options, spending_options, take_config
+from blackbox_dft.cli.common_options import (
+    config_option,
+    dry_run_option,
+    options,
+    output_options,
+    spending_options,
+    take_config,
+)
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import place_of
 from blackbox_dft.errors import TargetError
 from blackbox_dft.run.config import Config
@@ -51,6 +58,7 @@ SHARED = (
 @output_options
 @options(Config, *SHARED)
 @spending_options
+@dry_run_option
 @config_option
 def compare(**values: Any) -> None:
     """Compare estimators and spaces on TARGET and DATA, budget by budget.
@@ -63,8 +71,8 @@ def compare(**values: Any) -> None:
     from blackbox_dft.compare.runner import Comparison
     from blackbox_dft.report.compare_report import text_lines, write_report
 
-    out, price, processes = values.pop("out"), values.pop("price"), values.pop("processes")
-    yes, above, dry = values.pop("yes"), values.pop("confirm_above"), values.pop("dry_run")
+    out, processes, dry = values.pop("out"), values.pop("processes"), values.pop("dry_run")
+    price, consent = values["price"], Consent.take(values)
     quiet, as_json = values.pop("quiet"), values.pop("as_json")
     first, count = values["seed"], values.pop("seeds")
     budgets = parse_budgets(values.pop("budgets"))
@@ -74,12 +82,10 @@ def compare(**values: Any) -> None:
     if dry:
         click.echo("\n".join(_opening(comparison, price)))
         return
-    if price is not None and not yes and total > above and sys.stdin.isatty():
-        click.echo("\n".join(_opening(comparison, price)), err=True)
-        if not click.confirm(f"Spend up to {total * price:,.2f}?", err=True):
-            raise click.exceptions.Exit(2)
+    left = total if comparison.missing() else 0
+    asked = consent.require(comparison.config.target, left, price, opening=lambda: _opening(comparison, price))
     quiet = quiet or as_json
-    if not quiet:
+    if not quiet and not asked:
         click.echo("\n".join(_opening(comparison, price)), err=True)
     from blackbox_dft.cli.progress_bar import show_progress
 

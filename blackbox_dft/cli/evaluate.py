@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft.cli.common_options import output_options, placing_options
+from blackbox_dft.cli.common_options import output_options, placing_options, spending_options
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
 @click.option("--parts", is_flag=True, help="What each part of the run's space does, on the run's test images.")
+@click.option("--fresh", is_flag=True, help="Score all images again, also those whose scores are recorded.")
 @placing_options
+@spending_options
 @output_options
 def evaluate(
     run: Path,
@@ -34,15 +37,19 @@ def evaluate(
     label: str | None,
     split: str | None,
     parts: bool,
+    fresh: bool,
     cluster: str | None,
     workers: int | None,
+    price: float | None,
+    confirm_above: int,
+    yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Measure the tuning of RUN on other images.
 
-    Every image is scored twice, before and after; scores already paid for are free, and new ones are kept in
-    RUN/evaluations.sqlite.
+    Every image is scored twice, before and after. New scores are kept in RUN/evaluations.sqlite, and those recorded
+    there are free; --fresh shows whether the model behind a URL has changed since.
     """
     from blackbox_dft.cli.progress_bar import show_progress
     from blackbox_dft.run.evaluate import evaluate as run_evaluation
@@ -50,13 +57,15 @@ def evaluate(
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
-    evaluation = open_evaluation(run, data, split, label, cluster=cluster, workers=workers)
-    quiet = quiet or as_json
+    evaluation = open_evaluation(run, data, split, label, fresh=fresh, cluster=cluster, workers=workers, price=price)
+    quiet, config = quiet or as_json, evaluation.experiment.config
+    left = evaluation.unspent(parts=parts)
+    Consent(yes, confirm_above).require(config.target, left, config.price)
     if parts:
-        _parts(evaluation, quiet=quiet, as_json=as_json)
+        _parts(evaluation, left, quiet=quiet, as_json=as_json)
         return
     if not quiet:
-        click.echo(f"{evaluation.queries:,} queries: {len(evaluation.indices):,} images before and after", err=True)
+        click.echo(f"{_queries(left, evaluation)} images before and after", err=True)
     with show_progress(evaluation.queries, quiet) as progress:
         result = run_evaluation(evaluation, progress)
     if as_json:
@@ -82,17 +91,21 @@ def evaluate(
             )
 
 
-def _parts(evaluation: Evaluation, *, quiet: bool, as_json: bool) -> None:
+def _queries(left: int, evaluation: Evaluation, total: int | None = None) -> str:
+    """The cost of an evaluation, in words."""
+    recorded = (evaluation.queries if total is None else total) - left
+    again = f" ({recorded:,} scores are recorded: --fresh scores them again)" if recorded else ""
+    return f"{left:,} queries{again}: {len(evaluation.indices):,}"
+
+
+def _parts(evaluation: Evaluation, left: int, *, quiet: bool, as_json: bool) -> None:
     from blackbox_dft.cli.progress_bar import show_progress
     from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 
     choices = part_choices(evaluation.experiment.space)
-    most = len(choices) * evaluation.experiment.config.repeats * len(evaluation.indices)
+    most = (2 + len(choices)) * evaluation.experiment.config.repeats * len(evaluation.indices)
     if not quiet:
-        click.echo(
-            f"up to {most:,} queries: {len(evaluation.indices):,} images under {len(choices)} selections of parts",
-            err=True,
-        )
+        click.echo(f"{_queries(left, evaluation, most)} images under {len(choices)} selections of parts", err=True)
     with show_progress(most, quiet) as progress:
         result = evaluate_parts(evaluation, progress)
     if as_json:

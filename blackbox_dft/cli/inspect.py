@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import options, price_option, take, yes_option
+from blackbox_dft.cli.common_options import options, spending_options, take
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -18,11 +18,10 @@ from blackbox_dft.targets.options import TargetOptions
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
 @options(Config, "label")
 @options(TargetOptions, but=("cluster",))
-@price_option
-@yes_option
+@spending_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(
-    target: str, data: str | None, label: str | None, price: float | None, yes: bool, as_json: bool, **values: Any
+    target: str, data: str | None, label: str | None, price: float | None, as_json: bool, **values: Any
 ) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
@@ -36,6 +35,7 @@ def inspect(
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 
+    consent = Consent.take(values)
     target_options = take(TargetOptions, values)
     with make_target(target, target_options) as opened:
         images = None
@@ -51,8 +51,7 @@ def inspect(
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
         click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
-        if price is not None and not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
-            raise click.exceptions.Exit(2)
+        consent.require(target, plan.queries, price, always=True)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
         shown = smooth_images(2, opened.image_size or (DEFAULT_SIDE, DEFAULT_SIDE)) if images is None else images

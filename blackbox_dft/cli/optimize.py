@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from blackbox_dft.cli.common_options import config_option, options, output_options, spending_options, take_config
+from blackbox_dft.cli.common_options import (
+    config_option,
+    dry_run_option,
+    options,
+    output_options,
+    spending_options,
+    take_config,
+)
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import execute, opening
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
-APART = ("data", "label", "accept_drift")
+APART = ("data", "label", "accept_drift", "price")
 """Options of ``Config`` that ``--help`` lists at a place of their own."""
 
 
@@ -34,6 +41,7 @@ APART = ("data", "label", "accept_drift")
     help="Other runs' ledger.sqlite: scores recorded there are free here.",
 )
 @spending_options
+@dry_run_option
 @output_options
 @config_option
 def optimize(**values: Any) -> None:
@@ -45,8 +53,7 @@ def optimize(**values: Any) -> None:
     from blackbox_dft.run.experiment import Experiment
     from blackbox_dft.run.runner import check_free, start
 
-    out, price = values.pop("out"), values.pop("price")
-    reuse, yes, above = values.pop("reuse"), values.pop("yes"), values.pop("confirm_above")
+    out, reuse, consent = values.pop("out"), values.pop("reuse"), Consent.take(values)
     dry, quiet, as_json = values.pop("dry_run"), values.pop("quiet"), values.pop("as_json")
     config = take_config(values)
     if not dry:
@@ -56,17 +63,14 @@ def optimize(**values: Any) -> None:
         if as_json:
             click.echo(json.dumps(experiment.plan.to_json(), indent=2))
         else:
-            click.echo("\n".join(opening(experiment, price)))
+            click.echo("\n".join(opening(experiment)))
         return
-    if price is not None and not yes and experiment.plan.total > above and sys.stdin.isatty():
-        click.echo("\n".join(opening(experiment, price)), err=True)
-        if not click.confirm(f"Spend up to {experiment.plan.total * price:,.2f}?", err=True):
-            raise click.exceptions.Exit(2)
     execute(
         experiment,
         out,
         lambda progress: start(experiment, out, progress, reuse=reuse),
+        queries=experiment.plan.total,
+        consent=consent,
         quiet=quiet,
         as_json=as_json,
-        price=price,
     )

@@ -25,7 +25,7 @@ def _marks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.command(short_help="Write the page of a run or of a comparison again.")
 @click.argument("folder", metavar="RUN|DIR", type=click.Path(path_type=Path))
 @click.option("--by", multiple=True, metavar="COLUMN", help="Of a run: break it down by this column of its CSV.")
-@click.option("--price", type=click.FloatRange(0), help="Of a run: cost of one image scored, in your currency.")
+@click.option("--price", type=click.FloatRange(0), help="Of a run: cost of one image scored.  [default: as in the run]")
 @click.option("--mark", multiple=True, callback=_marks, metavar="NAME=ACCURACY", help="Of a run: a line to draw.")
 def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[str, float]) -> None:
     """Write the page of a run, or of a comparison, again from the files in its folder, at no query.
@@ -43,6 +43,8 @@ def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[st
             f"{folder} holds neither a run nor a finished comparison: give the --out of bbdft optimize or compare."
         )
     from blackbox_dft.report.run_report import write_run_report
+    from blackbox_dft.run.record import RunRecord
 
+    price = RunRecord.read(folder).config.price if price is None else price
     written = write_run_report(folder, by=by, price=price, marks=mark)
     click.echo(f"written: {folder}/{', '.join(written)}")

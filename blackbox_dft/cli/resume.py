@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from blackbox_dft.cli.common_options import options, output_options, placing_options
+from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
+from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.run.config import Config
 
 
@@ -15,6 +16,7 @@ from blackbox_dft.run.config import Config
 @click.option("--budget", type=click.IntRange(1), help="New, larger cap on all images scored in the run.")
 @options(Config, "accept_drift")
 @placing_options
+@spending_options
 @output_options
 def resume(
     run: Path,
@@ -22,6 +24,9 @@ def resume(
     accept_drift: bool,
     cluster: str | None,
     workers: int | None,
+    price: float | None,
+    confirm_above: int,
+    yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -30,7 +35,8 @@ def resume(
     Scores already paid for are read from RUN/ledger.sqlite and never queried again.
     """
     from blackbox_dft.cli.run_command import execute
-    from blackbox_dft.run.runner import reopen
+    from blackbox_dft.run.runner import reopen, unspent
 
-    experiment, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers)
-    execute(experiment, run, go, quiet=quiet, as_json=as_json)
+    experiment, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers, price=price)
+    left = unspent(experiment, run)
+    execute(experiment, run, go, queries=left, consent=Consent(yes, confirm_above), quiet=quiet, as_json=as_json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from blackbox_dft.cli.confirmation import Consent
     from blackbox_dft.run.experiment import Experiment
     from blackbox_dft.run.runner import Result
     from blackbox_dft.search.progress import Progress
@@ -18,7 +19,7 @@ PRECISION_IMAGES = 64
 """Validation images on which half precision is compared with the file; they cost nothing."""
 
 
-def opening(experiment: Experiment, price: float | None = None) -> list[str]:
+def opening(experiment: Experiment) -> list[str]:
     """The lines printed before the first query: target, data, assumptions, plan and cost."""
     about = experiment.target.describe()
     data = experiment.data
@@ -32,7 +33,7 @@ def opening(experiment: Experiment, price: float | None = None) -> list[str]:
         *_precision(experiment),
         f"path: {_path(experiment)}",
         "plan:",
-        *experiment.plan.lines(price),
+        *experiment.plan.lines(experiment.config.price),
     ]
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
@@ -80,19 +81,26 @@ def execute(
     out: Path,
     go: Callable[[Progress | None], Result],
     *,
+    queries: int = 0,
+    consent: Consent | None = None,
     quiet: bool,
     as_json: bool,
-    price: float | None = None,
 ) -> None:
-    """Runs ``go`` with a progress display, writes the pictures and reports, and prints the verdict."""
+    """Runs ``go`` with a progress display, writes the pictures and reports, and prints the verdict.
+
+    With a ``consent``, the user confirms the ``queries`` that may still be sent, if they cost money.
+    """
     from blackbox_dft.cli.progress_bar import resume_hint, show_progress
     from blackbox_dft.report.figures.pictures import write_pictures
     from blackbox_dft.report.run_report import write_run_report
     from blackbox_dft.report.terminal import verdict_lines
 
-    quiet = quiet or as_json
-    if not quiet:
-        click.echo("\n".join(opening(experiment, price)), err=True)
+    quiet, price = quiet or as_json, experiment.config.price
+    asked = consent is not None and consent.require(
+        experiment.config.target, queries, price, budget=experiment.config.budget, opening=lambda: opening(experiment)
+    )
+    if not quiet and not asked:
+        click.echo("\n".join(opening(experiment)), err=True)
     with resume_hint(out), show_progress(experiment.plan.total, quiet) as progress:
         result = go(progress)
     write_pictures(result, out)

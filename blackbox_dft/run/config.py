@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Literal
 
-from blackbox_dft._utils.options import described, option
+from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.options import TargetOptions
 
@@ -29,6 +31,7 @@ class Config:
 
     # Where target and data lie may change: digests of their contents are compared instead.
     target: str
+    """An ONNX file, a scoring URL or ``module:function``."""
     data: str = field(
         metadata=described(
             help="CSV (file,label|class[,split]), folder of classes, or lfw:DIR, celeba:DIR, muct:DIR.",
@@ -44,7 +47,11 @@ class Config:
         group="what may change",
     )
     epsilon: str = option(
-        "8/255", help="Largest change of a pixel by additive spaces.", fingerprint=True, group="what may change"
+        "8/255",
+        help="Largest change of a pixel by additive spaces.",
+        check=lambda text: _epsilon(text) and text,
+        fingerprint=True,
+        group="what may change",
     )
     channels: Literal["rgb", "luma"] = option(
         "rgb",
@@ -65,6 +72,7 @@ class Config:
         0.0,
         help="What the mean squared perturbation of additive spaces adds to the loss, times this.",
         minimum=0,
+        check=lambda weight: _finite(weight),
         fingerprint=True,
         group="search",
     )
@@ -75,6 +83,10 @@ class Config:
         minimum=1,
         fingerprint=False,
         group="budget",
+    )
+    # Recorded, so that later commands on the run name and confirm the cost too.
+    price: float | None = option(
+        None, help="Cost of one image scored, in your currency.", minimum=0, fingerprint=False, group="budget"
     )
     seed: int = option(0, help="Of the splits and the search.", minimum=0, fingerprint=True, group="search")
     repeats: int = option(
@@ -158,6 +170,22 @@ class Config:
     )
     target_options: TargetOptions = field(default_factory=TargetOptions)
 
+    def __post_init__(self) -> None:
+        """Checks every option; a value that can be read in one way only is kept in the type of its field.
+
+        Raises:
+            OptionError: an InputError that names the option and what it must be.
+        """
+        if isinstance(self.target, os.PathLike):
+            object.__setattr__(self, "target", os.fspath(self.target))
+        if not isinstance(self.target, str):
+            raise InputError(
+                f"Config(target={self.target!r}): it must be the name of an ONNX file, a URL or module:function."
+            )
+        if not isinstance(self.target_options, TargetOptions):
+            raise InputError(f"Config(target_options={self.target_options!r}): it must be TargetOptions(...).")
+        validate(self)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
         """Reads what ``dataclasses.asdict`` and JSON made of a configuration, of this version or an earlier one.
@@ -187,9 +215,22 @@ def parse_epsilon(text: str) -> float:
         InputError: anything else.
     """
     try:
+        return _epsilon(text)
+    except ValueError as error:
+        raise InputError(f"--epsilon {text}: {error}.") from error
+
+
+def _epsilon(text: str) -> float:
+    try:
         value = float(Fraction(text.replace(" ", "")))
     except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise InputError(f"--epsilon {text!r} is not a number: give a fraction such as 8/255.") from error
+        raise ValueError("it is not a number: give a fraction such as 8/255") from error
     if not 0 < value <= 1:
-        raise InputError(f"--epsilon {text} is outside (0, 1]: give the largest change of a pixel, such as 8/255.")
+        raise ValueError("it is outside (0, 1]: give the largest change of a pixel, such as 8/255")
+    return value
+
+
+def _finite(value: float) -> float:
+    if math.isinf(value):
+        raise ValueError("it must be a finite number")
     return value

@@ -38,6 +38,11 @@ from blackbox_dft.search.progress import NoProgress, Progress
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 
+SCORES = "evaluations.sqlite"
+"""Ledger of all evaluations of a run, in its folder."""
+FRESH = "evaluations.fresh.sqlite"
+"""Ledger of an evaluation with ``fresh`` that is not finished yet."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -52,11 +57,31 @@ class Evaluation:
     indices: Ints
     """``(N,)``: the images of the split."""
     batch: int
+    fresh: bool = False
+    """Whether to score all images again, whatever is recorded."""
 
     @property
     def queries(self) -> int:
         """What it costs at most."""
         return 2 * self.experiment.config.repeats * len(self.indices)
+
+    @property
+    def candidates(self) -> list[Floats]:
+        """Every z ``(k,)`` that the images are scored under: the identity and the run's."""
+        return [self.experiment.space.initial(), self.tuning.z]
+
+    @property
+    def part_candidates(self) -> list[Floats]:
+        """The same for ``evaluate_parts``: the identity, selections of the parts, and all of them."""
+        space, z = self.experiment.space, self.tuning.z
+        if not isinstance(space, Composed):
+            raise InputError(f"{self.run} has the space {space.spec}, which has one part only: leave out --parts.")
+        return [space.initial(), *(space.rest(z, but) for _, but in part_choices(space)), z]
+
+    def unspent(self, *, parts: bool = False) -> int:
+        """Queries that ``evaluate``, or ``evaluate_parts``, still has to send, as their scores are not recorded."""
+        with _scorer(self, NoProgress(), parts=parts) as scorer:
+            return scorer.unrecorded(self.indices, self.part_candidates if parts else self.candidates)
 
 
 @dataclass(frozen=True)
@@ -64,8 +89,9 @@ class EvaluationQueries:
     """Queries of an evaluation."""
 
     total: int
+    """Images sent now."""
     cached: int
-    """Scores taken from the ledger, at no cost."""
+    """Scores taken from ``RUN/evaluations.sqlite``, at no cost."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,7 @@ class PartsResult(Document):
     rows: tuple[PartAccuracy, ...]
     """The last one is of all parts together."""
     queries: int
+    """Images sent now."""
 
 
 def open_evaluation(
@@ -117,8 +144,10 @@ def open_evaluation(
     split: str | None = None,
     label: str | None = None,
     *,
+    fresh: bool = False,
     cluster: str | None = None,
     workers: int | None = None,
+    price: float | None = None,
 ) -> Evaluation:
     """Opens the finished ``run`` to evaluate it; nothing is scored yet.
 
@@ -131,8 +160,10 @@ def open_evaluation(
         data: other images; by default the run's own.
         split: of the data, or ``all``; by default ``test`` of the run's own data, and all of other data.
         label: name of the attribute or column with the labels of other data; by default as in the run.
+        fresh: score all images again, to notice whether the model behind a URL has changed.
         cluster: where the model runs now, as for ``with_cluster``.
         workers: calls, or actors, side by side.
+        price: of one image scored; by default as in the run.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -147,25 +178,29 @@ def open_evaluation(
     config = with_cluster(record.config, cluster, workers)
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
+    config = config if price is None else replace(config, price=price)
     experiment = Experiment(config, size=tuning.shape[:2])
     split = split or ("test" if data is None else "all")
     splits = experiment.data.splits
     if split != "all" and split not in splits:
         raise InputError(f"{config.data} has no split {split!r}: it has {', '.join(splits)}.")
     indices = np.arange(len(experiment.data.labels)) if split == "all" else splits[split]
-    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch)
+    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, fresh)
 
 
 def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> EvaluationResult:
     """Scores the images before and after, and compares both with each other and with the run's free threshold.
 
-    New scores are kept in ``RUN/evaluations.sqlite``.
+    New scores are kept in ``RUN/evaluations.sqlite``; those recorded there are used again unless it is a fresh one.
     """
     experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
     watcher = progress or NoProgress()
     watcher.phase("evaluate", evaluation.queries)
-    with _scorer(evaluation, watcher) as scorer:
-        before, after = _probabilities(evaluation, scorer, [experiment.space.initial(), evaluation.tuning.z])
+    with experiment.opened(), _scorer(evaluation, watcher) as scorer:
+        spent, missing = scorer.ledger.total, scorer.unrecorded(indices, evaluation.candidates)
+        before, after = _probabilities(evaluation, scorer, evaluation.candidates)
+        sent = scorer.ledger.total - spent
+    _replace_scores(evaluation)
     result = compared(data, indices, before, after)
     free = Calibration(np.asarray(evaluation.summary["threshold"]["bias"]))
     return EvaluationResult(
@@ -173,7 +208,7 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
         target=experiment.config.target,
         data=experiment.config.data,
         split=evaluation.split,
-        queries=EvaluationQueries(sum(scorer.paid.values()), scorer.cached),
+        queries=EvaluationQueries(sent, evaluation.queries - missing),
         accuracy={evaluation.split: accuracy(result)},
         threshold={evaluation.split: round(compared(data, indices, before, free(before)).after, 6)},
         mcnemar_p=result.mcnemar_p,
@@ -210,22 +245,19 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
         InputError: the space has one part only.
     """
     experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
-    space, z = experiment.space, evaluation.tuning.z
-    choices = part_choices(space)
-    if not isinstance(space, Composed) or not choices:
-        raise InputError(f"{evaluation.run} has the space {space.spec}, which has one part only: leave out --parts.")
+    choices, every = part_choices(experiment.space), evaluation.part_candidates
     watcher = progress or NoProgress()
-    watcher.phase("evaluate", (2 + len(choices)) * experiment.config.repeats * len(indices))
-    with _scorer(evaluation, watcher) as scorer:
-        scorer.ledger.reuse(evaluation.run / LEDGER)
-        every = [space.initial(), *(space.rest(z, but) for _, but in choices), z]
+    watcher.phase("evaluate", len(every) * experiment.config.repeats * len(indices))
+    with experiment.opened(), _scorer(evaluation, watcher, parts=True) as scorer:
+        spent = scorer.ledger.total
         before, *rest = _probabilities(evaluation, scorer, every)
-        paid = sum(scorer.paid.values())
+        sent = scorer.ledger.total - spent
+    _replace_scores(evaluation)
     rows = []
     for name, after in zip([*(name for name, _ in choices), "all"], rest, strict=True):
         result = compared(data, indices, before, after)
         rows.append(PartAccuracy(name, round(result.after, 6), rounded(result.ci95)))
-    found = PartsResult(evaluation.split, len(indices), round(result.before, 6), tuple(rows), paid)
+    found = PartsResult(evaluation.split, len(indices), round(result.before, 6), tuple(rows), sent)
     document = found.to_json()
     del document["queries"]
     write_text(evaluation.run / "parts.json", json.dumps(document, indent=2) + "\n")
@@ -233,15 +265,35 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
 
 
 @contextmanager
-def _scorer(evaluation: Evaluation, watcher: Progress) -> Iterator[Scorer]:
-    experiment = evaluation.experiment
-    path = evaluation.run / "evaluations.sqlite"
-    with experiment.opened(), Ledger(path, budget=2**62, in_doubt="count") as ledger:
+def _scorer(evaluation: Evaluation, watcher: Progress, *, parts: bool = False) -> Iterator[Scorer]:
+    """A scorer on ``RUN/evaluations.sqlite``; with ``parts``, the scores in the run's own ledger are free, too.
+
+    A fresh evaluation has a ledger of its own, so that an interrupted one goes on where it stopped.
+    """
+    experiment, run = evaluation.experiment, evaluation.run
+    path = run / (FRESH if evaluation.fresh else SCORES)
+    with Ledger(path, budget=2**62, in_doubt="count") as ledger:
+        if parts and not evaluation.fresh:
+            ledger.reuse(run / LEDGER)
         scorer = experiment.scorer(ledger, batch=evaluation.batch, progress=watcher.scored)
         try:
             yield scorer
         finally:
             scorer.close()
+
+
+def _replace_scores(evaluation: Evaluation) -> None:
+    """Puts the scores of a finished fresh evaluation in the place of those recorded for the same queries."""
+    old, new = evaluation.run / SCORES, evaluation.run / FRESH
+    if not evaluation.fresh:
+        return
+    if old.exists():
+        # Opened and closed, so that nothing of it is left in a log beside it.
+        Ledger(old, budget=0).close()
+        with Ledger(new, budget=2**62) as ledger:
+            ledger.reuse(old)
+    Path(f"{old}-shm").unlink(missing_ok=True)
+    new.replace(old)
 
 
 def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:

@@ -59,17 +59,10 @@ class Experiment:
     def __init__(self, config: Config, size: tuple[int, int] | None = None, spent_earlier: int = 0) -> None:
         self.config = config
         self.spent_earlier = spent_earlier
-        if config.repeats < 1:
-            raise InputError(f"--repeats must be at least 1 (got {config.repeats}).")
-        if not 0 <= config.distance_weight < float("inf"):
-            raise InputError(f"--distance-weight must be at least 0 (got {config.distance_weight:g}).")
-        if not 0 <= config.reserve < 1:
-            raise InputError(f"--reserve must be a share of the budget, from 0 to 0.9 (got {config.reserve:g}).")
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
         self.map = parse_map(config.map)
-        parse_epsilon(config.epsilon)
         self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
         self._threads = 1

@@ -86,5 +86,6 @@ class RunRecord:
             return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            raise InputError(f"{path} cannot be read ({error}): restore it, or start a new run.") from error
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, InputError) as error:
+            what = str(error).rstrip(".")
+            raise InputError(f"{path} cannot be read ({what}): restore it, or start a new run.") from error

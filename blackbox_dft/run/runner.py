@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,10 +178,12 @@ def reopen(
     accept_drift: bool = False,
     cluster: str | None = None,
     workers: int | None = None,
+    price: float | None = None,
 ) -> tuple[Experiment, Callable[[Progress | None], Result]]:
     """``resume`` in two steps: returns the run's experiment, opened and checked, and a function that continues it.
 
-    ``cluster`` and ``workers`` say where the model runs from now on, as for ``with_cluster``.
+    ``cluster`` and ``workers`` say where the model runs from now on, as for ``with_cluster``; ``price`` is the new
+    cost of one image scored.
     """
     out = Path(out)
     recorded = RunRecord.read(out)
@@ -194,6 +197,8 @@ def reopen(
         record = replace(record, config=replace(record.config, budget=budget, early_stop=False))
     if accept_drift:
         record = replace(record, config=replace(record.config, accept_drift=True))
+    if price is not None:
+        record = replace(record, config=replace(record.config, price=price))
     experiment = Experiment(record.config, spent_earlier=record.spent_earlier)
 
     def recorded_files() -> dict[str, str]:
@@ -215,6 +220,19 @@ def reopen(
         return _run(experiment, out, record.batch, progress or NoProgress())
 
     return experiment, go
+
+
+def unspent(experiment: Experiment, out: str | Path) -> int:
+    """Queries that the run in ``out`` may still send: what its plan leaves, and none if it is finished."""
+    out = Path(out)
+    if not (out / LEDGER).exists():
+        return experiment.plan.total
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        if summary["budget"] == experiment.config.budget:
+            return 0
+    with experiment.ledger(out / LEDGER) as ledger:
+        return max(0, experiment.plan.total - ledger.total)
 
 
 def _spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:

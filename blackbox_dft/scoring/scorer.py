@@ -8,7 +8,7 @@ not on what is recorded, so that a resumed run sends the same requests as an und
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -142,6 +142,13 @@ class Scorer:
         digests = {self.pool.digests[i] for i in indices}
         keys = self._keys.of(list(digests), z[None], [0] * len(digests))
         return sum(key in self.ledger for key in self._repeated(keys))
+
+    def unrecorded(self, indices: Ints, candidates: Sequence[Floats]) -> int:
+        """How many queries of these images under any z ``(k,)`` of ``candidates`` are not recorded yet."""
+        digests = list({self.pool.digests[i] for i in indices})
+        rows = [0] * len(digests)
+        keys = {key for z in candidates for key in self._repeated(self._keys.of(digests, z[None], rows))}
+        return sum(key not in self.ledger for key in keys)
 
     def close(self) -> None:
         """Records what is under way and closes the backend."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from blackbox_dft._utils.options import option
+from blackbox_dft._utils.options import option, validate
 
 Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "grey"]
@@ -148,3 +148,11 @@ class TargetOptions:
         fingerprint=False,
         group="where it runs",
     )
+
+    def __post_init__(self) -> None:
+        """Checks every option.
+
+        Raises:
+            OptionError: an InputError that names the option and what it must be.
+        """
+        validate(self)

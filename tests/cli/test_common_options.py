@@ -21,8 +21,8 @@ NOT_OPTIONS = {Config: {"target", "target_options"}, TargetOptions: set()}
 """The argument TARGET, and what holds the other table."""
 ALL = [(kind, option) for kind in (Config, TargetOptions) for option in options_of(kind).values()]
 RESUMABLE = {
-    "data", "budget", "early_stop", "calibrate", "in_doubt", "accept_drift", "provider", "batch", "workers", "headers",
-    "cert", "rate", "timeout", "patience", "insecure", "cluster",
+    "data", "budget", "price", "early_stop", "calibrate", "in_doubt", "accept_drift", "provider", "batch", "workers",
+    "headers", "cert", "rate", "timeout", "patience", "insecure", "cluster",
 }  # fmt: skip
 """Options with which a run may continue under other values."""
 
@@ -34,6 +34,8 @@ def another_value(option: Option) -> Any:
     if option.about.parse or option.repeated:
         item = {"size": (8, 9), "mean": (0.5, 0.25, 0.125), "std": (0.5,), "cluster": "local"}
         return item.get(option.name, ("a=b", "c=d"))
+    if option.name == "epsilon":
+        return "4/255"
     values = {bool: True, int: 3, float: 0.5, str: "other"}
     return values[option.type]
 

@@ -148,7 +148,7 @@ def test_repeats_of_a_url_stay_within_the_budget(bbdft: Bbdft, tiny: Path, tmp_p
 
 
 def test_fewer_than_one_is_refused(here: Path, tiny: Path, bbdft: Bbdft) -> None:
-    with pytest.raises(InputError, match="--repeats must be at least 1"):
+    with pytest.raises(InputError, match=r"Config\(repeats=0\): it must be at least 1"):
         optimize(config(here, tiny, "steady", repeats=0), "run")
     assert not Path("run").exists()
     done = bbdft("optimize", "tones:steady", "--data", tiny / "labels.csv", "--out", "run", "--repeats", 0, code=2)

@@ -112,9 +112,9 @@ def test_the_change_is_the_files_own(url: str, bbdft: Bbdft, tiny: Path, tmp_pat
     more = [*SAME, "--data", tiny / "labels.csv"]
     command = ["optimize", url, *more, *([] if described(url) else DESCRIPTION)]
     plan = json.loads(
-        bbdft(*command, "--budget", BUDGET, "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout
+        bbdft(*command, "--budget", BUDGET, "--yes", "--dry-run", "--json", "--out", tmp_path / "x", code=0).stdout
     )
-    found = json.loads(bbdft(*command, "--budget", BUDGET, "--out", tmp_path / "url", "--json", code=0).stdout)
+    found = json.loads(bbdft(*command, "--budget", BUDGET, "--yes", "--out", tmp_path / "url", "--json", code=0).stdout)
     assert found["verdict"] == "improved"
     # A URL has drift checks; without their queries, the search of the file has the same length.
     budget = BUDGET - plan["watch"]
@@ -151,7 +151,18 @@ def test_kserve_reads_bytes_and_numbers_alike(tiny: Path, tmp_path: Path) -> Non
 
 def test_a_wrong_name_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(undescribed_mlserver, tiny, tmp_path) as url:
-        words = ["--data", tiny / "labels.csv", "--budget", BUDGET, "--input", "picture", "--patience", 2, "--quiet"]
+        words = [
+            "--data",
+            tiny / "labels.csv",
+            "--budget",
+            BUDGET,
+            "--yes",
+            "--input",
+            "picture",
+            "--patience",
+            2,
+            "--quiet",
+        ]
         done = bbdft("optimize", url, *SAME, *words, "--out", tmp_path / "run", code=4)
         assert "did not serve for 2 s (last: 500" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -212,7 +212,18 @@ def score_means(url: str, images: np.ndarray, datatype: str) -> np.ndarray:
 
 
 def test_a_url_gives_the_same_change_as_the_file(url: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1500, "--in-doubt", "free", "--json"]
+    words = [
+        "--data",
+        tiny / "labels.csv",
+        "--space",
+        "color",
+        "--budget",
+        1500,
+        "--in-doubt",
+        "free",
+        "--json",
+        "--yes",
+    ]
     # If a run is a few steps shorter, NES moves z half as far as surface (.09 for .17 after some 60 queries less).
     words += ["--estimator", "nes"]
     base = url.rsplit("/v2", 1)[0]
