@@ -95,7 +95,7 @@ class ConcurrentTarget(Protocol):
 
     @property
     def throttled(self) -> int:
-        """How many responses so far told the client to wait or to send less (429, ``Retry-After``)."""
+        """How many responses so far demanded to wait or to send less (429, ``Retry-After``)."""
         ...
 
 

@@ -19,7 +19,7 @@ from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import read_profile
 from blackbox_dft.targets.http.protocol import WireProtocol
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
-from blackbox_dft.targets.http.transport import Transport
+from blackbox_dft.targets.http.transport import Exchange, Transport
 from blackbox_dft.targets.options import TargetOptions
 
 DEFAULT_CONCURRENCY = 4
@@ -34,6 +34,11 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 class HttpTarget(Target, ConcurrentTarget):
     """A model behind a URL, by the Open Inference Protocol V2 or as a profile declares it.
 
+    Args:
+        url: of the service.
+        options: how to call it.
+        observe: called with each request and its response, metadata included, in a thread of its own.
+
     >>> target = HttpTarget("https://example.com", TargetOptions(profile="image-json", classes=("cat", "dog")))
     >>> target.classes, target.batch
     (('cat', 'dog'), 1)
@@ -43,7 +48,9 @@ class HttpTarget(Target, ConcurrentTarget):
         TargetError: the server does not respond, or not as the protocol demands.
     """
 
-    def __init__(self, url: str, options: TargetOptions | None = None) -> None:
+    def __init__(
+        self, url: str, options: TargetOptions | None = None, *, observe: Callable[[Exchange], None] | None = None
+    ) -> None:
         options = options or TargetOptions()
         self.name = url
         self.workers = options.workers or DEFAULT_CONCURRENCY
@@ -56,6 +63,7 @@ class HttpTarget(Target, ConcurrentTarget):
             rate=options.rate,
             secrets=tuple(secrets),
             cert=options.cert,
+            observe=observe,
         )
         # With a mistyped URL, the user should not wait as long as for a server with a temporary problem.
         self.transport.patience = min(options.patience, DISCOVERY_PATIENCE)
@@ -64,6 +72,9 @@ class HttpTarget(Target, ConcurrentTarget):
         except LostAnswer as error:
             self.transport.close()
             raise TargetError(f"{self.transport.clean(str(error))}: is {url} the right URL and --profile?") from error
+        except InputError as error:
+            self.transport.close()
+            raise InputError(self.transport.clean(str(error))) from error
         except BaseException:
             self.transport.close()
             raise
@@ -86,6 +97,11 @@ class HttpTarget(Target, ConcurrentTarget):
             return self.protocol.scores(response, count)
 
         return lambda: self.transport.submit(request, read)
+
+    def explain_no_score(self) -> str | None:
+        """What the latest responses without a score held, and what mends it; ``None`` if nothing is known."""
+        hint = self.protocol.explain_no_score()
+        return None if hint is None else self.transport.clean(hint)
 
     @property
     @override
