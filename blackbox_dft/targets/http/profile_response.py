@@ -68,6 +68,7 @@ class ProfileResponse:
         words = declared.get("words", {})
         self._words = {**{word.casefold(): float(value) for word, value in words.items()}, **words}
         self._width = len(classes) if classes and self._named else 0
+        """Scores of an image; 0 if not yet known."""
         self._scored = False
         """Whether any image had a score."""
         self._empty = 0
@@ -114,17 +115,18 @@ class ProfileResponse:
         else:
             rows = self._rows(document, response, count)
             rows = [self._row(row, document, response) for row in rows]
-        width = max([self._width, *(len(row) for row in rows if row)])
+        widths = {len(row) for row in rows if row}
+        self._width = max(widths, default=self._width)
+        width = self._width or (len(self._columns.classes) if self._columns else 0)
         if not width:
             raise InputError(
                 f"the server returned no scores, and how many there should be is not known ({response.text}): "
                 "name the classes with --model-classes a,b,c."
             )
-        if len({len(row) for row in rows if row}) > 1:
+        if len(widths) > 1:
             raise self._unreadable("the server returned rows of scores of unequal length")
         if any(row is not None and (len(row) == 1 or any(row)) for row in rows):
             self._scored, self._empty = True, 0
-        self._width = width
         missing = [0.0] * width if width > 1 else [np.nan]
         return check_scores([missing if row is None else row for row in rows], count)
 

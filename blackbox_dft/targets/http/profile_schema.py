@@ -74,7 +74,7 @@ def read_profile(name: str) -> dict[str, Any]:
     {'image': '{base64}'}
     """
     try:
-        table = tomllib.loads(_text(name))
+        table = tomllib.loads(profile_text(name))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--profile {name} is not TOML: {error}.") from error
     except RecursionError as error:
@@ -84,7 +84,27 @@ def read_profile(name: str) -> dict[str, Any]:
     return table
 
 
-def _text(name: str) -> str:
+def profile_title(name: str) -> str:
+    """The first sentence of a profile of the package.
+
+    >>> profile_title("image-form")
+    'One image as a file of a multipart form, a list of labels with scores back.'
+    """
+    lines = profile_text(name).split("\nname =")[0].splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in lines).split(". ")[0].split(": {")[0].rstrip(".") + "."
+
+
+def profile_text(name: str) -> str:
+    """The TOML text of the profile ``name``, of the package or in a file.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    if name == "v2":
+        raise InputError(
+            "the profile v2 is the Open Inference Protocol, built in, and not a file: options such as --input, "
+            "--datatype and --output set what a server does not describe."
+        )
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():

@@ -14,12 +14,13 @@ from typing_extensions import override
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.base import ConcurrentTarget, Target
+from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import read_profile
 from blackbox_dft.targets.http.protocol import WireProtocol
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
-from blackbox_dft.targets.http.transport import Exchange, Transport
+from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
 
 DEFAULT_CONCURRENCY = 4
@@ -37,7 +38,8 @@ class HttpTarget(Target, ConcurrentTarget):
     Args:
         url: of the service.
         options: how to call it.
-        observe: called with each request and its response, metadata included, in a thread of its own.
+        observe: called with the text of each request and its response, metadata included, without secrets; in a
+            thread of its own.
 
     >>> target = HttpTarget("https://example.com", TargetOptions(profile="image-json", classes=("cat", "dog")))
     >>> target.classes, target.batch
@@ -49,13 +51,18 @@ class HttpTarget(Target, ConcurrentTarget):
     """
 
     def __init__(
-        self, url: str, options: TargetOptions | None = None, *, observe: Callable[[Exchange], None] | None = None
+        self, url: str, options: TargetOptions | None = None, *, observe: Callable[[str], None] | None = None
     ) -> None:
         options = options or TargetOptions()
         self.name = url
         self.workers = options.workers or DEFAULT_CONCURRENCY
         self.max_workers = options.workers or MAX_CONCURRENCY
         self.protocol, secrets = _wire_protocol(url, options)
+
+        def show(exchange: Exchange) -> None:
+            assert observe
+            observe(exchange.text(secrets))
+
         self.transport = Transport(
             connections=self.max_workers,
             timeout=options.timeout,
@@ -63,7 +70,7 @@ class HttpTarget(Target, ConcurrentTarget):
             rate=options.rate,
             secrets=tuple(secrets),
             cert=options.cert,
-            observe=observe,
+            observe=show if observe else None,
         )
         # With a mistyped URL, the user should not wait as long as for a server with a temporary problem.
         self.transport.patience = min(options.patience, DISCOVERY_PATIENCE)

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from blackbox_dft.errors import BlackboxError, InputError, LostAnswer, TargetError
+from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import (
     HttpRequest,
     HttpResponse,
@@ -53,17 +53,6 @@ STATUS_HINTS = {
     422: "'bbdft inspect URL --show' prints request and response: does --profile suit the service?",
 }
 """What may mend a refusal, by status code."""
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A request as it was sent and the response to it, for a person to read; secrets are not masked yet."""
-
-    request: httpx.Request
-    response: httpx.Response
-    """Without its body."""
-    body: bytes
-    """Of the response, decompressed."""
 
 
 class RefusedError(TargetError):
@@ -229,8 +218,8 @@ class Transport:
             return await retrying(attempt)
         except _RetryableError as error:
             raise TargetError(
-                f"{self._host(request)} did not serve for {self.patience:.0f} s (last: {self.clean(str(error))}); "
-                f"{self._mend(request, error)}"
+                f"{self._host(request)} did not serve{f' for {self.patience:.0f} s' if self.patience else ''} "
+                f"(last: {self.clean(str(error))}); {self._mend(request, error)}"
             ) from error
 
     def _mend(self, request: HttpRequest, error: _RetryableError) -> str:
