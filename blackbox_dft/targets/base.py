@@ -107,7 +107,7 @@ class ConcurrentTarget(Protocol):
 
     @property
     def throttled(self) -> int:
-        """How many responses so far asked the client to wait or to send less (429, ``Retry-After``)."""
+        """How many responses so far demanded to wait or to send less (429, ``Retry-After``)."""
         ...
 
 

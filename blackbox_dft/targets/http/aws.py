@@ -27,9 +27,10 @@ class AwsSigner:
         self._credentials = session.get_credentials()
         if self._credentials is None:
             raise InputError("no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-        # A regional URL such as rekognition.eu-west-1.amazonaws.com names the region.
+        # A regional URL such as runtime.sagemaker.eu-west-1.amazonaws.com names the region.
         parts = (urlsplit(url).hostname or "").split(".")
-        url_region = parts[1] if len(parts) > 3 and parts[0] == service else None
+        after = parts.index(service) + 1 if service in parts else len(parts)
+        url_region = parts[after] if len(parts) - after > 2 else None
         self._region = url_region or session.get_config_variable("region")
         if not self._region:
             raise InputError("no AWS region was found: set AWS_DEFAULT_REGION, or give the service's regional URL.")

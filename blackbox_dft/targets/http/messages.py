@@ -1,20 +1,27 @@
-"""HTTP requests and responses as values, and what is read from them: JSON, gzip, Retry-After."""
+"""HTTP requests and responses as values, and what is read from them: JSON, gzip, Retry-After, text for messages."""
 
 from __future__ import annotations
 
 import email.utils
 import json
+import re
 import ssl
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from blackbox_dft.errors import InputError, LostAnswer
 
 GZIP_HEADER = 16
 """Added to zlib's window bits: the data has a gzip header."""
+MAX_TEXT_CHARACTERS = 300
+"""Characters of a body that a message shows."""
+MAX_TEXT_BYTES = 2**16
+"""Bytes of a body that are searched for its text."""
+HTML_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,17 +52,27 @@ class HttpResponse:
 
     headers: Mapping[str, str]
     body: bytes
+    status: int = 200
+    secrets: Sequence[str] = field(default=(), repr=False)
+    """Values that ``text`` may not show."""
 
     def json(self) -> Any:
-        """The body as JSON.
+        """The body as JSON; ``None`` if there is none (204).
 
         Raises:
             LostAnswer: it is not JSON, or is nested too deep.
         """
+        if self.status == 204:
+            return None
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            raise LostAnswer(f"the server's response is not JSON ({clip(self.body)})") from error
+            raise LostAnswer(f"the server's response is not JSON ({self.text})") from error
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body for a message."""
+        return clip(self.body, self.secrets)
 
 
 def retry_after(text: str | None) -> float | None:
@@ -113,11 +130,27 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
         raise ValueError(f"with gzip that cannot be decompressed ({error})") from error
 
 
-def clip(body: bytes) -> str:
-    """The beginning of ``body`` as text.
+def clip(body: bytes, secrets: Sequence[str] = ()) -> str:
+    """The beginning of ``body`` as text on one line, without markup and ``secrets``.
 
-    >>> clip(b"out of order")
-    'out of order'
+    >>> clip(b"<html><h1>Bad gateway</h1>abc is  unknown</html>", ["abc"])
+    'Bad gateway *** is unknown'
     """
-    text = body[:300].decode("utf-8", "replace").strip()
-    return text or "no text"
+    text = body[:MAX_TEXT_BYTES].decode("utf-8", "replace")
+    if text.lstrip()[:1] == "<":
+        text = HTML_MARKUP.sub(" ", text)
+    # Before the text is cut, as a part of a secret would not be recognised.
+    text = " ".join(mask(text, secrets).split())
+    return f"{text[: MAX_TEXT_CHARACTERS - 3]}..." if len(text) > MAX_TEXT_CHARACTERS else text or "no text"
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """``text`` with ``***`` in place of each of ``secrets``, also as URLs and JSON write them.
+
+    >>> mask("?key=a%2Fb", ["a/b"])
+    '?key=***'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        for written in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}:
+            text = text.replace(written, "***")
+    return text

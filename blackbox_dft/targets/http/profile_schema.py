@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib.resources import files
@@ -13,6 +14,8 @@ from blackbox_dft.targets.http.secrets import REFERENCE
 
 MAX_PROFILE_BYTES = 2**20
 """Size of the largest profile that is read."""
+MARKS = ("{base64}", "{pixels}", "{levels}")
+"""What stands for one image in a request; a list whose only element contains one is repeated for every image."""
 TEXT, NUMBER, TABLE, LIST = (str,), (int, float), (dict,), (list,)
 ANY = (str, int, float, bool, dict, list)
 KEYS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -26,16 +29,20 @@ KEYS: dict[str, dict[str, tuple[type, ...]]] = {
         "query": TABLE,
         "json": ANY,
         "form": TABLE,
+        "body": TEXT,
     },
     "response": {
         "rows": TEXT,
         "items": TEXT,
         "label": TEXT,
         "score": TEXT,
+        "labels": TEXT,
+        "scores": TEXT,
         "scale": NUMBER,
         "words": TABLE,
         "classes": LIST,
         "error": TEXT,
+        "no_score": TEXT,
     },
 }
 TYPE_NAMES: dict[tuple[type, ...], str] = {
@@ -67,7 +74,7 @@ def read_profile(name: str) -> dict[str, Any]:
     {'image': '{base64}'}
     """
     try:
-        table = tomllib.loads(_text(name))
+        table = tomllib.loads(profile_text(name))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--profile {name} is not TOML: {error}.") from error
     except RecursionError as error:
@@ -77,7 +84,27 @@ def read_profile(name: str) -> dict[str, Any]:
     return table
 
 
-def _text(name: str) -> str:
+def profile_title(name: str) -> str:
+    """The first sentence of a profile of the package.
+
+    >>> profile_title("image-form")
+    'One image as a file of a multipart form, a list of labels with scores back.'
+    """
+    lines = profile_text(name).split("\nname =")[0].splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in lines).split(". ")[0].split(": {")[0].rstrip(".") + "."
+
+
+def profile_text(name: str) -> str:
+    """The TOML text of the profile ``name``, of the package or in a file.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    if name == "v2":
+        raise InputError(
+            "the profile v2 is the Open Inference Protocol, built in, and not a file: options such as --input, "
+            "--datatype and --output set what a server does not describe."
+        )
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -103,10 +130,28 @@ def _fault(table: dict[str, Any]) -> str | None:
             if not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] != ANY):
                 return f"{where}{key} is {str(value)[:40]!r}: write {TYPE_NAMES[known[key]]}"
     request, response = table.get("request", {}), table.get("response", {})
-    if "json" not in request and "form" not in request:
-        return "[request] has neither 'json' nor 'form': write the body there"
-    if table.get("batch", 1) < 1 or not response.get("scale", 1):
-        return "batch must be at least 1, and [response] scale must not be 0"
+    return _request_fault(request, table.get("batch", 1)) or _response_fault(response)
+
+
+def _request_fault(request: dict[str, Any], batch: int) -> str | None:
+    bodies = [key for key in ("json", "form", "body") if key in request]
+    if not bodies:
+        return "[request] has none of 'json', 'form' and 'body': write the body there"
+    if len(bodies) > 1:
+        return f"[request] has both '{bodies[0]}' and '{bodies[1]}': keep one of them"
+    marks = {"json": (*MARKS, "{all-pixels}"), "form": ("{bytes}", "{base64}"), "body": ("{bytes}",)}[bodies[0]]
+    if not any(mark in json.dumps(request[bodies[0]], default=str) for mark in marks):
+        return f"[request] {bodies[0]} does not contain the image: write {' or '.join(marks)} in it"
+    if request.get("body", "{bytes}") != "{bytes}":
+        return f"[request] body is {request['body'][:40]!r}: write {{bytes}}"
+    if "sign" in request and "form" in request:
+        return "[request] signs a form, which cannot be done: write 'json' or 'body'"
+    if batch < 1:
+        return "batch must be at least 1"
+    if batch > 1 and not holds_many(request):
+        return (
+            f"batch is {batch}, but a request holds one image: put its mark into a list of its own, or write batch = 1"
+        )
     if not re.fullmatch(r"png|jpeg(:([1-9]\d?|100))?", request.get("image", "png")):
         return f"[request] image is {request['image']!r}: write png or jpeg:Q with Q from 1 to 100"
     if not re.fullmatch(r"[A-Z]+", request.get("method", "POST")):
@@ -117,8 +162,34 @@ def _fault(table: dict[str, Any]) -> str | None:
     for key in ("headers", "query", "form"):
         if any(isinstance(value, dict | list) for value in request.get(key, {}).values()):
             return f"[request] {key} contains a table or a list: write texts"
-    if not all(isinstance(value, int | float) for value in response.get("words", {}).values()):
-        return "[response] words contains something other than numbers: write WORD = 0.9"
     if any(".." in Path(match[2]).parts for match in REFERENCE.finditer(str(request)) if match[1] == "file"):
         return "a {file:...} leads upwards by '..': write the absolute path of the secret"
     return None
+
+
+def _response_fault(response: dict[str, Any]) -> str | None:
+    if not response.get("scale", 1):
+        return "[response] scale must not be 0"
+    if not all(isinstance(value, int | float) for value in response.get("words", {}).values()):
+        return "[response] words contains something other than numbers: write WORD = 0.9"
+    if "labels" in response and {"items", "label", "score"} & set(response):
+        return "[response] has both 'labels' and 'items': keep one of them"
+    if "scores" in response and "labels" not in response:
+        return "[response] has 'scores' without 'labels': name the list of labels too"
+    return None
+
+
+def holds_many(request: dict[str, Any]) -> bool:
+    """Whether a request of the profile can hold several images.
+
+    >>> holds_many({"json": {"instances": [{"b64": "{base64}"}]}}), holds_many({"json": {"image": "{base64}"}})
+    (True, False)
+    """
+    return "{all-pixels}" in json.dumps(request, default=str) or _repeats(request.get("json"))
+
+
+def _repeats(node: Any) -> bool:
+    if isinstance(node, list) and len(node) == 1 and any(mark in json.dumps(node, default=str) for mark in MARKS):
+        return True
+    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return any(map(_repeats, values))

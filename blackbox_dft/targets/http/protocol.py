@@ -63,6 +63,14 @@ class WireProtocol(Protocol):
         Raises:
             LostAnswer: the response does not contain scores of ``count`` images; the request is sent again.
             TargetError: the response says that another request would fail too.
+            InputError: responses of this form cannot be read with these options.
+        """
+        ...
+
+    def explain_no_score(self) -> str | None:
+        """What the latest responses without a score held, and what mends it; ``None`` if nothing is known.
+
+        Called from the thread of the run, after ``scores``.
         """
         ...
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
 from blackbox_dft.targets.base import ConcurrentTarget, Target
+from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import read_profile
@@ -34,6 +35,12 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 class HttpTarget(Target, ConcurrentTarget):
     """A model behind a URL, by the Open Inference Protocol V2 or as a profile declares it.
 
+    Args:
+        url: of the service.
+        options: how to call it.
+        observe: called with the text of each request and its response, metadata included, without secrets; in a
+            thread of its own.
+
     >>> target = HttpTarget("https://example.com", TargetOptions(profile="image-json", classes=("cat", "dog")))
     >>> target.classes, target.batch
     (('cat', 'dog'), 1)
@@ -43,12 +50,19 @@ class HttpTarget(Target, ConcurrentTarget):
         TargetError: the server does not respond, or not as the protocol demands.
     """
 
-    def __init__(self, url: str, options: TargetOptions | None = None) -> None:
+    def __init__(
+        self, url: str, options: TargetOptions | None = None, *, observe: Callable[[str], None] | None = None
+    ) -> None:
         options = options or TargetOptions()
         self.name = url
         self.workers = options.workers or DEFAULT_CONCURRENCY
         self.max_workers = options.workers or MAX_CONCURRENCY
         self.protocol, secrets = _wire_protocol(url, options)
+
+        def show(exchange: Exchange) -> None:
+            assert observe
+            observe(exchange.text(secrets))
+
         self.transport = Transport(
             connections=self.max_workers,
             timeout=options.timeout,
@@ -56,6 +70,7 @@ class HttpTarget(Target, ConcurrentTarget):
             rate=options.rate,
             secrets=tuple(secrets),
             cert=options.cert,
+            observe=show if observe else None,
         )
         # With a mistyped URL, the user should not wait as long as for a server with a temporary problem.
         self.transport.patience = min(options.patience, DISCOVERY_PATIENCE)
@@ -64,6 +79,9 @@ class HttpTarget(Target, ConcurrentTarget):
         except LostAnswer as error:
             self.transport.close()
             raise TargetError(f"{self.transport.clean(str(error))}: is {url} the right URL and --profile?") from error
+        except InputError as error:
+            self.transport.close()
+            raise InputError(self.transport.clean(str(error))) from error
         except BaseException:
             self.transport.close()
             raise
@@ -86,6 +104,11 @@ class HttpTarget(Target, ConcurrentTarget):
             return self.protocol.scores(response, count)
 
         return lambda: self.transport.submit(request, read)
+
+    def explain_no_score(self) -> str | None:
+        """What the latest responses without a score held, and what mends it; ``None`` if nothing is known."""
+        hint = self.protocol.explain_no_score()
+        return None if hint is None else self.transport.clean(hint)
 
     @property
     @override

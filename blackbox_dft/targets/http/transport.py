@@ -21,13 +21,15 @@ from urllib.parse import urlsplit
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from blackbox_dft.errors import LostAnswer, NotFiniteScores, TargetError
+from blackbox_dft.errors import BlackboxError, InputError, LostAnswer, NotFiniteScores, TargetError
+from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import (
     HttpRequest,
     HttpResponse,
     clip,
     decompress,
     load_certificate,
+    mask,
     retry_after,
 )
 from blackbox_dft.targets.http.rate_limit import RateLimit
@@ -40,16 +42,33 @@ MAX_BACKOFF_SECONDS = 60.0
 """The longest pause of the backoff; ``Retry-After`` may demand a longer one, within the patience."""
 
 
+STATUS_HINTS = {
+    401: "is its key right (--header 'Authorization: Bearer {env:VARIABLE}')?",
+    403: "is its key right (--header 'Authorization: Bearer {env:VARIABLE}')?",
+    404: "are the URL and --profile right?",
+    405: "are the URL and --profile right?",
+    413: "give a smaller --batch",
+    400: "'bbdft inspect URL --show' prints request and response",
+    415: "'bbdft inspect URL --show' prints request and response: does --profile suit the service?",
+    422: "'bbdft inspect URL --show' prints request and response: does --profile suit the service?",
+}
+"""What may mend a refusal, by status code."""
+
+
 class RefusedError(TargetError):
     """The server responded with a status code that a retry would not change."""
+
+    def __init__(self, sentence: str, status: int = 0) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class _RetryableError(Exception):
     """The request was not served; it may be sent again after ``delay`` seconds."""
 
-    def __init__(self, reason: str, delay: float | None = None) -> None:
+    def __init__(self, reason: str, delay: float | None = None, *, responded: bool = False) -> None:
         super().__init__(reason)
-        self.delay = delay
+        self.delay, self.responded = delay, responded
 
 
 class Transport:
@@ -62,6 +81,7 @@ class Transport:
         rate: of requests, such as ``10/s``; see ``RateLimit``.
         secrets: values that no error message may show.
         cert: PEM file with the client's certificate and its key.
+        observe: called in the event loop's thread with each request and its response, whatever its status.
 
     Raises:
         InputError: the rate or the certificate cannot be read.
@@ -81,16 +101,19 @@ class Transport:
         rate: str | None = None,
         secrets: tuple[str, ...] = (),
         cert: str | None = None,
+        observe: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.timeout, self.patience, self.secrets = timeout, patience, secrets
+        self._observe = observe
         self.rate = RateLimit.parse(rate) if rate else None
         self.retries = 0
         """Requests sent again because they had not been served."""
         self.throttled = 0
-        """Responses that asked the client to wait (``Retry-After``) or to send less (429)."""
+        """Responses that demanded to wait (``Retry-After``) or to send less (429)."""
         tls = httpx.create_ssl_context()
         if cert is not None:
             load_certificate(tls, cert)
+        self._served: set[str] = set()
         self._last_success = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -159,8 +182,9 @@ class Transport:
             raise  # It quotes nothing.
         except LostAnswer as error:
             raise LostAnswer(self.clean(str(error))) from None
-        except TargetError as error:
-            raise TargetError(self.clean(str(error))) from None
+        except BlackboxError as error:
+            kind = InputError if isinstance(error, InputError) else TargetError
+            raise kind(self.clean(str(error))) from None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -173,6 +197,7 @@ class Transport:
         except _RetryableError as error:
             response = await self._retry(request, error)
         self._last_success = time.monotonic()
+        self._served.add(request.url)
         return response
 
     async def _retry(self, request: HttpRequest, first: _RetryableError) -> HttpResponse:
@@ -195,9 +220,17 @@ class Transport:
             return await retrying(attempt)
         except _RetryableError as error:
             raise TargetError(
-                f"{self._host(request)} did not serve for {self.patience:.0f} s (last: {self.clean(str(error))}); "
-                "try later, or give it longer with --patience"
+                f"{self._host(request)} did not serve{f' for {self.patience:.0f} s' if self.patience else ''} "
+                f"(last: {self.clean(str(error))}); {self._mend(request, error)}"
             ) from error
+
+    def _mend(self, request: HttpRequest, error: _RetryableError) -> str:
+        if error.responded and request.url not in self._served:
+            return (
+                "it has served nothing yet: see what 'bbdft inspect URL --show' prints, and whether --profile, --batch "
+                "and --size are right; or try later"
+            )
+        return "try later, or give it longer with --patience"
 
     _backoff = wait_random_exponential(multiplier=0.25, max=MAX_BACKOFF_SECONDS)
 
@@ -252,17 +285,27 @@ class Transport:
             body = await self._body(response, request)
         finally:
             await response.aclose()
+        if self._observe:
+            self._observe(Exchange(built, response, body))
         if response.is_success:
-            return HttpResponse(dict(response.headers), body)
+            return HttpResponse(dict(response.headers), body, response.status_code, self.secrets)
         status = f"{response.status_code} {response.reason_phrase}"
         if response.status_code in RETRIED_STATUS_CODES:
             self.throttled += response.status_code == 429 or "retry-after" in response.headers
-            raise _RetryableError(status, retry_after(response.headers.get("retry-after")))
+            delay = retry_after(response.headers.get("retry-after"))
+            raise _RetryableError(f"{status} ({clip(body, self.secrets)})", delay, responded=True)
         if response.is_redirect:
             location = urlsplit(response.headers.get("location", ""))
             url = location._replace(query="", fragment="").geturl()
+            if response.status_code == 303:
+                raise TargetError(
+                    f"{self._host(request)} returns its results elsewhere, at {self.clean(url)}: take a service that "
+                    "returns scores in the response, or a Python function that fetches them, as module:function"
+                )
             raise TargetError(f"{self._host(request)} redirects to {self.clean(url)}: give that URL as TARGET")
-        raise RefusedError(f"{self._host(request)} refused: {status} ({self.clean(clip(body))})")
+        hint = STATUS_HINTS.get(response.status_code)
+        sentence = f"{self._host(request)} refused: {status} ({clip(body, self.secrets)})"
+        raise RefusedError(f"{sentence}; {hint}" if hint else sentence, response.status_code)
 
     async def _body(self, response: httpx.Response, request: HttpRequest) -> bytes:
         pieces, size = [], 0
@@ -290,9 +333,7 @@ class Transport:
 
     def clean(self, text: str) -> str:
         """``text`` with secrets replaced by ``***``, on one line."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())
+        return " ".join(mask(text, self.secrets).split())
 
     def close(self) -> None:
         """Closes the connections and ends the thread of the event loop; may be called twice."""

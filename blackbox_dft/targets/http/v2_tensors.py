@@ -28,11 +28,15 @@ NUMPY_TYPES = {
     "UINT64": np.uint64,
     "BOOL": np.bool_,
 }
+TEXTS = "BYTES"
+"""Datatype of tensors of text; arrays of ``str`` here, in responses only."""
 DATATYPES = {np.dtype(kind): name for name, kind in NUMPY_TYPES.items()}
 JSON_LENGTH_HEADER = "inference-header-content-length"
 
 
-def encode_request(name: str, datatype: str, array: Array, binary: bool = True) -> tuple[dict[str, str], bytes]:
+def encode_request(
+    name: str, datatype: str, array: Array, binary: bool = True, output: str | None = None
+) -> tuple[dict[str, str], bytes]:
     """Headers and body of a request with one input tensor.
 
     Args:
@@ -40,6 +44,7 @@ def encode_request(name: str, datatype: str, array: Array, binary: bool = True) 
         datatype: a key of ``NUMPY_TYPES``.
         array: of that type.
         binary: send the tensor as bytes and request binary outputs, instead of JSON for both.
+        output: the only output that is requested; all by default.
 
     >>> headers, body = encode_request("image", "UINT8", np.array([[1, 2]], np.uint8), binary=False)
     >>> body
@@ -48,12 +53,16 @@ def encode_request(name: str, datatype: str, array: Array, binary: bool = True) 
     {'image': array([[1, 2]], dtype=uint8)}
     """
     tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": datatype}
+    outputs: dict[str, Any] = {"outputs": [{"name": output}]} if output else {}
     if not binary:
-        return _joined({"inputs": [{**tensor, "data": array.ravel().tolist()}]}, [])
+        return _joined({"inputs": [{**tensor, "data": array.ravel().tolist()}], **outputs}, [])
     # A view of the array, so that it is copied only once, when it is joined to the JSON.
     values: Array = np.ascontiguousarray(array, NUMPY_TYPES[datatype])
     tensor["parameters"] = {"binary_data_size": values.nbytes}
-    return _joined({"inputs": [tensor], "parameters": {"binary_data_output": True}}, [values.data.cast("B")])
+    if output:
+        outputs["outputs"][0]["parameters"] = {"binary_data": True}
+    document = {"inputs": [tensor], "parameters": {"binary_data_output": True}, **outputs}
+    return _joined(document, [values.data.cast("B")])
 
 
 def decode_request(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -66,7 +75,10 @@ def decode_request(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, A
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise ValueError("'inputs' is missing or empty")
-    return _tensors(inputs, rest), document
+    tensors, faults = _tensors(inputs, rest)
+    for fault in faults.values():
+        raise fault
+    return tensors, document
 
 
 def encode_response(
@@ -99,17 +111,27 @@ def encode_response(
     return _joined({"model_name": model, **more, "outputs": outputs}, blocks)
 
 
-def decode_response(headers: Mapping[str, str], body: bytes) -> dict[str, Array]:
-    """Output tensors by name.
+def decode_response(headers: Mapping[str, str], body: bytes, wanted: str | None = None) -> dict[str, Array]:
+    """Output tensors by name, those of text as arrays of ``str``; an output that cannot be read is left out.
+
+    Args:
+        headers: of the response.
+        body: of the response.
+        wanted: the output that has to be readable; without it, at least one.
 
     Raises:
-        ValueError: it is not a V2 response; the message says why.
+        ValueError: it is not a V2 response, or what is wanted cannot be read; the message says why.
     """
     document, rest = _split(headers, body)
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or not outputs:
         raise ValueError("'outputs' is missing or empty")
-    return _tensors(outputs, rest)
+    tensors, faults = _tensors(outputs, rest, texts=True)
+    if wanted in faults:
+        raise faults[str(wanted)]
+    if not tensors:
+        raise next(iter(faults.values()))
+    return tensors
 
 
 def parameters(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,34 +172,73 @@ def _split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], mem
     return document, memoryview(body)[size:]
 
 
-def _tensors(described: list[Any], rest: memoryview) -> dict[str, Array]:
+def _tensors(
+    described: list[Any], rest: memoryview, *, texts: bool = False
+) -> tuple[dict[str, Array], dict[str, ValueError]]:
+    """Tensors by name, and why others cannot be read."""
     tensors: dict[str, Array] = {}
+    faults: dict[str, ValueError] = {}
     at = 0
     for one in described:
         if not isinstance(one, dict) or not {"name", "shape", "datatype"} <= set(one):
             raise ValueError("a tensor lacks its name, shape or datatype")
-        name, shape, kind = str(one["name"]), one["shape"], NUMPY_TYPES.get(str(one["datatype"]))
-        if kind is None:
-            raise ValueError(f"tensor {name!r} has datatype {one['datatype']}, which cannot be read")
-        if not isinstance(shape, list) or not all(isinstance(side, int) and side >= 0 for side in shape):
-            raise ValueError(f"tensor {name!r} has the shape {shape}")
-        size = parameters(one).get("binary_data_size")
-        if size is not None:
-            if not isinstance(size, int) or not 0 <= size <= len(rest) - at:
-                raise ValueError(f"tensor {name!r} declares {size} bytes, but {len(rest) - at} are left")
-            flat: Array = np.frombuffer(rest[at : at + size], kind)
-            at += size
-        else:
-            flat = _listed(name, one.get("data", []), kind)
-        if flat.size != np.prod(shape, dtype=object):
-            raise ValueError(f"tensor {name!r} of shape {shape} contains {flat.size} values")
-        if name in tensors:
+        name = str(one["name"])
+        if name in tensors or name in faults:
             raise ValueError(f"tensor {name!r} occurs twice")
+        size = parameters(one).get("binary_data_size")
+        if size is not None and (not isinstance(size, int) or not 0 <= size <= len(rest) - at):
+            raise ValueError(f"tensor {name!r} declares {size} bytes, but {len(rest) - at} are left")
+        data = None if size is None else rest[at : at + size]
+        at += size or 0
         try:
-            tensors[name] = flat.reshape(shape)
-        except OverflowError as error:
-            raise ValueError(f"tensor {name!r} has the shape {shape}") from error
-    return tensors
+            tensors[name] = _tensor(name, one, data, texts)
+        except ValueError as error:
+            faults[name] = error
+    return tensors, faults
+
+
+def _tensor(name: str, described: dict[str, Any], data: memoryview | None, texts: bool) -> Array:
+    shape, datatype = described["shape"], str(described["datatype"])
+    if datatype not in NUMPY_TYPES and not (texts and datatype == TEXTS):
+        raise ValueError(f"tensor {name!r} has datatype {datatype}, which cannot be read")
+    if not isinstance(shape, list) or not all(isinstance(side, int) and side >= 0 for side in shape):
+        raise ValueError(f"tensor {name!r} has the shape {shape}")
+    flat: Array
+    if datatype == TEXTS:
+        flat = np.array(_packed_texts(name, data) if data is not None else _listed_texts(described), np.str_)
+    elif data is not None:
+        if len(data) % np.dtype(NUMPY_TYPES[datatype]).itemsize:
+            raise ValueError(f"tensor {name!r} has {len(data)} bytes, not a whole number of {datatype}")
+        flat = np.frombuffer(data, NUMPY_TYPES[datatype])
+    else:
+        flat = _listed(name, described.get("data", []), NUMPY_TYPES[datatype])
+    if flat.size != np.prod(shape, dtype=object):
+        raise ValueError(f"tensor {name!r} of shape {shape} contains {flat.size} values")
+    try:
+        return flat.reshape(shape)
+    except OverflowError as error:
+        raise ValueError(f"tensor {name!r} has the shape {shape}") from error
+
+
+def _packed_texts(name: str, data: memoryview) -> list[str]:
+    """Texts of a binary tensor: each is four bytes of its length, least significant first, and UTF-8."""
+    texts, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if end > len(data):
+            raise ValueError(f"tensor {name!r} ends within a text")
+        texts.append(bytes(data[at + 4 : end]).decode("utf-8", "replace"))
+        at = end
+    return texts
+
+
+def _listed_texts(described: dict[str, Any]) -> list[str]:
+    """Texts of a JSON tensor, flat."""
+
+    def flat(node: Any) -> list[str]:
+        return [text for one in node for text in flat(one)] if isinstance(node, list) else [str(node)]
+
+    return flat(described.get("data", []))
 
 
 def _listed(name: str, data: Any, kind: Any) -> Array:

@@ -110,18 +110,31 @@ def test_face_plus_plus(server: RecordingServer, monkeypatch: pytest.MonkeyPatch
             target.scores(IMAGES[:1])
 
 
-def test_responses_without_scores_are_lost(server: RecordingServer) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"predictions": "many"},
+        {"predictions": [[1, 2]]},
+        {"predictions": [[1], [2, 3], [4]]},
+        {"predictions": [["high"], [1], [1]]},
+        {},
+        7,
+    ],
+)
+def test_responses_without_scores_stop_at_once_if_none_was_read_before(document: Any, server: RecordingServer) -> None:
+    server.respond = lambda body: document
     with make_target(server.url, TargetOptions(profile="tf-serving")) as target:
-        for document in (
-            {"predictions": "many"},
-            {"predictions": [[1, 2]]},
-            {"predictions": [[1], [2, 3], [4]]},
-            {},
-            7,
-        ):
-            server.respond = lambda body, document=document: document
-            with pytest.raises((LostAnswer, TargetError)):
-                target.scores(IMAGES)
+        with pytest.raises(InputError, match="the server"):
+            target.scores(IMAGES)
+
+
+def test_another_number_of_rows_is_lost_if_a_response_was_read_before(server: RecordingServer) -> None:
+    with make_target(server.url, TargetOptions(profile="tf-serving")) as target:
+        server.respond = lambda body: {"predictions": [[1, 2], [3, 4], [5, 6]]}
+        target.scores(IMAGES)
+        server.respond = lambda body: {"predictions": [[1, 2]]}
+        with pytest.raises(LostAnswer, match="1 rows for 3 images"):
+            target.scores(IMAGES)
 
 
 def test_a_profile_in_a_file(server: RecordingServer, tmp_path: Path) -> None:
@@ -150,7 +163,7 @@ scale = 10
     ("text", "sentence"),
     [
         ("[request", "is not TOML"),
-        ("name = 'x'", "neither 'json' nor 'form'"),
+        ("name = 'x'", "none of 'json', 'form' and 'body'"),
         ("[request]\njson = {a = '{base64}'}\nhost = 'x'", "unknown key"),
         ("[request]\njson = {a = '{base64}'}\n[response]\nrows = '[['", "invalid JMESPath"),
         ("[request]\njson = {a = '{base64}'}\n[response]\nitems = 'x'", "--model-classes"),

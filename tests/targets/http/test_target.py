@@ -25,7 +25,7 @@ def undisturbed(bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPathFacto
 def test_a_concurrency_that_the_search_cannot_use_is_reported(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         output = bbdft(*words(url, tiny, tmp_path / "one", concurrency=16), code=0).stderr
-        assert "a step of the search is 2 requests, and 16 may be under way: --in-flight 8 would use them" in output
+        assert "a step of the search is 2 requests, and 16 may be sent at once: --in-flight 8 would use them" in output
         assert (
             "--in-flight" not in bbdft(*words(url, tiny, tmp_path / "two", concurrency=16, in_flight=8), code=0).stderr
         )

@@ -70,7 +70,7 @@ def test_the_only_model_is_taken() -> None:
     for url in ("http://a", "http://a/v2", "http://a/v2/"):
         assert discovered(url, {"/repository/index": index})[0].model == "tone"
     two = [{"name": "tone"}, {"name": "age"}]
-    with pytest.raises(InputError, match=r"\(it has tone, age\): give http://a/v2/models/NAME"):
+    with pytest.raises(InputError, match=r"\(it has tone and age\): give http://a/v2/models/NAME"):
         discovered("http://a", {"/repository/index": two})
     with pytest.raises(InputError, match="does not name a model: give"):
         discovered("http://a")
@@ -104,7 +104,14 @@ def test_models_that_are_refused(
 def test_responses_that_are_not_scores() -> None:
     protocol, _ = discovered()
     with pytest.raises(LostAnswer, match="is not a V2 response"):
-        protocol.scores(HttpResponse({}, b"{}"), 1)
+        protocol.scores(HttpResponse({}, b"<html>"), 1)
+    # JSON of another form does not heal.
+    with pytest.raises(InputError, match=r"is not a V2 response .*--profile"):
+        protocol.scores(HttpResponse({}, b'{"predictions": [[1, 2]]}'), 1)
     headers, body = encode_response("tone", {"age": np.float32([[1]])}, binary=True)
-    with pytest.raises(TargetError, match="returned age instead of 'tone'"):
+    with pytest.raises(InputError, match="returned age instead of 'tone'"):
         protocol.scores(HttpResponse(headers, body), 1)
+    with pytest.raises(TargetError, match="reports a failure with status 200: out of quota"):
+        protocol.scores(HttpResponse({}, b'{"error": "out of quota"}'), 1)
+    with pytest.raises(InputError, match="have to be fetched later"):
+        protocol.scores(HttpResponse({}, b'{"id": 7}', 202), 1)
