@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
+from blackbox_dft._utils.text import shortened
 from blackbox_dft.errors import InputError
 from blackbox_dft.report.figures.charts import (
     Axes,
@@ -115,7 +116,7 @@ def _facts(found: Found) -> list[tuple[str, str]]:
     images = ", ".join(f"{count:,} {split}" for split, count in found["images"].items())
     facts = [
         ("images", images),
-        ("labels", ", ".join(found["classes"])),
+        ("labels", shortened(found["classes"])),
         ("unchanged model", f"{found['before']:.3f}"),
         ("free threshold", f"{found['threshold']:.3f}"),
         ("seeds", str(len(found["seeds"]))),

@@ -410,7 +410,7 @@ def _all_phases(
 
     def evaluated(z: Floats, before: Floats) -> Floats:
         found = task.probabilities("evaluate", test, z)
-        require_scores_still(experiment, scorer, test, z, ~lacks_score(found), ~lacks_score(before))
+        require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
         return found
 
     on_test = (evaluated(identity, on_val[0]), evaluated(choice.z, on_val[1]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,6 +17,7 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
+from blackbox_dft.targets.class_names import parse_class_names
 from blackbox_dft.targets.input_format import infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.io_binding import BoundSession
@@ -250,21 +249,9 @@ def _settings(threads: int) -> Any:
 
 
 def _classes(proto: ModelProto) -> tuple[str, ...] | None:
-    """Class names in the metadata: ``classes`` (JSON, or separated by commas), or ``names`` as Ultralytics writes."""
-    meta = {entry.key: entry.value for entry in proto.metadata_props}
-    if text := meta.get("classes"):
-        try:
-            names = json.loads(text)
-        except ValueError:
-            names = text.split(",")
-        return tuple(str(name).strip() for name in names) if isinstance(names, list) else None
-    if text := meta.get("names"):
-        try:
-            table = ast.literal_eval(text)
-            return tuple(str(table[i]) for i in range(len(table)))
-        except (ValueError, SyntaxError, KeyError, TypeError):
-            return None
-    return None
+    """Class names in the metadata: under ``classes``, or ``names`` as Ultralytics writes."""
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    return parse_class_names(metadata.get("classes")) or parse_class_names(metadata.get("names"))
 
 
 def _columns(shape: list[Any]) -> int:
