@@ -90,8 +90,8 @@ def _explained(experiment: Experiment, raw: Scores) -> str:
             f"{target.name} decided the first {len(raw)} images for classes that count for no label "
             f"({shortened(seen)}): say which of its classes stand for your labels, --map LABEL=CLASS[,CLASS...]."
         )
-    told = target.explain_no_score() if isinstance(target, ExplainsNoScore) else None
-    hint = told or (
+    reason = target.explain_no_score() if isinstance(target, ExplainsNoScore) else None
+    hint = reason or (
         "see what it returns with 'bbdft inspect', and give the names that it uses with --model-classes or --map"
     )
     images = f"{'none' if not found.any() else f'only {found.sum()}'} of the first {len(raw)} images"
