@@ -20,15 +20,17 @@ from blackbox_dft.targets.options import TargetOptions
 def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
     """Write the change as an ONNX graph: image (N,3,H,W) RGB in [0, 1] -> image.
 
-    With --fuse, one file that takes unchanged images and returns the scores of MODEL on changed ones; the options of
-    MODEL are those of RUN unless given.
+    With --fuse, one file that takes unchanged images and returns the scores of MODEL on changed ones, and probabilities
+    of your labels by the output map of RUN as the output 'labels'; the options of MODEL are those of RUN unless given.
     """
     from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import InputError
     from blackbox_dft.fusion.export import export_onnx, fuse_onnx
+    from blackbox_dft.fusion.label_output import LabelOutput
     from blackbox_dft.images.encoding import Encoding
     from blackbox_dft.run.record import RunRecord
     from blackbox_dft.targets import make_target
+    from blackbox_dft.targets.onnx.target import OnnxTarget
 
     learned = Tuning.load(tuning)
     if out.suffix != ".onnx":
@@ -46,5 +48,10 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
             input_format = getattr(target, "input_format", None)
             if input_format is None:
                 raise InputError(f"--fuse {fuse} is not an ONNX file: only those can be fused with the change.")
-            fuse_onnx(space, learned.z, learned.shape, fuse, out, input_format=input_format, levels=levels)
+            labels = None
+            if learned.output_map and learned.scores and isinstance(target, OnnxTarget):
+                labels = LabelOutput(target.output.name, learned.scores, learned.output_map, learned.labels)
+            fuse_onnx(
+                space, learned.z, learned.shape, fuse, out, input_format=input_format, levels=levels, labels=labels
+            )
     click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

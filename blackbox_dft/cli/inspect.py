@@ -23,7 +23,7 @@ from blackbox_dft.targets.options import TargetOptions
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(
-    target: str, data: str | None, label: str, price: float | None, yes: bool, as_json: bool, **values: Any
+    target: str, data: str | None, label: str | None, price: float | None, yes: bool, as_json: bool, **values: Any
 ) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
@@ -37,18 +37,19 @@ def inspect(
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 
-    with make_target(target, take(TargetOptions, values)) as opened:
+    target_options = take(TargetOptions, values)
+    with make_target(target, target_options) as opened:
         images = None
         if data is not None:
             import numpy as np
 
             from blackbox_dft.data import load
 
-            images = load(data, label=label, size=opened.image_size).images
+            images = load(data, label=label or "", size=opened.image_size).images
             # Not the first ones: in a folder of classes all of them are of one class.
             images = images[np.random.default_rng(0).permutation(len(images))[:64]]
         paid = "://" in target or price is not None
-        plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid)
+        plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
         click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
         if price is not None and not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):

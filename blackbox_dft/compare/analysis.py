@@ -96,7 +96,7 @@ def assemble(
     accuracy = right.mean(axis=3)
     free, free_name = (shifted, "threshold") if shifted.mean() > before.mean() else (before, "before")
     table = _Table(right, free, data.groups_of(test))
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "target": experiment.config.target,
         "data": experiment.config.data,
         "classes": list(data.classes),
@@ -120,9 +120,9 @@ def assemble(
         "at": [_at_budget(table, accuracy[:, :, at], at, budget) for at, budget in enumerate(grid.budgets)],
         "version": __version__,
     }
-    found["reach"] = _reach(found, accuracy)
-    found["recommendation"] = _recommend(experiment, found)
-    return found
+    results["reach"] = _reach(results, accuracy)
+    results["recommendation"] = _recommend(experiment, results)
+    return results
 
 
 def _of_variant(
@@ -179,15 +179,15 @@ def _judged(tested: Sequence[Difference]) -> list[dict[str, Any]]:
     ]
 
 
-def _reach(found: Mapping[str, Any], accuracy: Floats) -> list[dict[str, Any]]:
+def _reach(results: Mapping[str, Any], accuracy: Floats) -> list[dict[str, Any]]:
     """For some accuracies, the least budget at which the median of each variant reaches them."""
     medians = np.median(accuracy, axis=1)
-    before, top = found["before"], float(medians.max())
+    before, top = results["before"], float(medians.max())
     levels = sorted({floor(1000 * (before + share * (top - before))) / 1000 for share in REACH_SHARES})
-    if found["threshold"] > before:
-        levels = sorted({*levels, found["threshold"]})
+    if results["threshold"] > before:
+        levels = sorted({*levels, results["threshold"]})
     return [
-        {"accuracy": level, "budgets": [_first(row >= level - 1e-9, found["budgets"]) for row in medians]}
+        {"accuracy": level, "budgets": [_first(row >= level - 1e-9, results["budgets"]) for row in medians]}
         for level in levels
         if level > before
     ]
@@ -197,28 +197,28 @@ def _first(reached: Array, budgets: Sequence[int]) -> int | None:
     return budgets[int(reached.argmax())] if reached.any() else None
 
 
-def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, Any]:
+def _recommend(experiment: Experiment, results: Mapping[str, Any]) -> dict[str, Any]:
     """The least budget whose best variant surely beats what is free and has most of the greatest gain, if any."""
-    variants, before, free = found["ways"], found["before"], found["free"]
-    free_value = found[free]
+    variants, before, free = results["ways"], results["before"], results["free"]
+    free_value = results[free]
     free_text = "the free threshold" if free == "threshold" else "the unchanged model"
-    means = [variants[at["best"]]["course"][number]["mean"] for number, at in enumerate(found["at"])]
+    means = [variants[at["best"]]["course"][number]["mean"] for number, at in enumerate(results["at"])]
     sure = [
         number
-        for number, at in enumerate(found["at"])
+        for number, at in enumerate(results["at"])
         if (one := at["against_free"][at["best"]])["difference"] > 0 and one["p_holm"] < ALPHA
     ]
     if not sure:
         number = int(np.argmax(means))
-        best = variants[found["at"][number]["best"]]
+        best = variants[results["at"][number]["best"]]
         sentence = (
-            f"Take none of them: within {found['budgets'][-1]:,} queries no variant surely beats {free_text} "
+            f"Take none of them: within {results['budgets'][-1]:,} queries no variant surely beats {free_text} "
             f"({free_value:.3f}); the best, {best['estimator']} on {best['space']}, has {means[number]:.3f}."
         )
         return {"take": None, "budget": None, "sentence": sentence}
     top = max(means[number] for number in sure)
     number = next(n for n in sure if means[n] - before >= GAIN_SHARE * (top - before))
-    at, budget = found["at"][number], found["budgets"][number]
+    at, budget = results["at"][number], results["budgets"][number]
     take = at["best"]
     name = f"{variants[take]['estimator']} on {variants[take]['space']}"
     if before < free_value:
@@ -231,10 +231,10 @@ def _recommend(experiment: Experiment, found: Mapping[str, Any]) -> dict[str, An
         if take in (pair["first"], pair["second"]) and pair["p_holm"] >= ALPHA
     ]
     parts = [f"For {budget:,} queries take {name}: test accuracy {means[number]:.3f} on average, against {beside}"]
-    if found["price"] is not None:
+    if results["price"] is not None:
         val = len(experiment.data.splits["val"])
         chosen = CANDIDATES * experiment.config.repeats * val_images(budget, val, experiment.config.repeats)
-        price = found["price"]
+        price = results["price"]
         parts.append(
             f"at {price:g} a query that is {budget * price:,.2f}, and {chosen * price:,.2f} more for the choice of z"
         )

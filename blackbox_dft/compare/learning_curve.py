@@ -7,6 +7,7 @@ budget takes the same steps in all of them, so that all but the longest search a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.search.loop import Task, tune
+from blackbox_dft.search.mapped_selection import choose
 from blackbox_dft.search.minibatches import StratifiedSampler
-from blackbox_dft.search.selection import select
 
 Scored = Callable[[int, int], None]
 
@@ -124,8 +125,9 @@ def learning_curve(
                     check_drift=watch or (lambda spent: None),
                     check_scores=watch.check_scores if watch else (lambda spent, keys: None),
                 )
-                choice = select(task, trajectory, some, identity)
-                scores = task.probabilities("evaluate", test, choice.z)
+                choice = choose(task, trajectory, some, identity, experiment.config.output_map, run.seed)[0]
+                mapped = replace(task, decoder=decoder.with_map(choice.output_map))
+                scores = mapped.probabilities("evaluate", test, choice.z)
                 spent = trajectory.points[-1].queries if trajectory.points else 0
                 measured[limit] = (spent, len(some), decide(scores) == data.labels[test], choice.z, choice.name)
         except BudgetError as error:

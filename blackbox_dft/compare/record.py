@@ -44,12 +44,12 @@ class ComparisonRecord:
         """
         path = out / "comparison.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"))
             return cls(
-                {_key(key): value for key, value in found["settings"].items()},
-                int(found["batch"]),
-                dict(found["inputs"]),
-                tuple(int(budget) for budget in found["budgets"]),
+                {_key(key): value for key, value in document["settings"].items()},
+                int(document["batch"]),
+                dict(document["inputs"]),
+                tuple(int(budget) for budget in document["budgets"]),
             )
         except (FileNotFoundError, NotADirectoryError):
             return None

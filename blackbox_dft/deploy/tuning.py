@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +12,19 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
-from blackbox_dft._utils.types import Floats, ImageBytes
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.base import Space
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)
+"""Of files that can be read; 1 has no output map."""
+MAP_PREFIX = "output_map."
+"""Of the names of its arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,12 @@ class Tuning:
     """Of additive changes."""
     encoding: str = "png"
     """How images were sent to the target: ``none``, ``png`` or ``jpeg:Q``."""
+    labels: tuple[str, ...] = ()
+    """The user's labels, L of them; none in files of format 1."""
+    scores: Kind | None = None
+    """What the target's raw scores are."""
+    output_map: OutputMap | None = None
+    """From the target's scores to probabilities of the labels; the identity if the run kept none."""
 
     def make_space(self) -> Space:
         """The space of ``z``."""
@@ -64,6 +77,31 @@ class Tuning:
             )
         return to_bytes(self._space.apply(to_floats(images), self.z))
 
+    def decide(self, outputs: Scores) -> Floats:
+        """Probabilities ``(N, L)`` of the labels from the target's raw scores ``(N, K)`` of changed images.
+
+        Raises:
+            InputError: the file is of an earlier version, which did not keep what the scores mean.
+        """
+        if self.scores is None or self.output_map is None:
+            raise InputError("this tuning does not say what the scores mean: give 'bbdft resume RUN', which adds it.")
+        return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map)(outputs)
+
+    def map_to(self, labels: Sequence[str]) -> OutputMap | None:
+        """The output map to ``labels`` in their order; ``None`` if the run kept none.
+
+        Raises:
+            InputError: a label that the map was not fitted for.
+        """
+        if self.output_map is None or self.output_map.family == "none":
+            return None
+        if unknown := sorted(set(labels) - set(self.labels)):
+            raise InputError(
+                f"the output map was fitted for the labels {', '.join(self.labels)}, and the data has {unknown[0]!r}: "
+                "start a run with these labels, or one with --output-map none."
+            )
+        return self.output_map.for_labels([self.labels.index(label) for label in labels])
+
     @cached_property
     def _space(self) -> Space:
         # Kept for services, which pass one image at a time: to make a basis takes longer than to change an image.
@@ -71,16 +109,22 @@ class Tuning:
 
     def save(self, path: str | Path) -> None:
         """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
-        about = {
+        about: dict[str, Any] = {
             "format": FORMAT,
             "space": self.space,
             "epsilon": self.epsilon,
             "channels": self.channels,
             "encoding": self.encoding,
+            "labels": self.labels,
+            "scores": self.scores,
         }
-        write_atomically(
-            path, lambda file: np.savez(file, z=self.z, shape=np.array(self.shape), about=np.array(json.dumps(about)))
-        )
+        arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}
+        if self.output_map:
+            values = {f.name: getattr(self.output_map, f.name) for f in fields(OutputMap)}
+            arrays |= {MAP_PREFIX + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+            about["output_map"] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
+        arrays["about"] = np.array(json.dumps(about))
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> Tuning:
@@ -95,8 +139,12 @@ class Tuning:
             with np.load(path, allow_pickle=False) as file:
                 about: dict[str, Any] = json.loads(str(file["about"]))
                 z, shape = np.asarray(file["z"], np.float64), tuple(int(n) for n in file["shape"])
-            if about.pop("format") != FORMAT or len(shape) != 3:
+                numbers = {name: file[name] for name in file.files if name.startswith(MAP_PREFIX)}
+            if about.pop("format") not in FORMATS or len(shape) != 3:
                 raise ValueError("written by another version")
+            if parts := about.pop("output_map", None):
+                about["output_map"] = OutputMap(**parts, **{n.removeprefix(MAP_PREFIX): a for n, a in numbers.items()})
+            about["labels"] = tuple(about.get("labels", ()))
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error

@@ -10,17 +10,21 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import IR_VERSION, OPSET, image_input, merge, prepare, upgrade_opset
+from blackbox_dft.fusion.label_output import LabelOutput, append_labels
+from blackbox_dft.fusion.merge import IR_VERSION, OPSET, check_has_graph, image_input, merge, prepare, upgrade_opset
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.onnx.loading import load_model
+from blackbox_dft.targets.onnx.runtime_errors import reason
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 INPUT = "image"
 """Name of the input of an exported file: float32 ``(N, 3, H, W)``, RGB in [0, 1]."""
+IMAGE_METADATA = {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "Normalized_0_1"}
+"""The same in the words of the ONNX standard; https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md."""
 
 
 def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str | Path, *, levels: bool = True) -> None:
@@ -71,11 +75,13 @@ def fuse_onnx(
     *,
     input_format: InputFormat,
     levels: bool = True,
+    labels: LabelOutput | None = None,
 ) -> None:
     """Writes ``model`` with the change in front of it: unchanged images in, the model's own outputs out.
 
     Whatever the input format of the model, the file takes float32 ``(N, 3, H, W)`` RGB in [0, 1] as ``image``; N is
-    fixed if the model fixes it. Everything else of the model (names, outputs, metadata) stays.
+    fixed if the model fixes it. Everything else of the model (names, outputs, metadata of
+    anything but the input) stays.
 
     Args:
         space: of the change.
@@ -85,6 +91,7 @@ def fuse_onnx(
         path: of the file to write.
         input_format: of the model.
         levels: round to 8 bits, as the images that the target received.
+        labels: adds an output with probabilities of the user's labels.
 
     Raises:
         InputError: not an ONNX model of one image of this size, a model that cannot be merged with the change (too old
@@ -115,13 +122,24 @@ def fuse_onnx(
     if not batched:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
     merge(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
+    _describe_input(proto)
+    if labels:
+        append_labels(proto, labels)
     try:
         _write(proto, path)
     except InputError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise InputError(f"{model} cannot be merged with the change ({reason}): export it again.") from error
+        raise InputError(f"{model} cannot be merged with the change ({reason(error)}): export it again.") from error
+
+
+def _describe_input(proto: ModelProto) -> None:
+    """Replaces the image metadata of the model, which describes its own input, by that of the fused file's."""
+    kept = [entry for entry in proto.metadata_props if not entry.key.lower().startswith("image.")]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    for key, value in IMAGE_METADATA.items():
+        proto.metadata_props.add(key=key, value=value)
 
 
 def _sides(
@@ -149,6 +167,7 @@ def _changed(graph: OnnxBuilder, space: Space, z: Floats, levels: bool) -> str:
     """The file's input, changed by the constant z."""
     if np.shape(z) != (space.size,):
         raise InputError(f"z has shape {np.shape(z)}, but the space {space.spec} has {space.size} numbers.")
+    check_has_graph(space)
     changed = space.graph(graph, INPUT, graph.constant(np.asarray(z, np.float32)[None]))
     return graph.rounded(changed) if levels else changed
 

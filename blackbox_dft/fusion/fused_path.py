@@ -13,6 +13,7 @@ from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.onnx.providers import image_memory
+from blackbox_dft.targets.onnx.runtime_errors import reason
 
 MAX_PATH_DIFFERENCE = 1e-2
 """How far apart the scores of both paths may be on unchanged images, relative to the largest score."""
@@ -147,14 +148,14 @@ def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encodin
         return "JPEG compression cannot be part of a graph"
     try:
         path = FusedPath(pool, space, target, encoding)
-        sample = np.arange(min(2, len(pool)))
+        sample = np.arange(min(2, len(pool), target.max_batch or 2))
         array_scores = target.scores(encoding.encode_bytes(pool[sample]))
         fused_scores = path(sample, space.initial())
     except InputError as error:
         return str(error)
     except Exception as error:
         # ONNX Runtime has no common error for graphs that it does not support.
-        return f"the fused graph cannot be run ({str(error).strip().partition(chr(10))[0][:200].rstrip('.')})"
+        return f"the fused graph cannot be run ({reason(error)})"
     largest = max(1.0, float(np.abs(array_scores).max()))
     if not np.allclose(fused_scores, array_scores, rtol=0, atol=MAX_PATH_DIFFERENCE * largest):
         return "the fused graph and the model disagree on unchanged images"

@@ -10,6 +10,8 @@ import numpy as np
 from blackbox_dft._utils.types import Array
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import LUMA_WEIGHTS
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.input_format import InputFormat
 
@@ -41,6 +43,21 @@ def upgrade_opset(proto: ModelProto, path: Path) -> ModelProto:
             f"{path} has ONNX opset {have} and cannot be converted to opset {OPSET}, which the change needs: "
             f"export it for opset {OPSET}."
         ) from error
+
+
+def check_has_graph(space: Space) -> None:
+    """Refuses spaces that cannot be written as ONNX nodes.
+
+    Raises:
+        InputError: ``space``, or a part of it, has no method ``graph``.
+    """
+    for part in space.parts if isinstance(space, Composed) else (space,):
+        # A subclass of the Protocol inherits its empty method.
+        if getattr(type(part), "graph", None) in (None, Space.graph):
+            raise InputError(
+                f"the space {part.spec} cannot be written as ONNX nodes, as it has no method 'graph': "
+                "'bbdft apply' changes images without it."
+            )
 
 
 def image_input(proto: ModelProto, model: Path) -> ValueInfoProto:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import image_input, merge, prepare, prepare_exactly, upgrade_opset
+from blackbox_dft.fusion.merge import check_has_graph, image_input, merge, prepare, prepare_exactly, upgrade_opset
 from blackbox_dft.spaces.additive import Pixels, Separable
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
@@ -84,6 +84,7 @@ def fuse_scorer(
     """
     from onnx import TensorProto, helper
 
+    check_has_graph(space)
     proto = upgrade_opset(proto, path)
     old = image_input(proto, path)
     # If the model has quantizing operators of its own, ONNX Runtime would fuse these with them.

@@ -15,8 +15,8 @@ place: how often a label is true when a class is answered, smoothed to the ident
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -79,6 +79,17 @@ class OutputMap:
         if self.weights.size:
             logits = logits + _features(probabilities) / self.spread @ self.weights.T
         return np.asarray(np.exp(log_softmax(logits, axis=1)), np.float64)
+
+    def for_labels(self, columns: Sequence[int]) -> OutputMap:
+        """The map to the labels ``columns``, some or all of L, in this order."""
+        at = list(columns)
+        return replace(
+            self,
+            label_matrix=self.label_matrix[:, at],
+            bias=self.bias[at] if self.bias.size else self.bias,
+            weights=self.weights[at] if self.weights.size else self.weights,
+            counts=self.counts[:, at] if self.counts.size else self.counts,
+        )
 
 
 def fit_output_map(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import Bools, Floats, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.objectives.output_map import OutputMap
 
 Kind = Literal["probabilities", "percent", "relative", "logits", "sigmoid", "logit", "one-hot", "index"]
 
@@ -44,6 +45,8 @@ class OutputDecoder:
     """What the raw numbers are."""
     label_matrix: Floats
     """``(K, L)``: 1 if the model's class counts for the label, else 0."""
+    output_map: OutputMap | None = None
+    """Fitted on scores of this target; takes the place of ``label_matrix``."""
 
     @property
     def labels_only(self) -> bool:
@@ -55,9 +58,18 @@ class OutputDecoder:
 
         The row of an image without a score is NaN: ``decide`` gives no label for it, and ``losses`` the highest loss.
         """
-        found = probabilities(raw, self.kind, len(self.label_matrix)) @ self.label_matrix
+        classes = self.class_probabilities(raw)
+        found = self.output_map(classes) if self.output_map else classes @ self.label_matrix
         found[~self.has_score(raw)] = np.nan
         return np.asarray(found, np.float64)
+
+    def class_probabilities(self, raw: Scores) -> Floats:
+        """Probabilities ``(N, K)`` of the model's own classes; of no meaning in rows without a score."""
+        return probabilities(raw, self.kind, len(self.label_matrix))
+
+    def with_map(self, output_map: OutputMap | None) -> OutputDecoder:
+        """The same decoder with another output map, or with none."""
+        return replace(self, output_map=output_map)
 
     def has_score(self, raw: Scores) -> Bools:
         """Which rows of raw outputs ``(N, K)`` say anything about the labels, ``(N,)``.

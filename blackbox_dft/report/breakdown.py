@@ -50,31 +50,31 @@ class Subset:
         return "worse" if self.ci95[1] < 0 else ""
 
 
-def per_class(answers: Predictions) -> list[Subset]:
+def per_class(predictions: Predictions) -> list[Subset]:
     """One subset for each class, in their order."""
-    return [_subset(answers, name, answers.labels == number) for number, name in enumerate(answers.classes)]
+    return [_subset(predictions, name, predictions.labels == number) for number, name in enumerate(predictions.classes)]
 
 
-def per_trait(answers: Predictions, name: str) -> list[Subset]:
+def per_trait(predictions: Predictions, name: str) -> list[Subset]:
     """One subset for each value of the trait ``name``; a dash names the images without a value."""
-    values = np.array(answers.traits[name], object)
-    return [_subset(answers, str(value) or "–", values == value) for value in sorted(set(values))]
+    values = np.array(predictions.traits[name], object)
+    return [_subset(predictions, str(value) or "–", values == value) for value in sorted(set(values))]
 
 
-def usual_traits(answers: Predictions) -> list[str]:
+def usual_traits(predictions: Predictions) -> list[str]:
     """Traits that are shown by default: of 2 to ``MAX_TRAIT_VALUES`` values."""
-    return [name for name, values in answers.traits.items() if 2 <= len(set(values)) <= MAX_TRAIT_VALUES]
+    return [name for name, values in predictions.traits.items() if 2 <= len(set(values)) <= MAX_TRAIT_VALUES]
 
 
-def _subset(answers: Predictions, name: str, chosen: Sequence[bool] | Ints) -> Subset:
-    where = np.flatnonzero(chosen)
-    labels = answers.labels[where]
-    before, after = (decide(p[where]) == labels for p in (answers.before, answers.after))
+def _subset(predictions: Predictions, name: str, chosen: Sequence[bool] | Ints) -> Subset:
+    rows = np.flatnonzero(chosen)
+    labels = predictions.labels[rows]
+    before, after = (decide(p[rows]) == labels for p in (predictions.before, predictions.after))
     interval = None
-    if len(where) >= MIN_INTERVAL_IMAGES:
-        groups = None if answers.groups is None else answers.groups[where]
+    if len(rows) >= MIN_INTERVAL_IMAGES:
+        groups = None if predictions.groups is None else predictions.groups[rows]
         interval = bootstrap(after.astype(float) - before, groups)
-    return Subset(name, len(where), float(np.mean(before)), float(np.mean(after)), interval)
+    return Subset(name, len(rows), float(np.mean(before)), float(np.mean(after)), interval)
 
 
 NO_DECISION = "no decision"
@@ -103,28 +103,28 @@ def confusion(probabilities: Floats, labels: Ints) -> Ints:
     return np.bincount(labels * (count + 1) + columns, minlength=count * (count + 1)).reshape(count, count + 1)
 
 
-def histogram(answers: Predictions, label: int) -> tuple[Floats, Floats]:
+def histogram(predictions: Predictions, label: int) -> tuple[Floats, Floats]:
     """Shares ``(HISTOGRAM_BINS,)`` of the images of ``label`` by the probability of that label, before and after.
 
     Images without a score are in no bin.
     """
-    own = answers.labels == label
+    own = predictions.labels == label
     shares = [
         np.histogram(p[own, label], bins=HISTOGRAM_BINS, range=(0, 1))[0] / max(1, own.sum())
-        for p in (answers.before, answers.after)
+        for p in (predictions.before, predictions.after)
     ]
     return shares[0], shares[1]
 
 
-def chosen_images(answers: Predictions, limit: int, typical: int) -> dict[str, Ints]:
+def chosen_images(predictions: Predictions, limit: int, typical: int) -> dict[str, Ints]:
     """Indices of test images to show: up to ``limit`` mended, ``limit`` broken and ``typical`` typical ones.
 
     Mended and broken images are sorted by how far the probability of their true class moved; typical are decided as
     before, and their probability moved about as far as on average.
     """
-    rows = np.arange(len(answers.labels))
-    moved = answers.after[rows, answers.labels] - answers.before[rows, answers.labels]
-    right = [decide(p) == answers.labels for p in (answers.before, answers.after)]
+    rows = np.arange(len(predictions.labels))
+    moved = predictions.after[rows, predictions.labels] - predictions.before[rows, predictions.labels]
+    right = [decide(p) == predictions.labels for p in (predictions.before, predictions.after)]
     mended, broken = np.flatnonzero(~right[0] & right[1]), np.flatnonzero(right[0] & ~right[1])
     same = np.flatnonzero(right[0] == right[1])
     return {

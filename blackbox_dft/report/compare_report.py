@@ -31,19 +31,19 @@ ALPHA = 0.05
 MIN_LOG_RATIO = 8
 """Of the largest to the smallest budget: from here on the axis of queries is logarithmic."""
 
-Found = Mapping[str, Any]
+Results = Mapping[str, Any]
 
 
-def write_report(found: Found, out: Path) -> list[str]:
+def write_report(results: Results, out: Path) -> list[str]:
     """Writes ``compare.json``, ``.txt``, ``.png`` and ``.html``; returns lines for the terminal.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    write_text(out / "compare.json", json.dumps(found, indent=2) + "\n")
-    write_text(out / "compare.txt", "\n".join(text_lines(found)) + "\n")
-    write_png(picture(found), out / "compare.png")
-    write_text(out / "compare.html", page(found))
+    write_text(out / "compare.json", json.dumps(results, indent=2) + "\n")
+    write_text(out / "compare.txt", "\n".join(text_lines(results)) + "\n")
+    write_png(picture(results), out / "compare.png")
+    write_text(out / "compare.html", page(results))
     return [f"  written: {out}/compare.html, compare.csv, compare.json, compare.txt, compare.png"]
 
 
@@ -55,100 +55,100 @@ def read_results(out: Path) -> dict[str, Any]:
     """
     path = out / "compare.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = found["recommendation"]["sentence"], found["ways"][0]["course"][0]["median"], found["at"][0]["pairs"]
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = results["recommendation"]["sentence"], results["ways"][0]["course"][0]["median"], results["at"][0]["pairs"]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{out} holds no finished comparison: give the DIR of 'bbdft compare --out DIR'.") from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
             f"{path} cannot be read: give the same 'bbdft compare' again, which writes it again."
         ) from error
-    return found
+    return results
 
 
-def text_lines(found: Found) -> list[str]:
+def text_lines(results: Results) -> list[str]:
     """The recommendation and the medians, for a terminal."""
-    budgets = [f"{budget:,}" for budget in found["budgets"]]
-    names = [_name(variant) for variant in found["ways"]]
+    budgets = [f"{budget:,}" for budget in results["budgets"]]
+    names = [_name(variant) for variant in results["ways"]]
     head = "median test accuracy at"
     wide = max(map(len, [*names, head]))
-    lines = [found["recommendation"]["sentence"], "", f"{head:<{wide}}" + _cells(budgets)]
-    lines += [f"{'before':<{wide}}" + _cells([f"{found['before']:.3f}"] * len(budgets))]
-    lines += [f"{'free threshold':<{wide}}" + _cells([f"{found['threshold']:.3f}"] * len(budgets))]
-    for number, variant in enumerate(found["ways"]):
+    lines = [results["recommendation"]["sentence"], "", f"{head:<{wide}}" + _cells(budgets)]
+    lines += [f"{'before':<{wide}}" + _cells([f"{results['before']:.3f}"] * len(budgets))]
+    lines += [f"{'free threshold':<{wide}}" + _cells([f"{results['threshold']:.3f}"] * len(budgets))]
+    for number, variant in enumerate(results["ways"]):
         shown = [
             f"{point['median']:.3f}{'*' if at['best'] == number else ' '}"
-            for point, at in zip(variant["course"], found["at"], strict=True)
+            for point, at in zip(variant["course"], results["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
-    paid = f"{found['queries']:,} queries"
-    if found["price"] is not None:
-        paid += f", {found['queries'] * found['price']:,.2f} paid"
-    seeds = len(found["seeds"])
+    paid = f"{results['queries']:,} queries"
+    if results["price"] is not None:
+        paid += f", {results['queries'] * results['price']:,.2f} paid"
+    seeds = len(results["seeds"])
     return [
         *lines,
-        f"  *: best mean; {seeds} seed{'s' if seeds > 1 else ''}, {found['n']:,} test images, {paid} in all",
+        f"  *: best mean; {seeds} seed{'s' if seeds > 1 else ''}, {results['n']:,} test images, {paid} in all",
     ]
 
 
-def picture(found: Found) -> Figure:
+def picture(results: Results) -> Figure:
     """The curves as a figure for a PNG, one panel for each space."""
     about = "median test accuracy and the middle half of the seeds"
-    return line_figure({f"{space}: {about}": _chart(found, space) for space in found["spaces"]})
+    return line_figure({f"{space}: {about}": _chart(results, space) for space in results["spaces"]})
 
 
-def page(found: Found) -> str:
+def page(results: Results) -> str:
     """The page, one HTML file that needs nothing else."""
-    take = found["recommendation"]["take"]
+    take = results["recommendation"]["take"]
     return render(
         "comparison.html",
-        found=found,
-        take=None if take is None else found["ways"][take],
-        version=found["version"],
-        facts=_facts(found),
-        panels=[_panel(found, space) for space in found["spaces"]],
-        rows=_rows(found),
-        tests=[_tests(found, number) for number in range(len(found["budgets"]))],
+        results=results,
+        take=None if take is None else results["ways"][take],
+        version=results["version"],
+        facts=_facts(results),
+        panels=[_panel(results, space) for space in results["spaces"]],
+        rows=_rows(results),
+        tests=[_tests(results, number) for number in range(len(results["budgets"]))],
     )
 
 
-def _facts(found: Found) -> list[tuple[str, str]]:
-    images = ", ".join(f"{count:,} {split}" for split, count in found["images"].items())
+def _facts(results: Results) -> list[tuple[str, str]]:
+    images = ", ".join(f"{count:,} {split}" for split, count in results["images"].items())
     facts = [
         ("images", images),
-        ("labels", shortened(found["classes"])),
-        ("unchanged model", f"{found['before']:.3f}"),
-        ("free threshold", f"{found['threshold']:.3f}"),
-        ("seeds", str(len(found["seeds"]))),
-        ("queries in all", f"{found['queries']:,}"),
+        ("labels", shortened(results["classes"])),
+        ("unchanged model", f"{results['before']:.3f}"),
+        ("free threshold", f"{results['threshold']:.3f}"),
+        ("seeds", str(len(results["seeds"]))),
+        ("queries in all", f"{results['queries']:,}"),
     ]
-    if found["price"] is not None:
-        facts.append(("paid", f"{found['queries'] * found['price']:,.2f}"))
+    if results["price"] is not None:
+        facts.append(("paid", f"{results['queries'] * results['price']:,.2f}"))
     return facts
 
 
-def _chart(found: Found, space: str) -> LineChart:
-    budgets = np.asarray(found["budgets"], np.float64)
-    marks = {"before": found["before"], "free threshold": found["threshold"]}
+def _chart(results: Results, space: str) -> LineChart:
+    budgets = np.asarray(results["budgets"], np.float64)
+    marks = {"before": results["before"], "free threshold": results["threshold"]}
     # One scale for all spaces, or they could not be compared.
-    shown = [level for variant in found["ways"] for key in ("q1", "median", "q3") for level in _column(variant, key)]
+    shown = [level for variant in results["ways"] for key in ("q1", "median", "q3") for level in _column(variant, key)]
     axes = Axes(
         "tuning queries",
         "test accuracy",
         log=budgets[-1] >= MIN_LOG_RATIO * budgets[0],
-        ticks=found["budgets"],
+        ticks=results["budgets"],
         y_range=accuracy_range([*shown, *marks.values()]),
     )
     series = {
         variant["estimator"]: Series(budgets, *(np.asarray(_column(variant, key)) for key in ("median", "q1", "q3")))
-        for variant in found["ways"]
+        for variant in results["ways"]
         if variant["space"] == space
     }
     return LineChart(series, marks, axes)
 
 
-def _panel(found: Found, space: str) -> dict[str, Any]:
-    chart = _chart(found, space)
+def _panel(results: Results, space: str) -> dict[str, Any]:
+    chart = _chart(results, space)
     name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
         (estimator, stroke, f"{series.y[-1]:.3f}")
@@ -157,11 +157,11 @@ def _panel(found: Found, space: str) -> dict[str, Any]:
     return {"space": space, "svg": drawn(line_svg(chart, name)), "legend": legend}
 
 
-def _rows(found: Found) -> list[dict[str, Any]]:
+def _rows(results: Results) -> list[dict[str, Any]]:
     rows = []
-    for number, variant in enumerate(found["ways"]):
+    for number, variant in enumerate(results["ways"]):
         cells = []
-        for point, at in zip(variant["course"], found["at"], strict=True):
+        for point, at in zip(variant["course"], results["at"], strict=True):
             best = at["best"] == number
             pair = None if best else _pair(at, at["best"], number)
             cells.append(
@@ -175,11 +175,11 @@ def _rows(found: Found) -> list[dict[str, Any]]:
     return rows
 
 
-def _tests(found: Found, number: int) -> dict[str, Any]:
+def _tests(results: Results, number: int) -> dict[str, Any]:
     """The best variant at a budget against all others, and against what is free."""
-    at, variants = found["at"][number], found["ways"]
+    at, variants = results["at"][number], results["ways"]
     best = at["best"]
-    free = "the free threshold" if found["free"] == "threshold" else "the unchanged model"
+    free = "the free threshold" if results["free"] == "threshold" else "the unchanged model"
     rows = [{"name": free, "free": True, **_judged(at["against_free"][best], 1)}]
     for other, variant in enumerate(variants):
         if other != best:
@@ -189,7 +189,7 @@ def _tests(found: Found, number: int) -> dict[str, Any]:
         "budget": f"{at['budget']:,}",
         "best": f"{_name(variants[best])}, {variants[best]['course'][number]['mean']:.3f}",
         "rows": rows,
-        "open": at["budget"] == (found["recommendation"]["budget"] or found["budgets"][-1]),
+        "open": at["budget"] == (results["recommendation"]["budget"] or results["budgets"][-1]),
     }
 
 
@@ -205,8 +205,8 @@ def _judged(test: Mapping[str, Any], sign: int) -> dict[str, str]:
 
 def _pair(at: Mapping[str, Any], one: int, other: int) -> dict[str, Any]:
     wanted = {one, other}
-    found: dict[str, Any] = next(pair for pair in at["pairs"] if {pair["first"], pair["second"]} == wanted)
-    return found
+    test: dict[str, Any] = next(pair for pair in at["pairs"] if {pair["first"], pair["second"]} == wanted)
+    return test
 
 
 def _column(variant: Mapping[str, Any], key: str) -> list[float]:

@@ -55,15 +55,15 @@ def write_run_report(
     Raises:
         InputError: the run is not finished, a file is damaged, or a trait is unknown.
     """
-    summary, config, answers, tuning = read_run(run)
-    if unknown := [name for name in by if name.lower() not in {trait.lower() for trait in answers.traits}]:
-        known = f"it has {', '.join(answers.traits)}" if answers.traits else "it has only files and labels"
+    summary, config, predictions, tuning = read_run(run)
+    if unknown := [name for name in by if name.lower() not in {trait.lower() for trait in predictions.traits}]:
+        known = f"it has {', '.join(predictions.traits)}" if predictions.traits else "it has only files and labels"
         raise InputError(f"{public(config.data)} has no column {unknown[0]!r}: {known}.")
     wanted = {name.lower() for name in by}
-    traits = [name for name in answers.traits if name.lower() in wanted] or breakdown.usual_traits(answers)
-    write_text(run / "report.txt", "\n".join(text_lines(run, summary, answers, traits, price)) + "\n")
-    images, lack = run_pictures.images(config, tuning, answers, data)
-    page = _page(run, summary, config, answers, tuning, images, lack, traits, price, marks or {})
+    traits = [name for name in predictions.traits if name.lower() in wanted] or breakdown.usual_traits(predictions)
+    write_text(run / "report.txt", "\n".join(text_lines(run, summary, predictions, traits, price)) + "\n")
+    images, lack = run_pictures.images(config, tuning, predictions, data)
+    page = _page(run, summary, config, predictions, tuning, images, lack, traits, price, marks or {})
     write_text(run / "report.html", page)
     return ["report.html", "report.txt"]
 
@@ -104,12 +104,12 @@ def sentence(summary: Mapping[str, Any]) -> str:
 
 
 def text_lines(
-    run: Path, summary: dict[str, Any], answers: Predictions, traits: Sequence[str], price: float | None
+    run: Path, summary: dict[str, Any], predictions: Predictions, traits: Sequence[str], price: float | None
 ) -> list[str]:
     """The lines of ``report.txt``."""
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
-    tables = [("class", breakdown.per_class(answers))]
-    tables += [(name, breakdown.per_trait(answers, name)) for name in traits]
+    tables = [("class", breakdown.per_class(predictions))]
+    tables += [(name, breakdown.per_trait(predictions, name)) for name in traits]
     for name, rows in tables:
         wide = max(len(name), *(len(_one_line(row.name)) for row in rows))
         lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]
@@ -125,7 +125,7 @@ def _page(
     run: Path,
     summary: dict[str, Any],
     config: Config,
-    answers: Predictions,
+    predictions: Predictions,
     tuning: Tuning,
     images: ImageBytes | None,
     lack: str,
@@ -134,8 +134,8 @@ def _page(
     marks: Mapping[str, float],
 ) -> str:
     versions, digests = provenance(run)
-    classes = breakdown.per_class(answers)
-    tables = [("class", classes), *((name, breakdown.per_trait(answers, name)) for name in traits)]
+    classes = breakdown.per_class(predictions)
+    tables = [("class", classes), *((name, breakdown.per_trait(predictions, name)) for name in traits)]
     harmed = [(name, row.name) for name, rows in tables for row in rows if row.word == "worse"]
     return render(
         "run.html",
@@ -147,13 +147,13 @@ def _page(
         sentence=sentence(summary),
         remarks=[text[0].upper() + text[1:] for text in (*no_score_texts(summary), *summary.get("warnings", ()))],
         facts=_facts(summary, price),
-        curve=_curve(summary, answers, marks),
-        galleries=[] if images is None else run_pictures.galleries(answers, tuning, images),
+        curve=_curve(summary, predictions, marks),
+        galleries=[] if images is None else run_pictures.galleries(predictions, tuning, images),
         lack=lack,
         tables=tables,
         harmed=harmed,
-        matrices=_matrices(answers),
-        histograms=_histograms(answers, classes),
+        matrices=_matrices(predictions),
+        histograms=_histograms(predictions, classes),
         effects=_effects(run, tuning, images),
         pictures=run_pictures.pictures(tuning),
         cost=_cost(summary, price),
@@ -185,24 +185,24 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
     return facts
 
 
-def _curve(summary: Mapping[str, Any], answers: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
-    if not len(answers.points):
+def _curve(summary: Mapping[str, Any], predictions: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
+    if not len(predictions.points):
         return None
-    chart = search_curve(answers.points, summary, more)
+    chart = search_curve(predictions.points, summary, more)
     name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
     return {"svg": drawn(line_svg(chart, name)), "series": list(chart.series), "marks": chart.marks}
 
 
-def _matrices(answers: Predictions) -> dict[str, Any]:
-    before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
-    columns = [*answers.classes, breakdown.NO_DECISION]
+def _matrices(predictions: Predictions) -> dict[str, Any]:
+    before, after = (breakdown.confusion(p, predictions.labels) for p in (predictions.before, predictions.after))
+    columns = [*predictions.classes, breakdown.NO_DECISION]
     if not (before[:, -1].any() or after[:, -1].any()):
         before, after, columns = before[:, :-1], after[:, :-1], columns[:-1]
-    if len(answers.classes) <= MAX_MATRIX_LABELS:
+    if len(predictions.classes) <= MAX_MATRIX_LABELS:
         pairs = (("before", before), ("after", after))
         shares = [(name, counts, counts / np.maximum(1, counts.sum(axis=1, keepdims=True))) for name, counts in pairs]
         return {
-            "classes": answers.classes,
+            "classes": predictions.classes,
             "columns": columns,
             "pairs": [(name, counts.tolist(), share.tolist()) for name, counts, share in shares],
             "moves": [],
@@ -216,17 +216,17 @@ def _matrices(answers: Predictions) -> dict[str, Any]:
         for true, taken in found
         if moved[true, taken]
     ]
-    return {"classes": answers.classes, "columns": columns, "pairs": [], "moves": moves}
+    return {"classes": predictions.classes, "columns": columns, "pairs": [], "moves": moves}
 
 
-def _histograms(answers: Predictions, classes: Sequence[breakdown.Subset]) -> list[dict[str, Any]]:
+def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -> list[dict[str, Any]]:
     order = np.argsort([-abs(one.change) for one in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
     for label in sorted(order.tolist()):
-        before, after = breakdown.histogram(answers, label)
-        name = f"Histogram of the probability of {answers.classes[label]} on its own images, before and after."
-        charts.append({"name": answers.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})
+        before, after = breakdown.histogram(predictions, label)
+        name = f"Histogram of the probability of {predictions.classes[label]} on its own images, before and after."
+        charts.append({"name": predictions.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})
     return charts
 
 

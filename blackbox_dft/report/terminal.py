@@ -28,6 +28,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         *(f"  {text}" for text in no_score_texts(summary)),
         f"  free threshold shift: {summary['threshold']['test']:.3f}; {_against_threshold(summary)}",
         *_calibrated(summary),
+        *_image_and_output(summary),
         *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
@@ -103,12 +104,12 @@ def no_score_texts(summary: Mapping[str, Any]) -> list[str]:
 
 def _calibrated(summary: dict[str, Any]) -> list[str]:
     # Summaries of earlier versions have no such key.
-    if not (found := summary.get("calibrated")):
+    if not (calibrated := summary.get("calibrated")):
         return []
-    points = 100 * (found["test"] - summary["threshold"]["test"])
+    points = 100 * (calibrated["test"] - summary["threshold"]["test"])
     return [
-        f"  with the threshold fitted again: {found['test']:.3f}, {points:+.1f} points (95 %: "
-        f"{_interval(found['ci95'])}) over the free threshold alone"
+        f"  with the threshold fitted again: {calibrated['test']:.3f}, {points:+.1f} points (95 %: "
+        f"{_interval(calibrated['ci95'])}) over the free threshold alone"
     ]
 
 
@@ -118,10 +119,22 @@ def _stopped(summary: dict[str, Any]) -> list[str]:
     return ["  the search stopped early: going on promised less than 0.4 points"] if early else []
 
 
+def _image_and_output(summary: dict[str, Any]) -> list[str]:
+    """What the change of images and the output map do apart; nothing for summaries of earlier versions."""
+    parts = summary.get("parts")
+    if not isinstance(parts, dict) or parts["output"] == summary["accuracy"]["test"]["before"] == parts["both"]:
+        return []
+    return [
+        f"  image change alone: {parts['image']:.3f}; output map alone, on unchanged images: {parts['output']:.3f}; "
+        f"as kept: {parts['both']:.3f}"
+    ]
+
+
 def _parts(summary: dict[str, Any]) -> list[str]:
-    found = summary.get("parts")
-    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in found or ())
-    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if found else []
+    # Summaries of earlier versions have the list under another name.
+    parts = summary.get("space_parts") or []
+    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in parts)
+    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if parts else []
 
 
 def _interval(ci95: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from blackbox_dft._utils.options import described, option
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.options import TargetOptions
 
-BEFORE_THE_OPTION = {"path": "array"}
+BEFORE_THE_OPTION = {"path": "array", "output_map": "none"}
 """What runs did that were started before there was the option, if that is not its default."""
 
 
@@ -98,6 +98,13 @@ class Config:
         help="End the search when going on promises less than 0.4 points; what is left of the budget is not spent.",
         fingerprint=False,
         group="budget",
+    )
+    output_map: Literal["auto", "none", "bias", "linear"] = option(
+        "auto",
+        help="Map from the model's outputs to your labels, fitted on the run's own scores at no query: bias shifts the "
+        "decision, linear uses all outputs; auto: what held-out scores prefer.",
+        fingerprint=True,
+        group="what may change",
     )
     map: tuple[str, ...] = option(
         (),

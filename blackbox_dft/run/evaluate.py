@@ -245,9 +245,10 @@ def _scorer(evaluation: Evaluation, watcher: Progress) -> Iterator[Scorer]:
 
 
 def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:
-    """Probabilities ``(N, L)`` of the images under each z; the first leaves them as they are."""
+    """Probabilities ``(N, L)`` of the images under each z; the first leaves them as they are and has no output map."""
     experiment, indices, identity = evaluation.experiment, evaluation.indices, candidates[0]
     require_first_scores(experiment, scorer, "evaluate", indices, identity)
     raw = [scorer.score("evaluate", indices, z) for z in candidates]
     decoder = experiment.decoder(raw[0], evaluation.summary["scores"])
-    return [decoder(scores) for scores in raw]
+    mapped = decoder.with_map(evaluation.tuning.map_to(experiment.data.classes))
+    return [decoder(raw[0]), *(mapped(scores) for scores in raw[1:])]

@@ -22,6 +22,7 @@ from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.objectives import DEFAULT, make_objective
+from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan
 from blackbox_dft.run.config import Config, parse_epsilon
@@ -273,9 +274,19 @@ class Experiment:
                 if self.cluster:
                     self.cluster.close()
 
-    def tuning(self, z: Floats) -> Tuning:
-        """``z (k,)`` with everything needed to apply it."""
-        return Tuning(self.space.spec, z, self.shape, self.epsilon, self.config.channels, str(self.encoding))
+    def tuning(self, z: Floats, decoder: OutputDecoder | None = None) -> Tuning:
+        """``z (k,)`` and the output map of ``decoder``, with everything needed to apply them."""
+        return Tuning(
+            self.space.spec,
+            z,
+            self.shape,
+            self.epsilon,
+            self.config.channels,
+            str(self.encoding),
+            self.data.classes,
+            decoder.kind if decoder else None,
+            (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
+        )
 
     def objective(self, decoder: OutputDecoder) -> str:
         """Name of the objective; if it is ``auto``, the one that suits the scores."""

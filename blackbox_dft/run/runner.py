@@ -40,9 +40,10 @@ from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.early_stopping import EarlyStopping
 from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.mapped_selection import choose
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.search.selection import PartGain, Selection, part_gains, select
+from blackbox_dft.search.selection import PartGain, Selection, part_gains
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets.base import ConcurrentTarget
 
@@ -400,23 +401,29 @@ def _all_phases(
             f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
         )
     progress.phase("select", plan.select + plan.part_queries - first)
-    choice = select(task, trajectory, val, identity)
+    choice, map_alone = choose(task, trajectory, val, identity, experiment.config.output_map, seed)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
+    mapped = replace(task, decoder=decoder.with_map(choice.output_map))
     parts: list[PartGain] = []
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_gains(task, experiment.space, choice.z, val[: plan.part_images])
+        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
-    on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
+    on_val = (task.probabilities("select", val, identity), mapped.probabilities("select", val, choice.z))
 
-    def evaluated(z: Floats, before: Floats) -> Floats:
-        found = task.probabilities("evaluate", test, z)
+    def evaluated(judged: Task, z: Floats, before: Floats) -> Floats:
+        found = judged.probabilities("evaluate", test, z)
         require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
         return found
 
-    on_test = (evaluated(identity, on_val[0]), evaluated(choice.z, on_val[1]))
+    on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))
+    # The scores are recorded, so what the change and the map do apart costs nothing.
+    apart = (
+        task.probabilities("evaluate", test, choice.z),
+        replace(task, decoder=decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
+    )
     progress.phase("done", 0)
 
-    tuning = experiment.tuning(choice.z)
+    tuning = experiment.tuning(choice.z, mapped.decoder)
     summary = summarize(
         experiment,
         scorer,
@@ -425,6 +432,7 @@ def _all_phases(
         val,
         on_val,
         on_test,
+        apart,
         parts,
         objective=name,
         scores=decoder.kind,

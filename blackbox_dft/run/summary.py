@@ -13,7 +13,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.images.similarity import psnr, ssim
-from blackbox_dft.objectives.losses import lacks_score
+from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.selection import PartGain, Selection
@@ -82,6 +82,15 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Test accuracy with the image change alone, with an output map alone on unchanged images (free), and as chosen."""
+
+    image: float
+    output: float
+    both: float
+
+
+@dataclass(frozen=True)
 class PartSummary:
     """What one part of a composed space gains on the validation split."""
 
@@ -109,7 +118,9 @@ class Summary(Document):
     """The free threshold: fitted on unchanged images, at no query; its interval is of after - threshold."""
     calibrated: Threshold | None
     """With ``--calibrate``, fitted on changed images; its interval is of calibrated - free threshold."""
-    parts: tuple[PartSummary, ...]
+    parts: Parts
+    space_parts: tuple[PartSummary, ...]
+    """Of a composed space, if they were measured."""
     mcnemar_p: float
     psnr_db: float | None
     ssim: float
@@ -144,6 +155,7 @@ def summarize(
     val: Ints,
     on_val: tuple[Floats, Floats],
     on_test: tuple[Floats, Floats],
+    apart: tuple[Floats, Floats],
     parts: Sequence[PartGain],
     *,
     objective: str,
@@ -161,6 +173,7 @@ def summarize(
         val: validation images that z was chosen on.
         on_val: probabilities ``(N, L)`` before and after on them.
         on_test: the same on the whole test split.
+        apart: the same with the image change alone, and with an output map alone.
         parts: what the parts of the space do, on the first of the validation images.
         objective: the loss that was minimised.
         scores: kind of the target's scores.
@@ -196,7 +209,8 @@ def summarize(
         accuracy={"val": accuracy(compared(data, val, *on_val)), "test": accuracy(paired)},
         threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(free.bias.tolist())),
         calibrated=_calibrated(data, val, on_val[1], on_test[1], free(on_test[0])) if config.calibrate else None,
-        parts=tuple(_part(data, val, part) for part in parts),
+        parts=_parts(data.labels[test], *apart, on_test[1]),
+        space_parts=tuple(_part(data, val, part) for part in parts),
         mcnemar_p=paired.mcnemar_p,
         psnr_db=psnr(images, changed),
         ssim=ssim(images, changed),
@@ -235,6 +249,10 @@ def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free:
     fitted = fit_threshold(on_val, data.labels[val])
     result = compared(data, data.splits["test"], free, fitted(on_test))
     return Threshold(round(result.after, 6), rounded(result.ci95), tuple(fitted.bias.tolist()))
+
+
+def _parts(labels: Ints, *probabilities: Floats) -> Parts:
+    return Parts(*(round(float((decide(p) == labels).mean()), 6) for p in probabilities))
 
 
 def _part(data: Dataset, val: Ints, part: PartGain) -> PartSummary:

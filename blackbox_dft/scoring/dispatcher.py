@@ -140,7 +140,7 @@ class Dispatcher:
             while len(self._under_way) < self._limit and self._preparing and self._preparing[0].ready:
                 self._reserve(self._preparing.popleft())
             if not self.ledger.counts_in_doubt:
-                # A model that charges nobody may work while the transaction is committed.
+                # A local model costs nothing, so it may work while the transaction is committed.
                 self._send()
         # Otherwise only what is committed is sent.
         self._send()

@@ -10,7 +10,7 @@ from itertools import count, islice
 import numpy as np
 
 from blackbox_dft._utils.hashing import digest
-from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.estimators.base import Estimator, Proposal
 from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losses
 from blackbox_dft.objectives.outputs import OutputDecoder
@@ -42,6 +42,20 @@ class Task:
         return self.decoder(self.scorer.score(phase, indices, candidates, rows))
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredProposal:
+    """The scores of one proposal."""
+
+    images: Ints
+    """``(Q,)``, as indices into the pool."""
+    scores: Scores
+    """Raw, ``(Q, K)``."""
+    fraction: float
+    """Of the search that was done after it."""
+    spread: float
+    """Mean squared distance of its candidates from the estimate."""
+
+
 @dataclass(eq=False)
 class Trajectory:
     """Iterates of a search, averaged by segment so that memory stays bounded.
@@ -61,6 +75,8 @@ class Trajectory:
     """One for each step."""
     stopped: bool = False
     """Whether early stopping ended the search before its limit."""
+    scored: list[ScoredProposal] = field(default_factory=list)
+    """All scores of the search, for an output map."""
     _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
     def visit(self, z: Floats, fraction: float) -> None:
@@ -69,6 +85,13 @@ class Trajectory:
         total, count = self._sums.get(segment, (np.zeros_like(z), 0))
         self._sums[segment] = (total + z, count + 1)
         self.last = z
+
+    def squared_distances(self, z: Floats) -> Floats:
+        """Mean squared distance of the candidates of each of ``scored`` from ``z (k,)``, ``(P,)``."""
+        centres = {segment: float(((total / count - z) ** 2).sum()) for segment, (total, count) in self._sums.items()}
+        of = [min(self.segments - 1, int(scored.fraction * self.segments)) for scored in self.scored]
+        spreads = [scored.spread for scored in self.scored]
+        return np.asarray(np.array([centres[segment] for segment in of]) + np.array(spreads), np.float64)
 
     def average(self, share: float) -> Floats:
         """Mean iterate ``(k,)`` of the last ``share`` of the search (Polyak and Juditsky 1992)."""
@@ -130,7 +153,8 @@ def tune(
         if not pending:
             return trajectory
         proposal, images, submission = pending.popleft()
-        probabilities = task.decoder(task.scorer.result(submission))
+        raw = task.scorer.result(submission)
+        probabilities = task.decoder(raw)
         if lacks_score(probabilities).all():
             check_scores(spent, submission.keys)
         labels = task.labels[images]
@@ -138,12 +162,15 @@ def tune(
         if proposal.uneven:
             # An image without a score counts as surely wrong, as in its loss.
             importance.update(images, np.nan_to_num(probabilities[np.arange(len(images)), labels], nan=0.0))
+        centre = estimator.best
         estimator.tell(proposal, loss)
         if early_stopping:
             early_stopping.tell(proposal, loss, estimator.best)
             trajectory.stopped = early_stopping.should_stop
         spent += proposal.queries * task.scorer.repeats
         trajectory.visit(estimator.best, spent / limit)
+        spread = float(((proposal.candidates - centre) ** 2).sum(axis=1).mean())
+        trajectory.scored.append(ScoredProposal(images, raw, spent / limit, spread))
         right = decide(probabilities) == labels
         weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
         mean_loss, accuracy = (float(np.average(values, weights=weights)) for values in (loss, right))

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.objectives.losses import decide, losses
+from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.spaces.composed import Composed
 
@@ -36,6 +37,8 @@ class Selection:
     """Mean validation loss of every candidate."""
     accuracies: dict[str, float]
     """Validation accuracy of every candidate."""
+    output_map: OutputMap | None = None
+    """What is kept with z, if anything."""
 
 
 def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> Selection:
@@ -63,8 +66,8 @@ def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> S
     }
     right = {name: (decide(p) == labels).astype(np.float64) for name, p in probabilities.items()}
     gains = (
-        _in_standard_errors(loss[IDENTITY] - loss[LAST_QUARTER]),
-        _in_standard_errors(right[LAST_QUARTER] - right[IDENTITY]),
+        in_standard_errors(loss[IDENTITY] - loss[LAST_QUARTER]),
+        in_standard_errors(right[LAST_QUARTER] - right[IDENTITY]),
     )
     needed = MIN_GAIN if better_than_chance(probabilities[LAST_QUARTER], labels) else MIN_GAIN_AT_CHANCE
     kept = sum(gains) > needed and min(gains) >= -MAX_FALL
@@ -118,7 +121,7 @@ def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
     return above > MIN_ABOVE_CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
 
 
-def _in_standard_errors(gains: Floats) -> float:
+def in_standard_errors(gains: Floats) -> float:
     """The mean of paired ``gains (N,)`` in its standard errors; 0 if nothing changed."""
     mean, spread = float(gains.mean()), float(gains.std())
     # If all gains are equal the spread is 0: certain, unless all are 0.

@@ -39,7 +39,10 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
 
     options = options or TargetOptions()
     path = Path(name)
-    if path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name):
+    scheme, colon, _ = name.partition(":")
+    # A scheme comes first: what follows it may well end in .onnx.
+    has_scheme = bool(colon) and scheme in plugins.names(TARGETS, "targets")
+    if not has_scheme and (path.suffix.lower() == ".onnx" or (path.is_file() and ":" not in name)):
         from blackbox_dft.targets.onnx.target import OnnxTarget
 
         if path.suffix.lower() in OTHER_MODEL_SUFFIXES:
@@ -47,8 +50,7 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
         return OnnxTarget(path, options)
     if options.float16:
         raise InputError(f"--float16 is for ONNX files, which {name} is not: leave it out.")
-    scheme, colon, _ = name.partition(":")
-    if colon and scheme in plugins.names(TARGETS, "targets"):
+    if has_scheme:
         target: Target = plugins.find(scheme, TARGETS, "targets")(name, options)
         return target
     if "://" in name:

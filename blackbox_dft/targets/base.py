@@ -107,7 +107,7 @@ class ConcurrentTarget(Protocol):
 
     @property
     def throttled(self) -> int:
-        """How many responses so far told the client to wait or to send less (429, ``Retry-After``)."""
+        """How many responses so far asked the client to wait or to send less (429, ``Retry-After``)."""
         ...
 
 
@@ -145,6 +145,8 @@ class GraphTarget(Protocol):
     """``cpu``, ``cuda`` or ``tensorrt``."""
     files: tuple[Path, ...]
     """All files of the model, ``path`` first."""
+    max_batch: int | None
+    """The most images of a call, if the user fixed it."""
 
     def graph(self) -> ModelProto:
         """The model with its weights, a new copy at each call; in half precision if the user chose that."""

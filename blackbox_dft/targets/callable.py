@@ -17,7 +17,7 @@ from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import BlackboxError, InputError, TargetError
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.base import Target
-from blackbox_dft.targets.class_names import parse_class_names
+from blackbox_dft.targets.class_names import parse_names
 from blackbox_dft.targets.options import TargetOptions
 
 DEFAULT_BATCH = 64
@@ -48,8 +48,9 @@ class CallableTarget(Target):
         self.function = _find(name)
         given = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}
         named = given["classes"]
-        named = named if named is None or isinstance(named, str | dict) else list(named)
-        self.classes = options.classes or parse_class_names(named)
+        if named is not None:
+            named = parse_names(named) if isinstance(named, str) else tuple(map(str, named))
+        self.classes = options.classes or named
         size = options.size or given["image_size"]
         self.image_size = (int(size[0]), int(size[1])) if size is not None else None
         self.batch = options.batch or int(given["batch"] or DEFAULT_BATCH)

@@ -73,8 +73,12 @@ class InspectionPlan:
         return self.repeats * self.images + self.singles + sum(trial.queries for trial in self.trials)
 
 
-def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> InspectionPlan:
+def plan_inspection(
+    target: Target, images: int = 64, *, paid: bool = False, batch: int | None = None
+) -> InspectionPlan:
     """Plans the inspection of ``target`` with ``images`` images; if ``paid``, of at most 100 queries.
+
+    If the user fixed the ``batch``, no call has more images.
 
     >>> from blackbox_dft.demo import assets
     >>> from blackbox_dft.targets import TargetOptions, make_target
@@ -84,20 +88,20 @@ def plan_inspection(target: Target, images: int = 64, *, paid: bool = False) -> 
     """
     if not paid:
         compared = min(16, images)
+        sizes = [batch] if batch else [size for size in FREE_BATCHES if size <= images]
         trials = tuple(
-            ThroughputTrial(batch, target.workers, max(FREE_TRIAL_IMAGES // batch, 3 * target.workers))
-            for batch in FREE_BATCHES
-            if batch <= images
+            ThroughputTrial(size, target.workers, max(FREE_TRIAL_IMAGES // size, 3 * target.workers)) for size in sizes
         )
-        return InspectionPlan(compared, compared, min(4, compared), trials, paid)
+        together = min(batch or compared, compared)
+        return InspectionPlan(compared, together, min(4, compared) if together > 1 else 0, trials, paid)
     compared = min(8, images)
     together = min(target.batch, compared)
     plan = InspectionPlan(compared, together, min(4, compared) if together > 1 else 0, (), paid)
     max_workers = target.max_workers if isinstance(target, ConcurrentTarget) else target.workers
-    batch = min(target.batch, MAX_PAID_QUERIES - plan.queries)
+    size = min(target.batch, MAX_PAID_QUERIES - plan.queries)
     # The comparisons time one request at a time, unless the batches of the trials are larger.
-    for concurrency in PAID_CONCURRENCIES[1:] if batch == together else PAID_CONCURRENCIES:
-        trial = ThroughputTrial(batch, concurrency, concurrency)
+    for concurrency in PAID_CONCURRENCIES[1:] if size == together else PAID_CONCURRENCIES:
+        trial = ThroughputTrial(size, concurrency, concurrency)
         if concurrency > max_workers or plan.queries + trial.queries > MAX_PAID_QUERIES:
             break
         plan = replace(plan, trials=(*plan.trials, trial))

@@ -40,4 +40,4 @@ def test_apply_to_one_file_and_as_jpeg(run: Path, bbdft: Bbdft, tiny: Path, tmp_
 
 def test_apply_never_touches_its_source(run: Path, bbdft: Bbdft, tiny: Path) -> None:
     for out in (tiny / "images", tiny / "images" / "changed"):
-        assert "elsewhere" in bbdft("apply", run, tiny / "images", out, code=2).stderr
+        assert "give another folder" in bbdft("apply", run, tiny / "images", out, code=2).stderr

@@ -12,7 +12,8 @@ from tests.helpers.main_job import words
 
 KEYS = [
     "target", "space", "epsilon", "estimator", "distance_weight", "seed", "budget", "repeats", "queries", "accuracy",
-    "threshold", "calibrated", "parts", "mcnemar_p", "psnr_db", "ssim", "verdict", "beats_threshold", "interval",
+    "threshold", "calibrated", "parts", "space_parts", "mcnemar_p", "psnr_db", "ssim", "verdict", "beats_threshold",
+    "interval",
     "chosen", "images", "skipped", "objective", "scores", "stopped_early", "seconds", "images_per_second",
 ]  # fmt: skip
 
@@ -59,7 +60,7 @@ def test_auto_reports_what_each_part_of_the_space_gains(bbdft: Bbdft, tiny: Path
     out = tmp_path / "run"
     shown = bbdft(*words(tiny, out, space="auto", budget=2500))
     summary = json.loads((out / "summary.json").read_text())
-    parts = {part["part"]: part for part in summary["parts"]}
+    parts = {part["part"]: part for part in summary["space_parts"]}
     assert list(parts) == ["affine", "color", "dct:8"]
     # Brightness is what is wrong with these images.
     assert max(parts, key=lambda name: parts[name]["gain"]) == "color"

@@ -9,6 +9,7 @@ import pytest
 
 from blackbox_dft import InputError, Tuning
 from blackbox_dft.images.files import read_image
+from blackbox_dft.objectives.output_map import OutputMap
 
 
 @pytest.fixture
@@ -32,11 +33,13 @@ def test_the_file_can_be_read_by_numpy_alone(tuning: Tuning, tmp_path: Path) -> 
         np.testing.assert_array_equal(file["z"], tuning.z)
         assert file["shape"].tolist() == [16, 16, 3]
         assert json.loads(str(file["about"])) == {
-            "format": 1,
+            "format": 2,
             "space": "affine+color+dct:2",
             "epsilon": 8 / 255,
             "channels": "rgb",
             "encoding": "png",
+            "labels": [],
+            "scores": None,
         }
     loaded = Tuning.load(tmp_path)
     assert (loaded.space, loaded.shape, loaded.epsilon) == (tuning.space, tuning.shape, tuning.epsilon)
@@ -51,3 +54,30 @@ def test_files_that_are_not_tunings(tmp_path: Path) -> None:
     np.savez(tmp_path / "tuning.npz", z=np.zeros(6), shape=np.array([8, 8, 3]), about=np.array('{"format": 99}'))
     with pytest.raises(InputError, match="written by another version"):
         Tuning.load(tmp_path)
+
+
+def test_an_output_map_comes_back_and_decides(tmp_path: Path) -> None:
+    found = OutputMap(
+        np.eye(2), "linear", log_scale=0.5, bias=np.array([0.1, -0.1]), weights=np.array([[0.2, 0.0], [0.0, 0.4]]),
+        spread=2.0,
+    )  # fmt: skip
+    tuning = Tuning("color", np.zeros(6), (8, 8, 3), labels=("no", "yes"), scores="logits", output_map=found)
+    tuning.save(tmp_path / "tuning.npz")
+    back, outputs = Tuning.load(tmp_path), np.array([[1.0, 2.0], [3.0, -1.0]], np.float32)
+    np.testing.assert_array_equal(back.decide(outputs), tuning.decide(outputs))
+    assert (back.labels, back.scores) == (("no", "yes"), "logits")
+    np.testing.assert_allclose(back.decide(outputs).sum(axis=1), 1)
+    swapped = back.map_to(["yes", "no"])
+    assert swapped is not None
+    np.testing.assert_allclose(swapped(np.array([[0.3, 0.7]]))[:, ::-1], found(np.array([[0.3, 0.7]])))
+    with pytest.raises(InputError, match="has 'maybe'"):
+        back.map_to(["yes", "maybe"])
+
+
+def test_a_file_of_the_first_format_loads_and_does_not_decide(tmp_path: Path) -> None:
+    about = {"format": 1, "space": "color", "epsilon": None, "channels": "rgb", "encoding": "png"}
+    np.savez(tmp_path / "tuning.npz", z=np.zeros(6), shape=np.array([8, 8, 3]), about=np.array(json.dumps(about)))
+    tuning = Tuning.load(tmp_path)
+    assert tuning.map_to(["a", "b"]) is None
+    with pytest.raises(InputError, match="resume"):
+        tuning.decide(np.zeros((1, 2), np.float32))

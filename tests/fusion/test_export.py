@@ -103,7 +103,11 @@ def test_a_fused_model_scores_unchanged_images_as_the_model_scores_changed_ones(
     (unchanged,) = ort.InferenceSession(plain).run(None, {options.get("name", "x"): before[0] if single else before})
     assert np.abs(unchanged - wanted).max() > 1e-4 * np.abs(sent.astype(float)).max()
     kept = onnx.load(fused)
-    assert {entry.key: entry.value for entry in kept.metadata_props} == {"classes": "no,yes"}
+    assert {entry.key: entry.value for entry in kept.metadata_props} == {
+        "classes": "no,yes",
+        "Image.BitmapPixelFormat": "Rgb8",
+        "Image.NominalPixelRange": "Normalized_0_1",
+    }
     assert kept.producer_name == "me"
 
 

@@ -1,13 +1,11 @@
 """The command, versions and digests that reproduce a run."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from blackbox_dft import Config, InputError
-from blackbox_dft.cli import bbdft as commands
-from blackbox_dft.report.provenance import WORDS, command, provenance, public
+from blackbox_dft.report.provenance import command, provenance, public
 from blackbox_dft.targets import TargetOptions
 
 
@@ -27,15 +25,6 @@ def test_the_command_has_all_options_and_no_secrets() -> None:
         assert part in words
     assert "--space" not in words
     assert public("model.onnx?x=1") == "model.onnx?x=1"
-
-
-def test_every_option_of_a_run_is_one_of_the_command_line() -> None:
-    known = {word for param in commands.commands["optimize"].params for word in param.opts}
-    for kind in (Config, TargetOptions):
-        for field in fields(kind):
-            if field.name not in ("target", "target_options"):
-                name = WORDS.get(field.name, field.name).replace("_", "-")
-                assert {f"--{name}", f"--{name.removesuffix('s')}"} & known, name
 
 
 def test_versions_and_digests_come_from_the_configuration(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,10 @@ def test_without_the_images_the_rest_is_written(tiny: Path, tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "job")
     assert write_run_report(tmp_path / "run") == ["report.html", "report.txt"]
     assert "No pictures: " in read_page(tmp_path / "run/report.html").text
+
+
+def test_matplotlib_and_jinja_load_only_once_something_is_drawn() -> None:
+    modules = "blackbox_dft.report.run_report, blackbox_dft.report.compare_report, blackbox_dft.report.figures.pictures"
+    code = f"import sys, {modules}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib", "jinja2"} & set(loaded)

@@ -14,8 +14,15 @@ from tests.conftest import Bbdft
 
 
 def run(tiny: Path, out: Path, weight: float, **options: object) -> Summary:
-    settings = {"space": "tanh", "epsilon": "1", "budget": 3000, "distance_weight": weight, **options}
-    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **settings)  # type: ignore[arg-type]
+    settings = {
+        "space": "tanh",
+        "epsilon": "1",
+        "budget": 3000,
+        "distance_weight": weight,
+        "output_map": "none",
+        **options,
+    }
+    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), distance_weight=weight, **settings)  # type: ignore[arg-type]
     return optimize(config, out).summary
 
 

@@ -6,14 +6,25 @@ from dataclasses import replace
 import pytest
 
 from blackbox_dft.evaluation.paired import PairedResult
-from blackbox_dft.run.summary import Accuracy, NoScore, PartSummary, Queries, Summary, Threshold, accuracy, verdict
+from blackbox_dft.run.summary import (
+    Accuracy,
+    NoScore,
+    Parts,
+    PartSummary,
+    Queries,
+    Summary,
+    Threshold,
+    accuracy,
+    verdict,
+)
 
 SUMMARY = Summary(
     target="model.onnx", space="color", epsilon=None, estimator="nes", distance_weight=0.0, seed=3, budget=1000,
     repeats=1, queries=Queries(990, 500, 200, 280, 0, 40, 10),
     accuracy={"val": Accuracy(0.5, 0.75, 40, (0.125, 0.375)), "test": Accuracy(0.5, 0.625, 80, (0.0, 0.25))},
     threshold=Threshold(0.6, (-0.1, 0.15), (0.25, -0.25)), calibrated=None,
-    parts=(PartSummary("color", 0.1, (0.0, 0.2)),), mcnemar_p=0.01, psnr_db=None, ssim=1.0, verdict="improved",
+    parts=Parts(0.6, 0.55, 0.625), space_parts=(PartSummary("color", 0.1, (0.0, 0.2)),),
+    mcnemar_p=0.01, psnr_db=None, ssim=1.0, verdict="improved",
     beats_threshold=False, no_score=NoScore(3, 1), scored=None, warnings=("dark",),
     interval="paired bootstrap over images", chosen="identity", images={"test": 80}, skipped=0,
     objective="brier", scores="logits", stopped_early=False, seconds=1.5, images_per_second=660.0,
@@ -28,7 +39,8 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     }  # fmt: skip
     assert document["accuracy"]["test"] == {"before": 0.5, "after": 0.625, "n": 80, "ci95": [0.0, 0.25]}
     assert document["threshold"] == {"test": 0.6, "ci95": [-0.1, 0.15], "bias": [0.25, -0.25]}
-    assert document["parts"] == [{"part": "color", "gain": 0.1, "ci95": [0.0, 0.2]}]
+    assert document["parts"] == {"image": 0.6, "output": 0.55, "both": 0.625}
+    assert document["space_parts"] == [{"part": "color", "gain": 0.1, "ci95": [0.0, 0.2]}]
     assert document["calibrated"] is None
     assert (document["no_score"], document["scored"]) == ({"before": 3, "after": 1}, None)
     assert document["warnings"] == ["dark"]

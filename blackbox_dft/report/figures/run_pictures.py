@@ -21,33 +21,35 @@ MAX_MENDED, MAX_TYPICAL = 6, 4
 """Images shown of those mended (and as many broken), and of the typical ones."""
 
 
-def images(config: Config, tuning: Tuning, answers: Predictions, data: Dataset | None) -> tuple[ImageBytes | None, str]:
+def images(
+    config: Config, tuning: Tuning, predictions: Predictions, data: Dataset | None
+) -> tuple[ImageBytes | None, str]:
     """The test images ``(N, H, W, C)``, or None and the reason in words."""
     try:
-        found = data or load(
+        loaded = data or load(
             config.data, label=config.label, size=tuning.shape[:2], skip_bad=config.skip_bad, seed=config.seed
         )
     except InputError as error:
         return None, str(error)
-    where = {name: number for number, name in enumerate(found.files)}
-    if any(name not in where for name in answers.files):
+    positions = {name: number for number, name in enumerate(loaded.files)}
+    if any(name not in positions for name in predictions.files):
         return None, f"{public(config.data)} no longer has all images."
-    return found.images[[where[name] for name in answers.files]], ""
+    return loaded.images[[positions[name] for name in predictions.files]], ""
 
 
-def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
+def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
     """Mended, broken and typical ones of the test images ``(N, H, W, C)``, with the model's decisions."""
-    chosen = breakdown.chosen_images(answers, MAX_MENDED, MAX_TYPICAL)
+    chosen = breakdown.chosen_images(predictions, MAX_MENDED, MAX_TYPICAL)
     every = np.concatenate(list(chosen.values()))
     if not len(every):
         return []
     changed = tuning(images[every])
     magnified, factor = magnified_difference(images[every], changed)
-    said = [(breakdown.decided_names(answers.classes, p), p) for p in (answers.before, answers.after)]
+    said = [(breakdown.decided_names(predictions.classes, p), p) for p in (predictions.before, predictions.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
     start = 0
-    right = [decide(p) == answers.labels for p in (answers.before, answers.after)]
+    right = [decide(p) == predictions.labels for p in (predictions.before, predictions.after)]
     total = {"mended": int((~right[0] & right[1]).sum()), "broken": int((right[0] & ~right[1]).sum()), "typical": 0}
     for kind, indices in chosen.items():
         cells = []
@@ -56,14 +58,14 @@ def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[
                 (
                     names[number],
                     "" if bool(lacks_score(p[number : number + 1])) else f"{p[number].max():.2f}",
-                    names[number] == answers.classes[answers.labels[number]],
+                    names[number] == predictions.classes[predictions.labels[number]],
                 )
                 for names, p in said
             ]
             cells.append(
                 {
-                    "file": answers.files[number],
-                    "truth": answers.classes[answers.labels[number]],
+                    "file": predictions.files[number],
+                    "truth": predictions.classes[predictions.labels[number]],
                     "before": thumbnail(images[every[place]]),
                     "after": thumbnail(changed[place]),
                     "difference": thumbnail(magnified[place]),

@@ -45,17 +45,10 @@ LIGHT = Palette(
 """The same as in ``templates/page.html``."""
 
 EXTRA_FONTS = (
-    *("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAexGothic"),
-    *("Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Yu Gothic", "Microsoft YaHei", "Malgun Gothic"),
-    *(
-        "Noto Sans Devanagari",
-        "Noto Sans Thai",
-        "Noto Sans Arabic",
-        "Noto Sans Hebrew",
-        "Nirmala UI",
-        "Arial Unicode MS",
-    ),
-)
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAexGothic", "Hiragino Sans",
+    "PingFang SC", "Apple SD Gothic Neo", "Yu Gothic", "Microsoft YaHei", "Malgun Gothic", "Noto Sans Devanagari",
+    "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Hebrew", "Nirmala UI", "Arial Unicode MS",
+)  # fmt: skip
 """For characters that matplotlib's own DejaVu Sans lacks; used if they are installed."""
 
 

@@ -16,7 +16,7 @@ from blackbox_dft.targets.options import TargetOptions
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server tells about its model before the first image."""
+    """What a server says about its model before the first image."""
 
     classes: tuple[str, ...] | None
     """Names of the scores; ``None`` if the server does not name them."""

@@ -87,7 +87,7 @@ class Transport:
         self.retries = 0
         """Requests sent again because they had not been served."""
         self.throttled = 0
-        """Responses that told the client to wait (``Retry-After``) or to send less (429)."""
+        """Responses that asked the client to wait (``Retry-After``) or to send less (429)."""
         tls = httpx.create_ssl_context()
         if cert is not None:
             load_certificate(tls, cert)

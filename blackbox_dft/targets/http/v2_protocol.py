@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.class_names import parse_class_names
+from blackbox_dft.targets.class_names import names_of, parse_names
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.protocol import ServerInfo, WireProtocol, check_scores
 from blackbox_dft.targets.http.transport import RefusedError, Transport
@@ -101,7 +101,8 @@ class V2Protocol(WireProtocol):
         elif self.output is None and outputs:
             self.output = outputs[0]
         parameters = metadata.get("parameters")
-        classes = parse_class_names(parameters.get("classes")) if isinstance(parameters, dict) else None
+        stated = parameters.get("classes") if isinstance(parameters, dict) else None
+        classes = parse_names(stated) if isinstance(stated, str) else names_of(stated)
         description = {
             "profile": "v2",
             "model": self.model,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blackbox_dft.errors import InputError
+from blackbox_dft.targets.onnx.runtime_errors import reason
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,6 +32,5 @@ def to_float16(model: ModelProto, path: Path) -> bytes:
     try:
         converted: bytes = convert_float_to_float16(model, keep_io_types=True).SerializeToString()
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200].rstrip(".") or type(error).__name__
-        raise InputError(f"{path} cannot be converted to float16 ({reason}): leave out --float16.") from error
+        raise InputError(f"{path} cannot be converted to float16 ({reason(error)}): leave out --float16.") from error
     return converted

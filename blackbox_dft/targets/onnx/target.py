@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,18 +16,22 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
-from blackbox_dft.targets.class_names import parse_class_names
 from blackbox_dft.targets.input_format import infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
+from blackbox_dft.targets.onnx.inner_scores import expose_scores
 from blackbox_dft.targets.onnx.io_binding import BoundSession
 from blackbox_dft.targets.onnx.loading import load_model
+from blackbox_dft.targets.onnx.metadata import NamedClasses, read_statements
 from blackbox_dft.targets.onnx.providers import open_session
+from blackbox_dft.targets.onnx.quantized_scores import BYTE_TYPES, dequantizer
+from blackbox_dft.targets.onnx.runtime_errors import reason
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-SCORE_TYPES = ("tensor(float)", "tensor(float16)", "tensor(double)")
+FLOAT_TYPES = ("tensor(float)", "tensor(float16)", "tensor(double)")
+SCORE_TYPES = (*FLOAT_TYPES, *BYTE_TYPES)
 CLASS_INDEX_TYPES = ("tensor(int64)", "tensor(int32)")
 DEFAULT_BATCH = {"cpu": 8, "cuda": 256, "tensorrt": 256}
 """Images of a call, by provider."""
@@ -58,38 +61,63 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.path = Path(path)
         self.name = str(path)
         proto = load_model(self.path, weights=False)
+        self.files = _files(self.path, proto)
+        stated = read_statements(proto, self.path)
+        self.notes: list[str] = list(stated.notes)
+        self._inner = {inner.output: inner for inner in expose_scores(proto.graph)}
         try:
             # On a cluster, the actors score; here, only inputs and outputs are read.
             provider = "cpu" if options.cluster else options.provider
-            self._model: Path | bytes = self.path
-            if options.float16:
-                self._model = to_float16(load_model(self.path, weights=True), self.path)
+            self._model: Path | bytes = self._opened_model(options)
             self.session, self.provider, self.provider_note = open_session(self._model, provider, _settings(1))
         except InputError:
             raise
         except Exception as error:
-            raise InputError(
-                f"{path} cannot be run by ONNX Runtime {ort.__version__} ({_first_line(error)}): "
-                "export it for that version."
-            ) from error
-        self.notes: list[str] = []
+            text = reason(error)
+            unknown = "not a registered function/op" in text or "No Op registered" in text
+            mend = "export it without operators of other packages" if unknown else "export it for that version"
+            raise InputError(f"{path} cannot be run by ONNX Runtime {ort.__version__} ({text}): {mend}.") from error
         self.input = self._image_input()
         self.input_format, notes = infer_input_format(
-            self.input.name, self.input.shape, self.input.type, options, proto.graph
+            self.input.name,
+            self.input.shape,
+            self.input.type,
+            options,
+            proto.graph,
+            stated.formats,
+            opsets=proto.opset_import,
+            folder=self.path.parent,
         )
-        self.output = self._score_output(options, _classes(proto))
-        self.classes = self._class_names(options, _classes(proto))
+        self.output = self._score_output(options, stated.classes)
+        self.classes = self._class_names(options, stated.classes)
         self.notes += notes
+        self._dequantize = dequantizer(proto.graph, self.output.name, self.output.type, self.path.parent)
         self.image_size = self.input_format.size
         # A multiple of a fixed batch, as images that only fill one up are computed for nothing.
         fixed = self.input_format.batch or 1
         default = DEFAULT_BATCH.get(options.provider if options.cluster else self.provider, DEFAULT_BATCH["cpu"])
         self.batch = options.batch or max(1, default // fixed) * fixed
+        self.max_batch = options.batch
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
-        self.files = _files(self.path, proto)
         precision = " float16" if options.float16 else ""
-        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format}{precision}")
+        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format.identity}{precision}")
+
+    def _opened_model(self, options: TargetOptions) -> Path | bytes:
+        """The file, or the bytes of the model that is run in its place."""
+        if not (self._inner or options.float16):
+            return self.path
+        model = load_model(self.path, weights=True)
+        expose_scores(model.graph)
+        if options.float16:
+            return to_float16(model, self.path)
+        try:
+            return bytes(model.SerializeToString())
+        except Exception as error:
+            operator = next(iter(self._inner.values())).operator
+            raise InputError(
+                f"{self.path} is larger than 2 GB and ends in {operator}: export it without this operator."
+            ) from error
 
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
@@ -98,33 +126,71 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             raise InputError(f"{self.path} has {len(inputs)} inputs ({named}): a model with one image input is needed.")
         return inputs[0]
 
-    def _score_output(self, options: TargetOptions, classes: tuple[str, ...] | None) -> Any:
+    def _score_output(self, options: TargetOptions, classes: tuple[NamedClasses, ...]) -> Any:
         outputs = self.session.get_outputs()
         named = ", ".join(f"{o.name} {o.shape}" for o in outputs)
-        if options.output is not None:
+        wanted = options.output
+        if wanted is not None:
+            inner = self._inner.get(wanted)
             for output in outputs:
-                if output.name == options.output:
+                if output.name == (inner.tensor if inner else wanted):
                     return self._usable(output)
-            raise InputError(f"{self.path} has no output {options.output!r}: give --output one of {named}.")
+            raise InputError(f"{self.path} has no output {wanted!r}: give --output one of {named}.")
         if len(outputs) == 1:
             return self._usable(outputs[0])
-        several_scores = [o for o in outputs if o.type in SCORE_TYPES and _columns(o.shape) > 1]
-        matching = [o for o in several_scores if classes and _columns(o.shape) == len(classes)] or several_scores
+        several = [o for o in outputs if o.type in SCORE_TYPES and self._columns(o) > 1]
+        several_scores = [o for o in several if o.type in FLOAT_TYPES] or several
+        counts = {len(one.names) for one in classes}
+        zipped = {inner.tensor for inner in self._inner.values() if inner.operator == "ZipMap"}
+        matching = (
+            [o for o in several_scores if self._columns(o) in counts]
+            or several_scores
+            or [o for o in outputs if o.name in zipped]
+        )
         if len(matching) != 1:
+            usable = [o for o in outputs if o.type in SCORE_TYPES + CLASS_INDEX_TYPES]
+            if len(usable) == 1:
+                return self._usable(usable[0])
             raise InputError(f"{self.path} has several outputs ({named}): name the one with scores, --output NAME.")
         self.notes.append(f"scores are taken from output {matching[0].name!r} of {named} (else give --output)")
-        return matching[0]
+        return self._usable(matching[0])
 
     def _usable(self, output: Any) -> Any:
         if output.type not in SCORE_TYPES + CLASS_INDEX_TYPES:
             raise InputError(
                 f"{self.path}: output {output.name!r} is {output.type}, not a tensor of scores: "
-                "give another --output, or export the model without such a wrapper (ZipMap)."
+                f"{self._other_outputs(output) or 'export the model with its scores as an output'}."
             )
+        for inner in self._inner.values():
+            if inner.tensor == output.name:
+                if inner.operator not in ("ZipMap", "TopK"):
+                    raise InputError(
+                        f"{self.path}: output {inner.output!r} is a {inner.operator}, which are distances and not "
+                        f"scores: {self._other_outputs(output) or 'export the model with scores as an output'}."
+                    )
+                self.notes.append(
+                    f"scores are taken from {output.name!r}, before the {inner.operator} that makes {inner.output!r}"
+                )
+                break
         return output
 
-    def _class_names(self, options: TargetOptions, in_file: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        columns = _columns(self.output.shape)
+    def _other_outputs(self, output: Any) -> str:
+        """Which other outputs could be given; nothing if there are none."""
+        names = [
+            other.name
+            for other in self.session.get_outputs()
+            if other.name != output.name and other.type in SCORE_TYPES + CLASS_INDEX_TYPES
+        ]
+        return f"give another --output, {' or '.join(names)}" if names else ""
+
+    def _columns(self, output: Any) -> int:
+        """How many scores an image gets; 0 if the shape does not tell."""
+        # The only image's scores may have no axis of images.
+        single = self.input_format.batch == 1 and len(output.shape) == 1
+        return _columns([1, *output.shape] if single else output.shape)
+
+    def _class_names(self, options: TargetOptions, stated: tuple[NamedClasses, ...]) -> tuple[str, ...] | None:
+        columns = self._columns(self.output)
         if options.classes is not None:
             if columns > 1 and len(options.classes) != columns:
                 raise InputError(
@@ -132,10 +198,21 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
                     f"has {columns} scores: give one name for each score."
                 )
             return options.classes
-        if in_file and columns > 1 and len(in_file) != columns:
-            self.notes.append(f"the file names {len(in_file)} classes for {columns} scores, so they are ignored")
-            return None
-        return in_file
+        in_graph = [
+            NamedClasses("the graph", inner.classes)
+            for inner in self._inner.values()
+            if inner.tensor == self.output.name and inner.classes
+        ]
+        ignored = []
+        for source, names in ((one.source, one.names) for one in [*in_graph, *stated]):
+            if columns > 1 and len(names) != columns:
+                ignored.append(f"{source} names {len(names)} classes for {columns} scores, so they are ignored")
+                continue
+            if source not in ("the file", "the graph"):
+                self.notes.append(f"class names are those of {source} (else give --model-classes)")
+            return names
+        self.notes += ignored
+        return None
 
     @override
     def scores(self, images: ImageBytes | Images) -> Scores:
@@ -144,16 +221,16 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             height, width = images.shape[1:3]
             raise InputError(f"{self.path} takes images of {size[0]}x{size[1]}, not {height}x{width}: resize them.")
         prepared = self.input_format.prepare(images)
-        if batch is None:
-            return self._run(prepared, len(images))
+        step = batch or self._options.batch or len(prepared)
         scores = []
-        for start in range(0, len(prepared), batch):
-            part = prepared[start : start + batch]
+        for start in range(0, len(prepared), step):
+            part = prepared[start : start + step]
             count = len(part)
-            # A fixed batch is filled up with copies of the last image, whose scores are dropped.
-            part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
-            scores.append(self._run(part if self.input_format.batched else part[0], batch)[:count])
-        return np.concatenate(scores)
+            if batch is not None:
+                # A fixed batch is filled up with copies of the last image, whose scores are dropped.
+                part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
+            scores.append(self._run(part if self.input_format.batched else part[0], len(part))[:count])
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)
 
     @property
     @override
@@ -196,7 +273,19 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         def run(inputs: Mapping[str, Array]) -> Any:
             return self.session.run([self.output.name], inputs)[0]
 
-        return self._call(run, {self.input.name: prepared}, count)
+        try:
+            return self._call(run, {self.input.name: prepared}, count)
+        except TargetError as error:
+            if count > 1 and self.input_format.batch is None:
+                try:
+                    self._call(run, {self.input.name: prepared[:1]}, 1)
+                except TargetError:
+                    raise error from error.__cause__
+                raise TargetError(
+                    f"{self.path} takes one image at a time, as it mixes up the {count} images of a batch or fails on "
+                    "them: give --batch 1."
+                ) from error
+            raise
 
     def _call(self, run: Callable[[Mapping[str, Array]], Array], inputs: Mapping[str, Array], count: int) -> Scores:
         """Runs a session on ``count`` images and checks its output."""
@@ -204,16 +293,28 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             raw = run(inputs)
         except Exception as error:
             shape = next(iter(inputs.values())).shape
-            raise TargetError(f"{self.path} failed on images of shape {shape}: {_first_line(error)}.") from error
-        scores = np.asarray(raw, np.float32)
-        batched = self.input_format.batched
-        sides = raw.shape[1:] if batched else raw.shape
-        if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
-            raise TargetError(f"{self.path} returned shape {scores.shape} for {count} images: give another --output.")
-        scores = scores.reshape(count, -1)
-        if scores.shape[1] != np.prod(raw.shape[1:], dtype=int) and batched:
-            raise TargetError(f"{self.path} returned shape {raw.shape} for {count} images: give another --output.")
-        return scores
+            raise TargetError(
+                f"{self.path} failed on images of shape {shape}{self._size_advice()} ({reason(error)})."
+            ) from error
+        # The only image's scores may have no axis of images.
+        single = not self.input_format.batched or (count == 1 and raw.ndim < 2)
+        sides = raw.shape if single else raw.shape[1:]
+        if not raw.size or not (single or len(raw) == count) or sum(side != 1 for side in sides) > 1:
+            mend = self._other_outputs(self.output) or (
+                "only a classifier can be used, whose output is one row of scores for each image"
+            )
+            raise TargetError(
+                f"{self.path} returned output {self.output.name!r} of shape {raw.shape} for {count} images: {mend}."
+            )
+        scores = np.asarray(raw, np.float32).reshape(count, -1)
+        return scores if self._dequantize is None else self._dequantize(scores)
+
+    def _size_advice(self) -> str:
+        """What to give if the model takes any size by its input's shape, and perhaps not in truth."""
+        sides = self.input.shape[-2:] if self.input_format.layout == "nchw" else self.input.shape[-3:-1]
+        if all(isinstance(side, int) for side in sides):
+            return ""
+        return f": give {'another' if self._options.size else 'the'} size that it takes, --size HEIGHTxWIDTH"
 
     @override
     def describe(self) -> dict[str, Any]:
@@ -248,12 +349,6 @@ def _settings(threads: int) -> Any:
     return settings
 
 
-def _classes(proto: ModelProto) -> tuple[str, ...] | None:
-    """Class names in the metadata: under ``classes``, or ``names`` as Ultralytics writes."""
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    return parse_class_names(metadata.get("classes")) or parse_class_names(metadata.get("names"))
-
-
 def _columns(shape: list[Any]) -> int:
     """How many scores an image gets; 0 if the shape does not tell."""
     sides = shape[1:]
@@ -282,10 +377,3 @@ def _fingerprint(files: tuple[Path, ...], text: str) -> str:
             while block := stream.read(1 << 22):
                 hasher.update(block)
     return hasher.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of ONNX Runtime's message, without codes and source lines."""
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip().split("\n")[0]
-    text = re.sub(r"/\S+:\d+ .*?\) ", "", text)
-    return text[:200].rstrip(". ")

@@ -80,7 +80,7 @@ def test_outputs_that_are_not_rows_of_scores(tmp_path: Path) -> None:
         if keep:  # (N, 3, 1, 1) is one row of scores an image
             np.testing.assert_allclose(target.scores(IMAGES), IMAGES.mean(axis=(1, 2)) / 255, atol=1e-5)
         else:  # (N, 3, 8) is not
-            with pytest.raises(TargetError, match=r"shape \(7, 3, 8\).*--output"):
+            with pytest.raises(TargetError, match=r"shape \(7, 3, 8\).*only a classifier"):
                 target.scores(IMAGES)
 
 

@@ -1,0 +1,107 @@
+"""Label output: appends an output map to an ONNX model, which then also returns probabilities of the user's labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blackbox_dft.objectives.output_map import MIN_PROBABILITY, OutputMap
+from blackbox_dft.objectives.outputs import Kind
+from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+LABELS = "labels"
+"""Name of the output, and of the metadata key with the names of its columns as JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelOutput:
+    """What turns raw scores into probabilities of the labels."""
+
+    scores: str
+    """Name of the model's output with the scores."""
+    kind: Kind
+    output_map: OutputMap
+    labels: Sequence[str]
+
+
+def append_labels(proto: ModelProto, added: LabelOutput) -> None:
+    """Adds the output ``labels`` ``(N, L)`` float32 to the model, in place; its other outputs stay.
+
+    The nodes compute in float64, as ``OutputDecoder`` does, so that both agree to rounding.
+    """
+    from onnx import TensorProto, helper
+
+    graph = OnnxBuilder("bbdft_labels")
+    values = graph.op("Cast", added.scores, to=TensorProto.DOUBLE)
+    classes = len(added.output_map.label_matrix)
+    found = _mapped(graph, _class_probabilities(graph, values, added.kind, classes), added.output_map)
+    name = LABELS if LABELS not in {output.name for output in proto.graph.output} else f"bbdft_{LABELS}"
+    graph.nodes.append(helper.make_node("Cast", [found], [name], to=TensorProto.FLOAT))
+    proto.graph.node.extend(graph.nodes)
+    proto.graph.initializer.extend(graph.constants)
+    shape = ["N", len(added.labels)]
+    proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    proto.metadata_props.add(key=f"bbdft_{LABELS}", value=json.dumps(list(added.labels)))
+
+
+def _class_probabilities(graph: OnnxBuilder, values: str, kind: Kind, classes: int) -> str:
+    """``objectives.outputs.probabilities`` as nodes."""
+    from onnx import TensorProto
+
+    if kind == "logits":
+        return graph.op("Softmax", values, axis=1)
+    if kind == "index":
+        flat = graph.op("Reshape", values, graph.constant(np.array([-1], np.int64)))
+        index = graph.op("Cast", flat, to=TensorProto.INT64)
+        # ONNX Runtime has the operator for float32 only.
+        ends = graph.constant(np.array([0, 1], np.float32))
+        return graph.op(
+            "Cast", graph.op("OneHot", index, graph.constant(np.int64(classes)), ends), to=TensorProto.DOUBLE
+        )
+    one = graph.constant(np.float64(1))
+    if kind in ("sigmoid", "logit"):
+        second = graph.op("Sigmoid", values) if kind == "logit" else values
+        return graph.op("Concat", graph.op("Sub", one, second), second, axis=1)
+    zero, columns = graph.constant(np.float64(0)), graph.constant(np.array([1], np.int64))
+    if kind == "percent":
+        values = graph.op("Div", values, graph.constant(np.float64(100)))
+    values = graph.op("Max", values, zero)
+    if kind in ("probabilities", "percent"):
+        # Missing mass, of classes not returned, is shared among the zero ones.
+        empty = graph.op("Cast", graph.op("LessOrEqual", values, zero), to=TensorProto.DOUBLE)
+        missing = graph.op("Max", graph.op("Sub", one, graph.op("ReduceSum", values, columns)), zero)
+        count = graph.op("Max", graph.op("ReduceSum", empty, columns), one)
+        values = graph.op("Add", values, graph.op("Mul", empty, graph.op("Div", missing, count)))
+    total = graph.op("ReduceSum", values, columns)
+    shares = graph.op("Div", values, graph.op("Max", total, graph.constant(np.float64(1e-300))))
+    even = graph.op("Add", graph.op("Mul", values, zero), graph.constant(np.float64(1 / classes)))
+    return graph.op("Where", graph.op("Greater", total, zero), shares, even)
+
+
+def _mapped(graph: OnnxBuilder, probabilities: str, output_map: OutputMap) -> str:
+    """``OutputMap.__call__`` as nodes."""
+    if output_map.family in ("none", "counts"):
+        matrix = output_map.counts if output_map.family == "counts" else output_map.label_matrix
+        return graph.op("MatMul", probabilities, graph.constant(np.asarray(matrix, np.float64)))
+    own = graph.op("MatMul", probabilities, graph.constant(np.asarray(output_map.label_matrix, np.float64)))
+    logits = graph.op("Mul", _logs(graph, own), graph.constant(np.exp(np.float64(output_map.log_scale))))
+    if output_map.bias.size:
+        logits = graph.op("Add", logits, graph.constant(output_map.bias))
+    if output_map.weights.size:
+        logs = _logs(graph, probabilities)
+        centred = graph.op("Sub", logs, graph.op("ReduceMean", logs, axes=[1], keepdims=1))
+        matrix = output_map.weights.T / output_map.spread
+        logits = graph.op("Add", logits, graph.op("MatMul", centred, graph.constant(np.ascontiguousarray(matrix))))
+    return graph.op("Softmax", logits, axis=1)
+
+
+def _logs(graph: OnnxBuilder, values: str) -> str:
+    low, high = graph.constant(np.float64(MIN_PROBABILITY)), graph.constant(np.float64(1))
+    return graph.op("Log", graph.op("Min", graph.op("Max", values, low), high))

@@ -1,0 +1,257 @@
+"""Selection with an output map: keeps z, the map, both or neither, by validation images.
+
+The map of z is fitted on the scores of the search, which are paid for already, at training images only. Scores far from
+z count less: early candidates may have changed images so much otherwise that the model answers differently. The map of
+unchanged images is fitted on the validation images themselves and judged there by cross-validation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft.objectives.losses import decide
+from blackbox_dft.objectives.output_map import FOLDS, MIN_PROBABILITY, Family, OutputMap, fit_output_map
+from blackbox_dft.search.loop import Task, Trajectory
+from blackbox_dft.search.selection import (
+    IDENTITY,
+    LAST_QUARTER,
+    MAX_FALL,
+    MIN_GAIN,
+    MIN_GAIN_AT_CHANCE,
+    Selection,
+    better_than_chance,
+    in_standard_errors,
+    select,
+)
+
+MapChoice = Literal["auto", "none", "bias", "linear"]
+FAMILIES: dict[MapChoice, tuple[Family, ...]] = {
+    "auto": ("bias", "scale", "linear", "counts"),
+    "none": (),
+    "bias": ("bias",),
+    "linear": ("linear", "counts"),
+}
+MAP_ALONE, BOTH = "output map alone", f"{LAST_QUARTER} with an output map"
+
+CLOSE_QUANTILE = 0.8
+"""Of the distances of the last quarter's scores from z: those up to it count fully."""
+SCALE_PENALTY = 0.1
+"""Of the squared log temperature, against the log likelihood of all images."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A z with or without a map, and its calibrated probabilities ``(N, L)`` of the validation images."""
+
+    z: Floats
+    output_map: OutputMap | None
+    probabilities: Floats
+    right: Floats
+    """``(N,)``: 1 if the decision is right."""
+    penalty: float = 0.0
+    """Of z, added to every loss."""
+
+    def losses(self, labels: Ints) -> Floats:
+        """Log losses ``(N,)`` and the penalty."""
+        return _log_losses(self.probabilities, labels) + self.penalty
+
+
+def choose(
+    task: Task, trajectory: Trajectory, val: Ints, identity: Floats, choice: MapChoice, seed: int
+) -> tuple[Selection, OutputMap | None]:
+    """``select``, or with an output map ``select_with_map``.
+
+    Returns:
+        What is kept, and the map of unchanged images alone, if there is one.
+    """
+    if choice == "none" or not trajectory.scored:
+        return select(task, trajectory, val, identity), None
+    return select_with_map(task, trajectory, val, identity, choice, seed)
+
+
+def select_with_map(
+    task: Task, trajectory: Trajectory, val: Ints, identity: Floats, choice: MapChoice, seed: int
+) -> tuple[Selection, OutputMap]:
+    """Keeps the best of four: the identity or the last quarter's mean iterate, each with or without an output map.
+
+    All four are made comparable by a temperature, which moves no decision, and judged by log loss and accuracy together
+    as ``select`` judges two. Both is taken if it beats the identity, else z alone, else the map alone; a simpler
+    candidate replaces it if it decides clearly better. A map kept with z is fitted again, with the validation images.
+
+    Returns:
+        What is kept, and the map of unchanged images alone: what the output side is worth without z.
+    """
+    z, labels = trajectory.average(1 / 4), task.labels[val]
+    raw = {name: task.scorer.score("select", val, where) for name, where in ((IDENTITY, identity), (LAST_QUARTER, z))}
+    before, after = (_class_probabilities(task, scores) for scores in raw.values())
+    answers = _Answers.of(task, trajectory, z)
+    families, matrix = FAMILIES[choice], task.decoder.label_matrix
+    penalty = float(task.penalty(z[None])[0])
+    fitted = answers.fit(matrix, families, seed)
+    seen = np.flatnonzero(~np.isnan(before).any(axis=1))
+    alone = fit_output_map(before[seen], labels[seen], matrix, families=families, seed=seed)
+    candidates = {
+        BOTH: _Candidate(z, fitted, fitted(after), _right(fitted(after), labels), penalty),
+        LAST_QUARTER: _Candidate(
+            z,
+            None,
+            _tempered(after @ matrix, _log_temperature(answers.probabilities @ matrix, answers)),
+            _right(after @ matrix, labels),
+            penalty,
+        ),
+        MAP_ALONE: _cross_fitted(identity, before, labels, alone, families, seed),
+        IDENTITY: _calibrated(identity, before @ matrix, labels, seed),
+    }
+    name = _best(candidates, labels)
+    kept = candidates[name].output_map
+    if name == BOTH:
+        rows = np.flatnonzero(~np.isnan(after).any(axis=1))
+        more = answers.also(after[rows], labels[rows], val[rows])
+        kept = more.fit(matrix, families, seed)
+    selection = Selection(
+        name,
+        candidates[name].z,
+        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
+        {each: float(c.right.mean()) for each, c in candidates.items()},
+        kept,
+    )
+    return selection, alone
+
+
+def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
+    def gains(name: str, base: str) -> tuple[float, float]:
+        one, other = candidates[name], candidates[base]
+        losses = other.losses(labels) - one.losses(labels)
+        return in_standard_errors(losses), in_standard_errors(one.right - other.right)
+
+    def beats(name: str) -> bool:
+        probabilities = np.nan_to_num(candidates[name].probabilities, nan=0.0)
+        least = MIN_GAIN if better_than_chance(probabilities, labels) else MIN_GAIN_AT_CHANCE
+        found = gains(name, IDENTITY)
+        return sum(found) > least and min(found) >= -MAX_FALL
+
+    best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if beats(name)), IDENTITY)
+    for simpler in (LAST_QUARTER, MAP_ALONE):
+        # Only decisions count here: a map is calibrated, so its log loss is less by itself.
+        if best != IDENTITY and gains(simpler, best)[1] > MIN_GAIN:
+            best = simpler
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Scores of the search, as an output map needs them."""
+
+    probabilities: Floats
+    """Of the model's classes ``(Q, K)``."""
+    labels: Ints
+    images: Ints
+    weights: Floats
+
+    @classmethod
+    def of(cls, task: Task, trajectory: Trajectory, z: Floats) -> _Answers:
+        scored = trajectory.scored
+        counts = [len(proposal.images) for proposal in scored]
+        images = np.concatenate([proposal.images for proposal in scored])
+        raw = np.concatenate([proposal.scores for proposal in scored])
+        distances = np.repeat(trajectory.squared_distances(z), counts)
+        close = float(np.quantile(distances[-max(1, len(distances) // 4) :], CLOSE_QUANTILE))
+        weights = np.minimum(1.0, close / np.maximum(distances, 1e-12))
+        # What has no score teaches a map nothing.
+        rows = np.flatnonzero(task.decoder.has_score(raw))
+        probabilities = task.decoder.class_probabilities(raw[rows])
+        return cls(probabilities, task.labels[images[rows]], images[rows], weights[rows])
+
+    def also(self, probabilities: Floats, labels: Ints, images: Ints) -> _Answers:
+        """With the scores of further images under z."""
+        return _Answers(
+            np.concatenate([self.probabilities, probabilities]),
+            np.concatenate([self.labels, labels]),
+            np.concatenate([self.images, images]),
+            np.concatenate([self.weights, np.ones(len(labels))]),
+        )
+
+    def fit(self, matrix: Floats, families: tuple[Family, ...], seed: int) -> OutputMap:
+        return fit_output_map(
+            self.probabilities,
+            self.labels,
+            matrix,
+            weights=self.weights,
+            groups=self.images,
+            families=families,
+            seed=seed,
+        )
+
+
+def _calibrated(z: Floats, probabilities: Floats, labels: Ints, seed: int) -> _Candidate:
+    """Without a map, at the temperature that other validation images suggest."""
+    tempered = np.empty_like(probabilities)
+    for train, test in _folds(probabilities, seed):
+        tempered[test] = _tempered(probabilities[test], _log_temperature(probabilities[train], labels[train]))
+    return _Candidate(z, None, tempered, _right(probabilities, labels))
+
+
+def _cross_fitted(
+    z: Floats, probabilities: Floats, labels: Ints, alone: OutputMap, families: tuple[Family, ...], seed: int
+) -> _Candidate:
+    """The map of unchanged images, judged on images it was not fitted on."""
+    matrix = alone.label_matrix
+    mapped = np.empty((len(labels), matrix.shape[1]))
+    for train, test in _folds(probabilities, seed):
+        fitted = fit_output_map(probabilities[train], labels[train], matrix, families=families, seed=seed)
+        mapped[test] = fitted(probabilities[test])
+    return _Candidate(z, alone, mapped, _right(mapped, labels))
+
+
+def _class_probabilities(task: Task, raw: Scores) -> Floats:
+    """Probabilities ``(N, K)`` of the model's classes; rows without a score are NaN."""
+    found = task.decoder.class_probabilities(raw)
+    found[~task.decoder.has_score(raw)] = np.nan
+    return found
+
+
+def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
+    """Rows to fit on, those with a score, and rows to judge on."""
+    count, scored = len(probabilities), ~np.isnan(probabilities).any(axis=1)
+    folds = np.random.default_rng(seed).permutation(count) % min(FOLDS, count)
+    return [
+        (np.flatnonzero((folds != fold) & scored), np.flatnonzero(folds == fold))
+        for fold in range(int(folds.max()) + 1)
+    ]
+
+
+def _log_temperature(probabilities: Floats, answers: _Answers | Ints) -> float:
+    """The exponent's logarithm of greatest likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2)."""
+    labels, weights = (
+        (answers.labels, answers.weights) if isinstance(answers, _Answers) else (answers, np.ones(len(answers)))
+    )
+
+    def loss(log_scale: float) -> float:
+        tempered = _log_losses(_tempered(probabilities, log_scale), labels)
+        return float(weights @ tempered) + SCALE_PENALTY * log_scale**2
+
+    return float(minimize_scalar(loss, bounds=(-3, 2), method="bounded").x)
+
+
+def _tempered(probabilities: Floats, log_scale: float) -> Floats:
+    return np.asarray(np.exp(log_softmax(math.exp(log_scale) * _logs(probabilities), axis=1)), np.float64)
+
+
+def _log_losses(probabilities: Floats, labels: Ints) -> Floats:
+    """An image without a score costs as much as a sure error."""
+    return -_logs(np.nan_to_num(probabilities, nan=0.0))[np.arange(len(labels)), labels]
+
+
+def _logs(probabilities: Floats) -> Floats:
+    return np.asarray(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)), np.float64)
+
+
+def _right(probabilities: Floats, labels: Ints) -> Floats:
+    return np.asarray(decide(probabilities) == labels, np.float64)
