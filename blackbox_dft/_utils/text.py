@@ -1,4 +1,4 @@
-"""Lists of names in messages: shortened, as a model may have thousands of classes."""
+"""Names in messages: long lists are shortened, and labels that stand for a missing value are recognized."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ MAX_NAMES = 12
 """Names that are listed before the rest is counted."""
 MAX_NAME_LENGTH = 40
 """Characters of a name that are shown in a list."""
+
+MISSING = frozenset({"nan", "<na>", "na", "n/a", "#n/a", "null", "none"})
+"""What programs write for a missing value, in lower case; some of them may be real labels."""
 
 
 def shortened(names: Iterable[str]) -> str:
@@ -22,3 +25,12 @@ def shortened(names: Iterable[str]) -> str:
     if len(every) <= MAX_NAMES:
         return ", ".join(every)
     return f"{', '.join(every[: MAX_NAMES - 2])} ... ({len(every):,} in all)"
+
+
+def looks_missing(label: str) -> bool:
+    """Whether a label is what programs write for a missing value.
+
+    >>> looks_missing("NaN"), looks_missing("naan")
+    (True, False)
+    """
+    return label.strip().casefold() in MISSING

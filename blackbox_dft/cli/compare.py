@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blackbox_dft._utils.text import shortened
 from blackbox_dft.cli.common_options import (
     config_option,
     dry_run_option,
@@ -105,7 +106,7 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
     finished = len(grid.runs) - len(comparison.missing())
     return [
         f"target: {experiment.target.name} on {place_of(experiment)}",
-        f"data: {len(experiment.data.labels):,} images ({counts}), labels {', '.join(experiment.data.classes)}",
+        f"data: {len(experiment.data.labels):,} images ({counts}), labels {shortened(experiment.data.classes)}",
         *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
         f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
         f"{len(grid.seeds)} seeds, measured at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",

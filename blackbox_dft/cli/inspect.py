@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from blackbox_dft._utils.text import MAX_NAMES, shortened
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.run.config import Config
@@ -72,7 +73,9 @@ def inspect(
 def _lines(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [f"{key}: {_short(item)}" for key, item in value.items()] or ["-"]
-    if isinstance(value, list | tuple) and any(isinstance(item, dict | str) and len(str(item)) > 20 for item in value):
+    # Of a thousand classes only the first are shown.
+    few = isinstance(value, list | tuple) and len(value) <= MAX_NAMES
+    if few and any(isinstance(item, dict | str) and len(str(item)) > 20 for item in value):
         return [_short(item) for item in value]
     return [_short(value)]
 
@@ -83,5 +86,5 @@ def _short(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_short, value)) or "-"
+        return shortened(map(_short, value)) or "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

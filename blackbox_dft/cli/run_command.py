@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blackbox_dft._utils.text import shortened
+
 if TYPE_CHECKING:
     from blackbox_dft.cli.confirmation import Consent
     from blackbox_dft.run.experiment import Experiment
@@ -27,7 +29,7 @@ def opening(experiment: Experiment) -> list[str]:
     shape = "x".join(map(str, experiment.shape[:2]))
     lines = [
         f"target: {experiment.target.name} on {place_of(experiment)}",
-        f"data: {len(data.labels):,} images {shape} ({counts}), labels {', '.join(data.classes)}",
+        f"data: {len(data.labels):,} images {shape} ({counts}), labels {shortened(data.classes)}",
         f"space: {experiment.space.spec}, {experiment.space.size} numbers; estimator: {experiment.estimator_note}",
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
         *_precision(experiment),

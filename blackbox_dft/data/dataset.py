@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft._utils.cpu import cores
+from blackbox_dft._utils.text import looks_missing
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import cache as pixel_cache
 from blackbox_dft.data.cache import DecodedImages
@@ -111,6 +112,7 @@ def load(
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
     if parts.drawn:
         notes.insert(0, parts.drawn)
+    notes += [_as_missing(name, parts.labels, n) for n, name in enumerate(parts.classes) if looks_missing(name)]
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
         notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}")
@@ -184,8 +186,16 @@ def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int) -> 
             # Drawn splits lack a class only if it has fewer images, or groups, than there are splits.
             mend = "add images of other groups" if groups is not None else "add images"
             mend = mend if drawn else f"add some, or {listing.redraw_hint} to have splits drawn"
+            if missing.size < len(classes) and looks_missing(classes[missing[0]]):
+                mend = f"{_as_missing(classes[missing[0]], labels, missing[0])}, or drop these images"
             raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
     return _Parts(classes, labels, groups, splits, drawn)
+
+
+def _as_missing(label: str, labels: Ints, number: int) -> str:
+    count = int((labels == number).sum())
+    images = "1 image has" if count == 1 else f"{count:,} images have"
+    return f"{images} the label {label!r}, which looks like a missing value: fill it in"
 
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
-from blackbox_dft._utils.text import shortened
+from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import Bools, Floats, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.output_map import OutputMap
@@ -300,10 +300,10 @@ def _named(labels: Sequence[str], columns: _Lookup) -> Floats:
         elif numbers and int(label) < count:
             matrix[int(label), column] = 1
         else:
-            raise InputError(
-                f"no class of the target is called {label!r} (it has {shortened(columns.names)}): "
-                f"give the classes that stand for it, --map '{label}=CLASS[,CLASS...]'."
-            )
+            mend = f"give the classes that stand for it, --map '{label}=CLASS[,CLASS...]'"
+            if looks_missing(label):
+                mend = "it looks like a missing value, so drop these images or fill it in; else " + mend
+            raise InputError(f"no class of the target is called {label!r} (it has {shortened(columns.names)}): {mend}.")
     if (shared := np.flatnonzero(matrix.sum(axis=1) > 1)).size:
         one, other = (labels[column] for column in np.flatnonzero(matrix[shared[0]])[:2])
         raise InputError(

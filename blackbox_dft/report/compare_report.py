@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
+from blackbox_dft._utils.text import shortened
 from blackbox_dft.errors import InputError
 from blackbox_dft.report.figures.charts import (
     Axes,
@@ -115,7 +116,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     images = ", ".join(f"{count:,} {split}" for split, count in results["images"].items())
     facts = [
         ("images", images),
-        ("labels", ", ".join(results["classes"])),
+        ("labels", shortened(results["classes"])),
         ("unchanged model", f"{results['before']:.3f}"),
         ("free threshold", f"{results['threshold']:.3f}"),
         ("seeds", str(len(results["seeds"]))),

@@ -253,8 +253,10 @@ def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, st
         "select": "choice on validation images",
         "evaluate": "measuring on test images, before and after",
         "watch": "drift check",
+        "in_doubt": "sent, and no response came",
     }
-    rows = [(words, queries.get(key, 0)) for key, words in names.items() if queries.get(key, 0) or key != "watch"]
+    always = ("tune", "select", "evaluate")
+    rows = [(words, queries.get(key, 0)) for key, words in names.items() if queries.get(key, 0) or key in always]
     rows.append(("in all", queries["total"]))
     return [(words, f"{count:,}", "" if price is None else f"{count * price:,.2f}") for words, count in rows]
 

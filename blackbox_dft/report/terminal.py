@@ -16,6 +16,8 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     points = 100 * (test["after"] - test["before"])
     rests = f"; {text}" if (text := rests_on_no_score(summary)) else ""
     cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
+    # Summaries of earlier versions have no "watch".
+    drift = f", {queries['watch']:,} drift check" if queries.get("watch") else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
     likeness = f"ssim {summary['ssim']:.3f}"
     if summary["psnr_db"] is not None:
@@ -30,7 +32,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
-        f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
+        f"select, {queries['evaluate']:,} evaluate{drift}{doubt}; {queries['cached']:,} free from the ledger){cost}",
         *_stopped(summary),
         *(f"  warning: {text}" for text in summary.get("warnings", ())),
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",

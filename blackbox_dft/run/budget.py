@@ -143,11 +143,19 @@ def make_plan(
         smallest = math.ceil(needed / (1 - reserve))
         while smallest - 1 - int((smallest - 1) * reserve) >= needed:
             smallest -= 1
-        spent = f"{spent_earlier} are spent, " if spent_earlier else ""
+        kept_back = smallest - needed
+        counted = [
+            (spent_earlier, "are spent"),
+            (evaluate, f"queries evaluate {test} test images before and after"),
+            (min_select, "choose on validation images"),
+            (min_tune, "begin the search"),
+            (watch, "check for drift"),
+            (kept_back, "are kept back for lost responses (--reserve)"),
+        ]
+        listed = ", ".join(f"{count} {what}" for count, what in counted if count)
         raise BudgetError(
-            f"a budget of {budget} cannot cover this job: {spent}{evaluate} queries evaluate {test} test images before "
-            f"and after, {min_select} choose on validation images, {min_tune} begin the search"
-            f"{_each_repeated(repeats)}; give --budget {smallest} or more."
+            f"a budget of {budget} cannot cover this job: {listed}{_each_repeated(repeats)}: together {smallest}; "
+            f"give --budget {smallest} or more."
         )
     rest = budget - spent_earlier - reserved - watch - evaluate
     share = max(min_select, int(SELECT_SHARE * rest))

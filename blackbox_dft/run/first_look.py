@@ -26,6 +26,8 @@ STANDARD_ERRORS = 2.0
 """Above chance, from which on images are decided better than by chance."""
 MIN_KEPT_SHARE = 0.1
 """Of the share of validation images with a score, which test images of a URL must have too."""
+MIN_LOST, MIN_USUAL_SHARE = 16, 0.8
+"""Images in a row without a score, of labels of which this share had one before: the service has stopped."""
 
 
 @contextmanager
@@ -88,8 +90,8 @@ def _explained(experiment: Experiment, raw: Scores) -> str:
             f"{target.name} decided the first {len(raw)} images for classes that count for no label "
             f"({shortened(seen)}): say which of its classes stand for your labels, --map LABEL=CLASS[,CLASS...]."
         )
-    told = target.explain_no_score() if isinstance(target, ExplainsNoScore) else None
-    hint = told or (
+    reason = target.explain_no_score() if isinstance(target, ExplainsNoScore) else None
+    hint = reason or (
         "see what it returns with 'bbdft inspect', and give the names that it uses with --model-classes or --map"
     )
     images = f"{'none' if not found.any() else f'only {found.sum()}'} of the first {len(raw)} images"
@@ -97,23 +99,35 @@ def _explained(experiment: Experiment, raw: Scores) -> str:
 
 
 def require_scores_still(
-    experiment: Experiment, scorer: Scorer, images: Ints, z: Floats, scored: Bools, before: Bools
+    experiment: Experiment, scorer: Scorer, scored_val: Bools, val: Ints, scored_test: Bools, test: Ints, z: Floats
 ) -> None:
-    """Checks that a URL returns scores for the test ``images`` under z as it did for validation images.
+    """Checks that a URL returned scores for ``test (N,)`` images as it did for ``val (V,)`` images under the same z.
 
     Args:
-        scored: which test images have a score under ``z (k,)``.
-        before: which validation images have one under the same z.
+        experiment: of the images.
+        scorer: of the run.
+        scored_val: which validation images have a score ``(V,)``.
+        val: indices into the pool.
+        scored_test: which test images have one ``(N,)``.
+        test: indices into the pool, in the order in which they were sent.
+        z: ``(k,)``.
 
     Raises:
-        TargetError: hardly any has; a resumed run scores them again.
+        TargetError: hardly any has a score, or none of the last ones, though nearly all validation images of the same
+            labels had one; a resumed run scores those without again.
     """
-    if not experiment.watched or len(scored) < MIN_IMAGES or scored.mean() >= MIN_KEPT_SHARE * before.mean():
+    labels = experiment.data.labels
+    last = np.flatnonzero(scored_test).max(initial=-1) + 1
+    lost = test[last:]
+    share = min((scored_val[labels[val] == label].mean() for label in np.unique(labels[lost])), default=0.0)
+    gone = len(lost) >= MIN_LOST and share >= MIN_USUAL_SHARE
+    few = len(test) >= MIN_IMAGES and scored_test.mean() < MIN_KEPT_SHARE * scored_val.mean()
+    if not experiment.watched or not (gone or few):
         return
-    scorer.ledger.forget_scoreless(scorer.keys(images, z))
+    scorer.ledger.forget_scoreless(scorer.keys(lost if gone else test, z))
     raise TargetError(
-        f"{experiment.target.name} no longer returns scores: {(~scored).sum():,} of {len(scored):,} test images have "
-        f"none, and {before.mean():.0%} of the validation images had one"
+        f"{experiment.target.name} no longer returns scores: {(~scored_test).sum():,} of {len(test):,} test images "
+        f"have none, and {scored_val.mean():.0%} of the validation images had one"
     )
 
 

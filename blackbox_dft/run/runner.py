@@ -430,7 +430,7 @@ def _all_phases(
 
     def evaluated(judged: Task, z: Floats, before: Floats) -> Floats:
         found = judged.probabilities("evaluate", test, z)
-        require_scores_still(experiment, scorer, test, z, ~lacks_score(found), ~lacks_score(before))
+        require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
         return found
 
     on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import BlackboxError, InputError, TargetError
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.class_names import parse_names
 from blackbox_dft.targets.options import TargetOptions
 
 DEFAULT_BATCH = 64
@@ -45,8 +47,10 @@ class CallableTarget(Target):
         self.name = name
         self.function = _find(name)
         given = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}
-        classes = options.classes or given["classes"]
-        self.classes = tuple(map(str, classes)) if classes is not None else None
+        named = given["classes"]
+        if named is not None:
+            named = parse_names(named) if isinstance(named, str) else tuple(map(str, named))
+        self.classes = options.classes or named
         size = options.size or given["image_size"]
         self.image_size = (int(size[0]), int(size[1])) if size is not None else None
         self.batch = options.batch or int(given["batch"] or DEFAULT_BATCH)
@@ -82,7 +86,7 @@ class CallableTarget(Target):
         known = {name: index for index, name in enumerate(self.classes)}
         unknown = [name for name in map(str, names) if name not in known]
         if unknown:
-            raise TargetError(f"{self.name} returned {unknown[0]!r}, which is not one of {', '.join(self.classes)}.")
+            raise TargetError(f"{self.name} returned {unknown[0]!r}, which is not one of {shortened(self.classes)}.")
         return np.array([known[str(name)] for name in names])
 
     @override

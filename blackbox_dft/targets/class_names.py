@@ -51,18 +51,20 @@ def _own_name(item: Mapping[str, Any]) -> Any:
 
 
 def parse_names(text: str) -> tuple[str, ...] | None:
-    """Class names in a text: JSON, a Python list or table, one a line, or separated by commas.
+    """Class names in a text: JSON, a Python list or table, one a line, or separated by commas or semicolons.
 
     >>> parse_names("['red', 'blue']"), parse_names('{"0": "red", "1": "blue"}'), parse_names("red, blue")
     (('red', 'blue'), ('red', 'blue'), ('red', 'blue'))
     """
-    text = text.strip()
+    text = text.strip().lstrip("\ufeff")
     value = read_literal(text)
-    if value is not None:
+    if isinstance(value, list | tuple | dict):
         return names_of(value)
     if not text or text[0] in "[{":
         return None
-    return tuple(name.strip() for name in (text.splitlines() if "\n" in text else text.split(",")))
+    if "\n" in text:
+        return tuple(name.strip() for name in text.splitlines() if name.strip())
+    return tuple(name.strip() for name in text.split("," if "," in text else ";"))
 
 
 def read_literal(text: str) -> Any:

@@ -120,3 +120,18 @@ def test_real_faces(name: str, classes: tuple[str, str], side: int, counts: tupl
     for one, other in itertools.combinations(data.splits.values(), 2):
         assert not np.intersect1d(data.groups[one], data.groups[other]).size
     assert (data.resized, data.skipped) == (0, ())
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "<NA>", "None"])
+def test_a_label_that_looks_like_a_missing_value_is_said_to(word: str, tmp_path: Path) -> None:
+    class_folders(tmp_path, count=20)
+    lines = [f"{name}/{i}.png,{name}" for name in ("cat", "dog") for i in range(20)]
+    lines[0] = f"cat/0.png,{word}"
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]) + "\n")
+    with pytest.raises(InputError, match=f"1 image has the label '{word}', which looks like a missing value: fill it"):
+        load(tmp_path / "labels.csv")
+    # Enough of them may be a class of their own: a note.
+    for i in range(10):
+        lines[i] = f"cat/{i}.png,{word}"
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]) + "\n")
+    assert any(f"10 images have the label '{word}'" in note for note in load(tmp_path / "labels.csv").notes)

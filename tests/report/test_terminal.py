@@ -41,7 +41,8 @@ def test_every_number_of_the_summary_is_in_its_line() -> None:
         ({"stopped_early": True}, "  the search stopped early"),
         ({"calibrated": {"test": 0.8, "ci95": [0.1, 0.2]}}, "with the threshold fitted again: 0.800, +17.5 points"),
         ({"space_parts": [{"part": "dct:8", "gain": 0.01, "ci95": [0, 0.02]}]}, "on val: dct:8 +1.0 (+0.0 to +2.0)"),
-        ({"queries": SUMMARY["queries"] | {"in_doubt": 9}}, "from the ledger, 9 in doubt)"),
+        ({"queries": SUMMARY["queries"] | {"watch": 44}}, "1,200 evaluate, 44 drift check; 7 free from the ledger)"),
+        ({"queries": SUMMARY["queries"] | {"in_doubt": 9}}, "1,200 evaluate, 9 in doubt; 7 free from the ledger)"),
     ],
 )
 def test_what_only_some_runs_have_gets_a_line(more: dict[str, Any], line: str) -> None:

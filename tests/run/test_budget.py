@@ -103,3 +103,12 @@ def test_lines_show_the_cost() -> None:
     assert len(lines) == 4
     assert f"{plan.total * 0.01:.2f}" in lines[-1]
     assert sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) queries", "\n".join(lines[:3]))) == plan.total
+
+
+def test_the_parts_of_a_refused_budget_add_up() -> None:
+    # 7 spent + 2 * 2 * 80 + 2 * 2 * 40 + 4 * 2 * 32 + 44 = 787; the least budget that leaves it is 899, an eighth off.
+    with pytest.raises(BudgetError) as caught:
+        make_plan(100, val=40, test=80, proposal=32, spent_earlier=7, reserve=0.125, watch=44, repeats=2)
+    counts = re.findall(r"(\d+) (?:are|queries|choose|begin|check)", str(caught.value))
+    assert list(map(int, counts)) == [7, 320, 160, 256, 44, 112]
+    assert str(caught.value).endswith("together 899; give --budget 899 or more.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,10 @@ def make_app(
     input_shape = [-1, *_shape(target.input.shape[1:] if batched else target.input.shape)]
 
     def metadata() -> dict[str, Any]:
-        classes = {"classes": ",".join(target.classes)} if target.classes else {}
+        # Names may hold commas; a list as JSON keeps them whole.
+        whole = target.classes and not any("," in name for name in target.classes)
+        text = ",".join(target.classes or ()) if whole else json.dumps(target.classes)
+        classes = {"classes": text} if target.classes else {}
         return {
             "name": name,
             "versions": ["1"],

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
+from blackbox_dft.targets.class_names import names_of, parse_names
 from blackbox_dft.targets.http.failures import failure_in, is_pending
 from blackbox_dft.targets.http.labels import LabelColumns, listed
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse, clip
@@ -113,8 +114,8 @@ class V2Protocol(WireProtocol):
         elif self.output is None and outputs:
             self.output = outputs[0]
         parameters = metadata.get("parameters")
-        text = parameters.get("classes") if isinstance(parameters, dict) else None
-        classes = tuple(name.strip() for name in text.split(",")) if isinstance(text, str) else None
+        stated = parameters.get("classes") if isinstance(parameters, dict) else None
+        classes = parse_names(stated) if isinstance(stated, str) else names_of(stated)
         if self._columns is None and classes:
             self._columns = LabelColumns(classes)
         description = {
