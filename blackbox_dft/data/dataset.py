@@ -22,6 +22,8 @@ from blackbox_dft.errors import InputError
 
 MAX_MEMORY_BYTES = 256 * 2**20
 """Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
+MAX_DARK_BITS = 14
+"""Bits of sensors that write files of 16; a set of natural images may well use no more than 15."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,12 @@ def load(
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
         notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}")
+    if 0 < decoded.deep_max < 2**MAX_DARK_BITS:
+        bits = decoded.deep_max.bit_length()
+        notes.append(
+            f"the largest value in files of 16 bits is {decoded.deep_max:,}: they hold {bits} bits, and come out dark: "
+            f"save them multiplied by {2 ** (16 - bits)}, or with 8 bits"
+        )
     notes += _leak_notes(parts.splits, decoded.digests, parts.groups)
     return Dataset(
         images=decoded.images[: len(rows)],
@@ -145,8 +153,8 @@ def _decode(
         shape = (len(locations), *(size or common_size(locations, threads)), 3)
 
         def decode(pixels: ImageBytes) -> DecodedImages:
-            indices, digests, resized = decode_into(pixels, locations, threads, skip_bad=skip_bad)
-            return DecodedImages(pixels[: len(indices)], indices, digests, resized)
+            indices, digests, resized, deep_max = decode_into(pixels, locations, threads, skip_bad=skip_bad)
+            return DecodedImages(pixels[: len(indices)], indices, digests, resized, deep_max)
 
         if entry and (images := pixel_cache.store_entry(entry, shape, decode)):
             return images

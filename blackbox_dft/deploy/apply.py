@@ -16,6 +16,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, through_jpeg
 from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
+from blackbox_dft.images.formats import FORMAT_NAMES
 from blackbox_dft.images.similarity import psnr
 
 CHUNK = 64
@@ -167,7 +168,7 @@ def _pairs(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
         raise InputError(f"{out} lies within {source}: give a folder elsewhere, so that no original is touched.")
     found = list_images(source)
     if not found:
-        raise InputError(f"{source} holds no images: give a folder with JPEG, PNG, BMP, WebP or TIFF files.")
+        raise InputError(f"{source} holds no images: give a folder with {FORMAT_NAMES} files.")
     pairs = [(path, out / path.relative_to(source).with_suffix(suffix)) for path in found]
     _check_distinct(pairs)
     return pairs

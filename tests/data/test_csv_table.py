@@ -40,7 +40,7 @@ def test_headers_delimiters_and_line_ends(mark: str, end: str, delimiter: str, h
         (LISTED.replace("cat/1.png,cat", "\n\n ,cat"), "line 5: the file or the label is missing"),
         (LISTED.replace("cat/0.png", "a,b.png"), "line 2: has 3 cells for 2 columns: put names that contain a comma"),
         (LISTED.replace("cat/0.png", "cat/9.png"), r"cat/9\.png does not exist: correct the path, .*--skip-bad"),
-        (LISTED.replace("cat/0.png", "cat/0.gif"), r"cat/0\.gif does not end in one of \.jpg"),
+        (LISTED.replace("cat/0.png", "cat/0.psd"), r"cat/0\.psd does not end in one of \.jpg"),
         (LISTED.replace("cat/0.png", "../cat/0.png"), r"\.\./cat/0\.png lies outside .*: copy it there"),
         (LISTED.replace("cat/0.png", "/etc/x.png"), r"/etc/x\.png lies outside"),
         (LISTED.replace("cat/0.png", "..\\cat\\0.png"), "lies outside"),

@@ -120,3 +120,16 @@ def test_real_faces(name: str, classes: tuple[str, str], side: int, counts: tupl
     for one, other in itertools.combinations(data.splits.values(), 2):
         assert not np.intersect1d(data.groups[one], data.groups[other]).size
     assert (data.resized, data.skipped) == (0, ())
+
+
+def test_sixteen_bit_files_that_use_fewer_bits_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
+    for number, name in enumerate(("cat", "dog")):
+        for i in range(8):
+            save(tmp_path / "in" / name / f"{i}.png", np.full((6, 5), 4000 * (number + 1) // 2 + i, np.uint16))
+    # The largest value is 4007 of 12 bits; from the cache as well.
+    for _ in range(2):
+        (note,) = (note for note in load(tmp_path / "in").notes if "16 bits" in note)
+        assert "is 4,007: they hold 12 bits, and come out dark: save them multiplied by 16" in note
+    save(tmp_path / "in/cat/bright.png", np.full((6, 5), 60_000, np.uint16))
+    assert not any("16 bits" in note for note in load(tmp_path / "in").notes)
