@@ -21,6 +21,12 @@ SUFFIXES = (
     *(".jpe", ".jfif", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k"),
 )
 """Of the files that are read."""
+SYSTEM_FOLDERS = frozenset(
+    ("__macosx", "__pycache__", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found")
+)
+"""Beside those whose names begin with ``@``, in which a NAS keeps thumbnails of the photos (``@eaDir``)."""
+OUTPUT_MARKS = ("ledger.sqlite", "comparison.json")
+"""A folder with one of these is a run or a comparison."""
 MAX_FILE_BYTES = 2**30
 """Larger files are not read."""
 
@@ -42,7 +48,7 @@ class ByteSource(Protocol):
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Paths of all image files below ``folder``, sorted; hidden files and folders are left out.
+    """Paths of all image files below ``folder``, sorted, without what ``visible_files`` leaves out.
 
     >>> from blackbox_dft.demo import assets
     >>> [path.name for path in list_images(assets())[:2]]
@@ -58,7 +64,9 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Paths of all files below ``folder``, sorted, broken links included; hidden files and folders are left out.
+    """Paths of all files below ``folder``, sorted, broken links included; links to folders are followed.
+
+    Files whose name begins with a dot are left out, and the folders that ``is_visible`` leaves out.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -68,11 +76,25 @@ def visible_files(folder: Path) -> list[Path]:
         raise InputError(f"{error.filename} cannot be listed ({error.strerror}): check its rights.") from error
 
     def walk() -> Iterator[Path]:
-        for root, folders, files in os.walk(folder, onerror=refuse):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+        seen: set[Path] = set()
+        for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+            here, above = Path(root).resolve(), Path(root).parent.resolve()
+            if here in seen or (Path(root) != folder and above.is_relative_to(here)):
+                # A link to a folder that was listed, or to one above.
+                folders.clear()
+                continue
+            seen.add(here)
+            folders[:] = [name for name in folders if is_visible(Path(root, name))]
             yield from (Path(root, name) for name in files if not name.startswith("."))
 
     return sorted(walk())
+
+
+def is_visible(folder: Path) -> bool:
+    """Whether a sub-folder holds the user's files: it is not hidden, nor a system's, nor one that bbdft wrote."""
+    name = folder.name.lower()
+    written = any((folder / mark).exists() for mark in OUTPUT_MARKS)
+    return not (name.startswith((".", "@")) or name in SYSTEM_FOLDERS or written)
 
 
 def read_image(path: str | Path | ByteSource) -> ImageBytes:

@@ -52,7 +52,8 @@ class Subset:
 
 def per_class(answers: Predictions) -> list[Subset]:
     """One subset for each class, in their order."""
-    return [_subset(answers, name, answers.labels == number) for number, name in enumerate(answers.classes)]
+    present = np.unique(answers.labels)
+    return [_subset(answers, answers.classes[number], answers.labels == number) for number in present]
 
 
 def per_trait(answers: Predictions, name: str) -> list[Subset]:
