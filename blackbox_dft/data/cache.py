@@ -23,7 +23,7 @@ from blackbox_dft._utils.files import cache_folder
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data.decoding import preallocate
 
-VERSION = 1
+VERSION = 2
 MAX_CACHE_BYTES = 20 * 2**30
 """Size of all entries together; the least recently used are evicted first."""
 
@@ -39,6 +39,8 @@ class DecodedImages:
     """16 bytes per image, of its pixels."""
     resized: int
     """Number of images that had another size."""
+    deep_max: int = 0
+    """Largest value in files of 16 bits; 0 without any."""
 
 
 def entry_path(folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
@@ -47,7 +49,7 @@ def entry_path(folder: Path, files: Sequence[str], size: tuple[int, int] | None,
     try:
         for file in files:
             # Plain texts and os.stat: a Path for each of 100,000 files takes seconds.
-            path = f"{folder}/{file}"
+            path = os.path.join(folder, file)  # noqa: PTH118
             about = os.stat(path)  # noqa: PTH116
             # Copying tools set back the modification time, but not the time of the last status change.
             identity = f"{path}\0{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}\0"
@@ -63,13 +65,14 @@ def load_entry(entry: Path) -> DecodedImages | None:
         with np.load(entry / "about.npz", allow_pickle=False) as about:
             shape = tuple(int(side) for side in about["shape"])
             indices, digests, resized = about["read"].tolist(), about["digests"], int(about["resized"])
+            deep_max = int(about["deep_max"])
         if (entry / "pixels").stat().st_size < np.prod(shape) or len(digests) != shape[0] != 0:
             return None
         images = np.memmap(entry / "pixels", np.uint8, "r", shape=shape)
         with suppress(OSError):
             # Marks the entry as used now.
             os.utime(entry)
-        return DecodedImages(images, indices, [digest.tobytes() for digest in digests], resized)
+        return DecodedImages(images, indices, [digest.tobytes() for digest in digests], resized, deep_max)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
@@ -109,6 +112,7 @@ def store_entry(
             read=np.array(decoded.indices, np.int64),
             digests=digests,
             resized=decoded.resized,
+            deep_max=decoded.deep_max,
         )
         with suppress(OSError):
             # Fails if another process has just stored the same entry.

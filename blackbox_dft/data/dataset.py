@@ -23,6 +23,8 @@ from blackbox_dft.errors import InputError
 
 MAX_MEMORY_BYTES = 256 * 2**20
 """Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
+MAX_DARK_BITS = 14
+"""Bits of sensors that write files of 16; a set of natural images may well use no more than 15."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ def load(
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
     seed: int = 0,
+    allow_outside: bool = True,
+    splits: bool = True,
     cache: Path | None = None,
     memory: int = MAX_MEMORY_BYTES,
 ) -> Dataset:
@@ -78,6 +82,8 @@ def load(
         size: (height, width) that all images are resized to; by default the most common one.
         skip_bad: leave out images that cannot be read, instead of stopping at the first.
         seed: seed of the splits, if they are drawn.
+        allow_outside: whether files may lie outside the folder of the CSV or the classes, links followed.
+        splits: whether train, val and test are needed; without, each may be empty, and one class is enough.
         cache: folder for a temporary file of pixels, instead of the user's cache folder.
         memory: bytes of pixels to hold in memory if they cannot be cached; more goes to a temporary file.
 
@@ -94,9 +100,9 @@ def load(
     {'train': 240, 'val': 160, 'test': 400}
     """
     source = Path(source)
-    listing = list_source(source, label)
+    listing = list_source(source, label, allow_outside=allow_outside)
     # Before decoding, so that errors in the listing are reported at once.
-    parts = _arrange(source, listing, listing.rows, seed)
+    parts = _arrange(source, listing, listing.rows, seed, splits)
     decoded = _decode(listing, size, skip_bad, memory, cache)
     rows = [listing.rows[number] for number in decoded.indices]
     read = set(decoded.indices)
@@ -107,15 +113,20 @@ def load(
             raise InputError(
                 f"{source}: none of its {len(listing.rows)} images can be read: check the paths and formats."
             )
-        parts = _arrange(source, listing, rows, seed)
+        parts = _arrange(source, listing, rows, seed, splits)
         some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
-    if parts.drawn:
-        notes.insert(0, parts.drawn)
+    notes[:0] = parts.notes
     notes += [_as_missing(name, parts.labels, n) for n, name in enumerate(parts.classes) if looks_missing(name)]
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
         notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}")
+    if 0 < decoded.deep_max < 2**MAX_DARK_BITS:
+        bits = decoded.deep_max.bit_length()
+        notes.append(
+            f"the largest value in files of 16 bits is {decoded.deep_max:,}: they hold {bits} bits, and come out dark: "
+            f"save them multiplied by {2 ** (16 - bits)}, or with 8 bits"
+        )
     notes += _leak_notes(parts.splits, decoded.digests, parts.groups)
     return Dataset(
         images=decoded.images[: len(rows)],
@@ -147,8 +158,8 @@ def _decode(
         shape = (len(locations), *(size or common_size(locations, threads)), 3)
 
         def decode(pixels: ImageBytes) -> DecodedImages:
-            indices, digests, resized = decode_into(pixels, locations, threads, skip_bad=skip_bad)
-            return DecodedImages(pixels[: len(indices)], indices, digests, resized)
+            indices, digests, resized, deep_max = decode_into(pixels, locations, threads, skip_bad=skip_bad)
+            return DecodedImages(pixels[: len(indices)], indices, digests, resized, deep_max)
 
         if entry and (images := pixel_cache.store_entry(entry, shape, decode)):
             return images
@@ -163,13 +174,13 @@ class _Parts:
     labels: Ints
     groups: Ints | None
     splits: Mapping[str, Ints]
-    drawn: str | None
-    """Note on the splits that were drawn."""
+    notes: tuple[str, ...]
+    """On the splits that were drawn."""
 
 
-def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int) -> _Parts:
+def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int, needed: bool) -> _Parts:
     classes = _sorted({row.label for row in rows})
-    if len(classes) < 2:
+    if needed and len(classes) < 2:
         raise InputError(f"{source} holds one class only ({classes[0]}): nothing to distinguish: add another.")
     number = {label: index for index, label in enumerate(classes)}
     labels = np.array([number[row.label] for row in rows], np.int64)
@@ -179,17 +190,28 @@ def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int) -> 
         named = [row.group or f"\0{index}" for index, row in enumerate(rows)]
         groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
     splits, drawn = read_splits([row.split for row in rows], labels, groups, seed)
+    if not needed:
+        return _Parts(classes, labels, groups, splits, ())
+    given = {row.split for row in rows} - ({"train"} if drawn else set())
+    rare = set()
     for split, indices in splits.items():
         missing = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
-        if missing.size:
+        if missing.size and len(indices) and split not in given:
+            rare.update(missing.tolist())
+        elif missing.size:
             what = "no image" if missing.size == len(classes) else f"no image of class {classes[missing[0]]!r}"
-            # Drawn splits lack a class only if it has fewer images, or groups, than there are splits.
-            mend = "add images of other groups" if groups is not None else "add images"
-            mend = mend if drawn else f"add some, or {listing.redraw_hint} to have splits drawn"
+            mend = "add images" if groups is None else "add images of other groups"
+            if any(row.split for row in rows):
+                mend = f"add some, or {listing.redraw_hint} to have splits drawn"
             if missing.size < len(classes) and looks_missing(classes[missing[0]]):
                 mend = f"{_as_missing(classes[missing[0]], labels, missing[0])}, or drop these images"
             raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
-    return _Parts(classes, labels, groups, splits, drawn)
+    notes = [drawn] if drawn else []
+    if rare:
+        some = ", ".join(classes[number] for number in sorted(rare)[:3]) + (" ..." if len(rare) > 3 else "")
+        units = "images" if groups is None else "groups"
+        notes.append(f"{len(rare)} classes with too few {units} for every split were drawn at random: {some}")
+    return _Parts(classes, labels, groups, splits, tuple(notes))
 
 
 def _as_missing(label: str, labels: Ints, number: int) -> str:

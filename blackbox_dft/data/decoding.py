@@ -17,7 +17,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import ByteSource, image_size, read_image, resize
+from blackbox_dft.images.files import ByteSource, decode_file, image_size, read_image, resize
 
 MIN_RELEASED_BYTES = 512 * 2**20
 """Size of a memory map from which on its pages are released now and then."""
@@ -96,29 +96,30 @@ def _unlink_open_file(path: Path) -> None:
 
 def decode_into(
     pixels: ImageBytes, files: Sequence[Path | ByteSource], threads: Executor, *, skip_bad: bool
-) -> tuple[list[int], list[bytes], int]:
+) -> tuple[list[int], list[bytes], int, int]:
     """Decodes ``files`` into ``pixels`` ``(N, H, W, 3)``, resized to its (H, W); with ``skip_bad``, without gaps.
 
     Returns:
-        Indices of the files that were read, a 16-byte digest of each image's pixels, and how many images were resized.
+        Indices of the files that were read, a 16-byte digest of each image's pixels, how many images were resized, and
+        the largest value in files of 16 bits, 0 without any.
 
     Raises:
         InputError: the error of the first file that cannot be read, unless ``skip_bad``.
     """
     size = (pixels.shape[1], pixels.shape[2])
 
-    def decode(number: int) -> tuple[bytes, bool] | InputError:
+    def decode(number: int) -> tuple[bytes, bool, int] | InputError:
         try:
-            image = read_image(files[number])
+            image, deep_max = decode_file(files[number])
         except InputError as error:
             return error
         pixels[number] = resized_image = resize(image, size)
         digest = blake2b(resized_image.tobytes(), digest_size=16, person=b"%d" % size[1]).digest()
-        return digest, image.shape[:2] != size
+        return digest, image.shape[:2] != size, deep_max
 
     indices: list[int] = []
     digests: list[bytes] = []
-    resized = 0
+    resized = deep_max = 0
     release = page_releaser(pixels)
     for start in range(0, len(files), FILES_PER_BATCH):
         numbers = range(start, min(start + FILES_PER_BATCH, len(files)))
@@ -133,8 +134,9 @@ def decode_into(
             indices.append(number)
             digests.append(result[0])
             resized += result[1]
+            deep_max = max(deep_max, result[2])
         release(len(numbers))
-    return indices, digests, resized
+    return indices, digests, resized, deep_max
 
 
 def page_releaser(images: ImageBytes) -> Callable[[int], None]:

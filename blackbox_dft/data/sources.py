@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from blackbox_dft.data.csv_table import read_table
+from blackbox_dft.data.csv_table import find_column, read_table
 from blackbox_dft.data.published.layouts import list_layout
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import SUFFIXES, visible_files
+from blackbox_dft.images.files import SUFFIXES, is_visible, visible_files
 
 ALIASES = {
     "train": "train",
@@ -22,13 +24,17 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
+LABEL_COLUMNS = ("class", "label", "target", "category")
+"""Tables with both have numbers in 'label' and names in 'class'."""
+GROUP_COLUMNS = ("group", "person")
 
 
-def list_source(source: str | Path, label: str = "") -> Listing:
+def list_source(source: str | Path, label: str = "", *, allow_outside: bool = True) -> Listing:
     """Lists a CSV, a folder with one sub-folder per class (or per split, then per class), or a folder with one CSV.
 
     ``lfw:DIR`` and the like are published data sets (``layouts.LAYOUTS``). ``label`` is the attribute of such a data
-    set, or the column of a CSV, to use as label.
+    set, or the column of a CSV, to use as label. Unless ``allow_outside``, files outside the source's folder are
+    refused, links followed.
 
     >>> from blackbox_dft.demo import assets
     >>> list_source(assets() / "labels.csv").rows[0]
@@ -41,15 +47,15 @@ def list_source(source: str | Path, label: str = "") -> Listing:
     try:
         if not source.exists():
             if listing := list_layout(str(source), label):
-                return listing
+                return listing if allow_outside or listing.members else _check_paths(source, listing, allow_outside)
             raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
         listing = _from_folder(source, label) if source.is_dir() else _from_csv(source, label)
-        _check_paths(source, listing)
+        _check_texts(source, listing)
+        return _check_paths(source, listing, allow_outside)
     except OSError as error:
         raise InputError(
             f"{error.filename or source} cannot be read ({error.strerror}): check its name and its rights."
         ) from error
-    return listing
 
 
 def _from_folder(source: Path, label: str) -> Listing:
@@ -58,6 +64,9 @@ def _from_folder(source: Path, label: str) -> Listing:
     # A single folder of images beside a table is not a class: the table holds the labels.
     if len(tables) == 1 and sum(any(map(_is_image, visible_files(source / name))) for name in names) < 2:
         return _from_csv(tables[0], label)
+    if len(names) == 1 and (inner := _inside(source / names[0])):
+        # A folder around all class folders, as archives have it; or train alone, from which all splits are drawn.
+        return _from_folder(inner, label)
     if label:
         raise InputError(f"{source} is a folder of classes, which has no column {label!r}: leave --label out.")
     if not names:
@@ -77,8 +86,14 @@ def _from_folder(source: Path, label: str) -> Listing:
     return Listing(source, tuple(rows), "put all class folders directly into the data folder", tuple(notes))
 
 
+def _inside(folder: Path) -> Path | None:
+    """``folder`` if it holds sub-folders and no images itself."""
+    here = any(_is_image(path) for path in folder.iterdir() if not path.name.startswith("."))
+    return folder if _subfolders(folder) and not here else None
+
+
 def _subfolders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and is_visible(path))
 
 
 def _is_image(path: Path) -> bool:
@@ -107,18 +122,18 @@ def _some(names: list[str]) -> str:
 
 def _from_csv(path: Path, wanted: str) -> Listing:
     table = read_table(path, file_suffixes=SUFFIXES)
-    # Tables with both have numbers in 'label' and names in 'class'.
-    label = wanted.lower() or ("class" if "class" in table.columns else "label")
-    if label not in table.columns:
+    label = find_column(table.columns, [_plain(wanted)] if wanted else LABEL_COLUMNS)
+    if not label:
         if wanted:
             raise InputError(f"{path} has no column {wanted!r}: give --label one of {', '.join(table.columns)}.")
         raise InputError(f"{path} has neither a column 'label' nor 'class': rename the column that holds the labels.")
-    group = next((name for name in ("group", "person") if name in table.columns), "")
-    known = {"", "file", "label", "class", "split", group, label}
+    group = next((name for name in GROUP_COLUMNS if name in table.columns), "")
+    known = {table.file, "label", "class", "split", group, label}
     traits = tuple(name for name in table.columns if name not in known)
+    root = str(path.parent.absolute())
     rows = []
     for number, values in table.lines:
-        file, split = values["file"].replace("\\", "/"), values.get("split", "")
+        file, split = values[table.file].replace("\\", "/"), values.get("split", "")
         if not file or not values[label]:
             raise InputError(
                 f"{path}, line {number}: the file or the {label} is missing: fill it in, or drop the line."
@@ -126,33 +141,119 @@ def _from_csv(path: Path, wanted: str) -> Listing:
         if split and split.lower() not in ALIASES:
             raise InputError(f"{path}, line {number}: unknown split {split!r}: write train, val or test.")
         # Plain texts: a Path for each of 100,000 files takes seconds.
-        if os.path.isabs(file) and Path(file).is_relative_to(path.parent.absolute()):  # noqa: PTH117
-            file = Path(file).relative_to(path.parent.absolute()).as_posix()
+        if os.path.isabs(file) and Path(file).is_relative_to(root):  # noqa: PTH117
+            file = Path(file).relative_to(root).as_posix()
         others = tuple(values[name] for name in traits)
-        rows.append(Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, ""), others))
+        rows.append(
+            Row(file, values[label], ALIASES.get(split.lower(), ""), values.get(group, "") if group else "", others)
+        )
     if any(row.split for row in rows):
         for (number, _), row in zip(table.lines, rows, strict=True):
             if not row.split:
                 raise InputError(
                     f"{path}, line {number}: has no split, but other lines do: fill it in, or drop the column 'split'."
                 )
-    return Listing(path.parent, tuple(rows), "drop the column 'split'", traits=traits)
+    files, notes = _find_files(path, [row.file for row in rows])
+    labels = _whole_numbers([row.label for row in rows])
+    rows = [replace(row, file=file, label=name) for row, file, name in zip(rows, files, labels, strict=True)]
+    return Listing(path.parent, tuple(rows), "drop the column 'split'", notes, traits)
 
 
-def _check_paths(source: Path, listing: Listing) -> None:
-    """Refuses files outside the listing's folder, and files that are listed twice, links followed."""
+def _plain(column: str) -> str:
+    return re.sub("[^a-z0-9]", "", column.lower())
+
+
+def _whole_numbers(labels: list[str]) -> list[str]:
+    """Labels without the ``.0`` that a table program puts behind whole numbers; as they are if others are among them.
+
+    >>> _whole_numbers(["1.0", "0"]), _whole_numbers(["1.0", "1.5"])
+    (['1', '0'], ['1.0', '1.5'])
+    """
+    if all(re.fullmatch(r"-?[0-9]+(\.0+)?", label) for label in labels):
+        return [label.partition(".")[0] for label in labels]
+    return labels
+
+
+def _find_files(table: Path, files: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The files that the names in a table stand for, and notes.
+
+    Names without a suffix get that of the one file of that name; if the first file is not there, all may lie in one
+    sub-folder beside the table.
+    """
+    folder = table.parent
+    by_stem: dict[str, dict[str, list[str]]] = {}
+
+    def find(file: str) -> str:
+        if os.path.splitext(file)[1].lower() in SUFFIXES or "\0" in file:  # noqa: PTH122
+            return file
+        place, stem = os.path.split(file)
+        if place not in by_stem:
+            by_stem[place] = {}
+            if (folder / place).is_dir():
+                for path in (folder / place).iterdir():
+                    if _is_image(path) and not path.name.startswith("."):
+                        by_stem[place].setdefault(path.stem, []).append(path.name)
+        matches = by_stem[place].get(stem, [])
+        if len(matches) > 1:
+            raise InputError(f"{table}: {file} may be {' or '.join(sorted(matches)[:2])}: write the suffix too.")
+        return os.path.join(place, matches[0]) if matches else file  # noqa: PTH118
+
+    if _exists(folder / find(files[0])):
+        return list(map(find, files)), ()
+    places = [name for name in _subfolders(folder) if _exists(folder / find(f"{name}/{files[0]}"))]
+    if len(places) != 1 or os.path.isabs(files[0]):  # noqa: PTH117
+        return list(map(find, files)), ()
+    note = f"the files are not beside {table.name}: they are read from its folder {places[0]}"
+    return [find(f"{places[0]}/{file}") for file in files], (note,)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # Too long, or a null byte.
+        return False
+
+
+def _check_texts(source: Path, listing: Listing) -> None:
+    """Refuses names of classes that are not text: they cannot be printed, or compared with those of a model."""
+    for label in {row.label for row in listing.rows}:
+        try:
+            label.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{source}: the label {label.encode(errors='surrogateescape')!r} is not UTF-8: rename its folder."
+            ) from error
+
+
+def _check_paths(source: Path, listing: Listing, allow_outside: bool) -> Listing:
+    """Refuses files that are listed twice and, unless allowed, those outside the listing's folder, links followed."""
     root = str(listing.folder.resolve())
     inside = root.rstrip(os.sep) + os.sep
     seen: dict[str, Row] = {}
+    again = []
     for row, path in zip(listing.rows, _resolved_paths(source, root, listing.rows), strict=True):
-        if not path.startswith(inside):
+        if not allow_outside and not path.startswith(inside):
             raise InputError(
-                f"{source}: {row.file} lies outside {listing.folder}: copy it there, and give paths below that folder."
+                f"{source}: {row.file} lies outside {listing.folder} and would be sent away: "
+                "give --allow-outside, or copy it there."
             )
-        if (first := seen.setdefault(path, row)) is not row:
+        first = seen.setdefault(path, row)
+        if first is row:
+            continue
+        if first.label != row.label or _same_name(first.file, row.file):
             name = row.file if row.file == first.file else f"{row.file} and {first.file}, one file, so it"
             same = "" if first.label == row.label else " with different labels"
             raise InputError(f"{source} lists {name} twice{same}: keep one of them.")
+        again.append(row.file)
+    if not again:
+        return listing
+    note = f"{len(again)} files are links to a file that is listed too: {_some(again)}"
+    return replace(listing, notes=(*listing.notes, note))
+
+
+def _same_name(one: str, other: str) -> bool:
+    return os.path.normpath(one) == os.path.normpath(other)
 
 
 def _resolved_paths(source: Path, root: str, rows: Iterable[Row]) -> Iterable[str]:

@@ -45,7 +45,8 @@ def draw(rows: Ints, labels: Ints, groups: Ints | None, shares: dict[str, float]
     """Divides ``rows`` into parts of the given shares, stratified by class, whole groups together.
 
     Greedy: groups are assigned in order of size, largest first and in random order among equals, each to the part that
-    lacks most of the classes in that group. A single image is a group of one.
+    lacks most of the classes in that group. A single image is a group of one. Classes with fewer groups than there are
+    parts are drawn as one class together, as otherwise all single images would go to the same part.
 
     >>> parts = draw(np.arange(10), np.array([0, 1] * 5), None, {"train": 0.6, "test": 0.4}, seed=0)
     >>> {name: len(indices) for name, indices in parts.items()}
@@ -56,6 +57,9 @@ def draw(rows: Ints, labels: Ints, groups: Ints | None, shares: dict[str, float]
     classes, class_of = np.unique(labels[rows], return_inverse=True)
     counts = np.zeros((member.max() + 1, len(classes)))
     np.add.at(counts, (member, class_of), 1)
+    rare = (counts > 0).sum(axis=0) < len(shares)
+    if rare.sum() > 1:
+        counts = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     weights = np.array(list(shares.values()))

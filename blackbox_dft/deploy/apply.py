@@ -16,6 +16,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, through_jpeg
 from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
+from blackbox_dft.images.formats import FORMAT_NAMES
 from blackbox_dft.images.similarity import psnr
 
 IMAGES_IN_MEMORY = 64
@@ -191,7 +192,7 @@ def _pairs(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
         raise InputError(f"{out} is inside {source}: give another folder, so that no original is overwritten.")
     found = list_images(source)
     if not found:
-        raise InputError(f"{source} contains no images: give a folder with JPEG, PNG, BMP, WebP or TIFF files.")
+        raise InputError(f"{source} contains no images: give a folder with {FORMAT_NAMES} files.")
     pairs = [(path, out / path.relative_to(source).with_suffix(suffix)) for path in found]
     _check_distinct(pairs)
     return pairs

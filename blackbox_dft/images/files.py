@@ -11,14 +11,22 @@ from typing import Protocol
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
-from blackbox_dft._utils.types import Array, ImageBytes
+from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.encoding import to_bytes
-from blackbox_dft.images.headers import Header, read_header
+from blackbox_dft.images.formats import BadImageError, Decoded, ImageFile, open_image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-MAX_IMAGE_PIXELS = 100_000_000
-"""Larger images are not decoded: a mistake, or a decompression bomb."""
+WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    *WRITABLE_SUFFIXES,
+    *(".jpe", ".jfif", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k"),
+)
+"""Of the files that are read."""
+SYSTEM_FOLDERS = frozenset(
+    ("__macosx", "__pycache__", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found")
+)
+"""Beside those whose names begin with ``@``, in which a NAS keeps thumbnails of the photos (``@eaDir``)."""
+OUTPUT_MARKS = ("ledger.sqlite", "comparison.json")
+"""A folder with one of these is a run or a comparison."""
 MAX_FILE_BYTES = 2**30
 """Larger files are not read."""
 
@@ -40,7 +48,7 @@ class ByteSource(Protocol):
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Paths of all image files below ``folder``, sorted; hidden files and folders are left out.
+    """Paths of all image files below ``folder``, sorted, without what ``visible_files`` leaves out.
 
     >>> from blackbox_dft.demo import assets
     >>> [path.name for path in list_images(assets())[:2]]
@@ -56,7 +64,9 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Paths of all files below ``folder``, sorted, broken links included; hidden files and folders are left out.
+    """Paths of all files below ``folder``, sorted, broken links included; links to folders are followed.
+
+    Files whose name begins with a dot are left out, and the folders that ``is_visible`` leaves out.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -66,78 +76,80 @@ def visible_files(folder: Path) -> list[Path]:
         raise InputError(f"{error.filename} cannot be listed ({error.strerror}): check its rights.") from error
 
     def walk() -> Iterator[Path]:
-        for root, folders, files in os.walk(folder, onerror=refuse):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+        seen: set[Path] = set()
+        for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+            here, above = Path(root).resolve(), Path(root).parent.resolve()
+            if here in seen or (Path(root) != folder and above.is_relative_to(here)):
+                # A link to a folder that was listed, or to one above.
+                folders.clear()
+                continue
+            seen.add(here)
+            folders[:] = [name for name in folders if is_visible(Path(root, name))]
             yield from (Path(root, name) for name in files if not name.startswith("."))
 
     return sorted(walk())
 
 
+def is_visible(folder: Path) -> bool:
+    """Whether a sub-folder holds the user's files: it is not hidden, nor a system's, nor one that bbdft wrote."""
+    name = folder.name.lower()
+    written = any((folder / mark).exists() for mark in OUTPUT_MARKS)
+    return not (name.startswith((".", "@")) or name in SYSTEM_FOLDERS or written)
+
+
 def read_image(path: str | Path | ByteSource) -> ImageBytes:
     """Reads one image as ``(H, W, 3)`` uint8 RGB, turned upright by its EXIF orientation.
 
-    Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparent pixels are laid on white.
+    Grey becomes three equal channels, 16 bits are divided by 257 and rounded, transparent pixels are laid on white; of
+    several frames or pages the first is read.
 
     >>> from blackbox_dft.demo import assets
     >>> read_image(assets() / "images/000.png").shape
     (32, 32, 3)
 
     Raises:
-        InputError: no such file, not an image, cut off, damaged, or more than ``MAX_IMAGE_PIXELS``.
+        InputError: no such file, not an image, cut off, damaged, or more than ``formats.MAX_IMAGE_PIXELS``.
     """
-    import cv2
+    return decode_file(path).image
 
+
+def decode_file(path: str | Path | ByteSource) -> Decoded:
+    """``read_image``, and whether the file holds 16 bits.
+
+    Raises:
+        InputError: as ``read_image``.
+    """
     path = Path(path) if isinstance(path, str) else path
-    data, header = _open(path)
-    if (pixels := header.height * header.width) > MAX_IMAGE_PIXELS:
-        raise _bad_image(path, f"declares {pixels:,} pixels, more than {MAX_IMAGE_PIXELS:,}")
-    if header.condition == "cut off":
-        raise _bad_image(path, "is cut off")
-    if header.condition == "damaged":
-        raise _bad_image(path, "is damaged (its check sum is wrong)")
     try:
-        # IMREAD_UNCHANGED keeps depth and alpha; JPEG has neither, and its decoder converts CMYK to RGB.
-        flags = cv2.IMREAD_COLOR if header.format == "jpeg" else cv2.IMREAD_UNCHANGED
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise _not_an_image(path)
-    if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise _bad_image(path, f"holds {image.dtype} numbers, not 8 or 16 bits without sign or floating point")
-    # OpenCV itself applies the orientation of JPEG and TIFF.
-    return _oriented(_rgb(np.asarray(image)), header.orientation if header.format in ("png", "webp") else 1)
+        return _open(path).decode()
+    except BadImageError as error:
+        raise _bad_image(path, str(error)) from error
 
 
 def image_size(path: str | Path | ByteSource) -> tuple[int, int] | None:
-    """(height, width) of the upright image, read from its header alone; None if the file is not a whole image."""
+    """(height, width) of the upright image, read from its header alone; None if it has none that can be read."""
     try:
-        header = _open(Path(path) if isinstance(path, str) else path)[1]
-    except InputError:
+        return _open(Path(path) if isinstance(path, str) else path).size
+    except (InputError, BadImageError):
         return None
-    height, width = header.upright_size
-    return (height, width) if header.condition == "whole" and 0 < height * width <= MAX_IMAGE_PIXELS else None
 
 
-def _open(path: Path | ByteSource) -> tuple[bytes, Header]:
+def _open(path: Path | ByteSource) -> ImageFile:
     if path.suffix.lower() not in SUFFIXES:
-        raise _bad_image(path, f"does not end in one of {', '.join(SUFFIXES)}")
+        raise BadImageError(f"does not end in one of {', '.join(SUFFIXES)}")
     data = _read_file(path) if isinstance(path, Path) else path.read_bytes()
     if not data:
-        raise _bad_image(path, "is empty")
-    header = read_header(data)
-    if header is None:
-        raise _not_an_image(path)
-    return data, header
+        raise BadImageError("is empty")
+    return open_image(data)
 
 
 def _read_file(path: Path) -> bytes:
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise _bad_image(path, "is not a file")
+            raise BadImageError("is not a file")
         if about.st_size > MAX_FILE_BYTES:
-            raise _bad_image(path, f"is {about.st_size:,} bytes long, more than {MAX_FILE_BYTES:,}")
+            raise BadImageError(f"is {about.st_size:,} bytes long, more than {MAX_FILE_BYTES:,}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
@@ -151,34 +163,6 @@ def _read_file(path: Path) -> bytes:
 
 def _bad_image(path: Path | ByteSource, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
-
-
-def _not_an_image(path: Path | ByteSource) -> InputError:
-    return _bad_image(path, "is not an image that can be read (JPEG, PNG, BMP, WebP or TIFF)")
-
-
-def _rgb(image: Array) -> ImageBytes:
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    elif image.dtype != np.uint8:
-        # A floating-point TIFF, by convention in [0, 1].
-        image = to_bytes(np.nan_to_num(image).clip(0, 1))
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] in (2, 4):
-        alpha = image[..., -1:].astype(np.uint32)
-        image = ((image[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    return np.ascontiguousarray(image[..., 2::-1])
-
-
-def _oriented(image: ImageBytes, orientation: int) -> ImageBytes:
-    """Turns an image upright (EXIF 2.32, 4.6.4 A): mirrored for half of the orientations, then quarter turns left."""
-    turns, mirrored = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (1, 1), 6: (3, 0), 7: (3, 1), 8: (1, 0)}[
-        orientation
-    ]
-    return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, turns))
 
 
 def resize(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
@@ -202,18 +186,19 @@ def write_image(path: str | Path, image: ImageBytes, quality: int | None = None)
     ``quality``, 1 to 100, is for JPEG and WebP; without it WebP is lossless and JPEG has OpenCV's default of 95.
 
     Raises:
-        InputError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
+        InputError: the suffix is none of ``WRITABLE_SUFFIXES``, or the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in WRITABLE_SUFFIXES:
         raise InputError(f"{path} cannot be written: give it a name that ends in .png or .jpg.")
     data = encode_image(image, suffix, quality)
     write_atomically(path, lambda file: file.write(data))
 
 
 def encode_image(image: ImageBytes, suffix: str, quality: int | None = None) -> bytes:
-    """Encodes ``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of ``SUFFIXES``.
+    """Encodes ``(H, W, 3)`` uint8 RGB as the bytes of a file whose name ends in ``suffix``, one of
+    ``WRITABLE_SUFFIXES``.
 
     >>> encode_image(np.zeros((2, 2, 3), np.uint8), ".png")[:4]
     b'\x89PNG'

@@ -52,7 +52,8 @@ class Subset:
 
 def per_class(predictions: Predictions) -> list[Subset]:
     """One subset for each class, in their order."""
-    return [_subset(predictions, name, predictions.labels == number) for number, name in enumerate(predictions.classes)]
+    present = np.unique(predictions.labels)
+    return [_subset(predictions, predictions.classes[number], predictions.labels == number) for number in present]
 
 
 def per_trait(predictions: Predictions, name: str) -> list[Subset]:

@@ -82,19 +82,58 @@ def test_paths_may_be_absolute_below_the_folder(tmp_path: Path) -> None:
     assert load(path).files[0] == "cat/0.png"
 
 
+def test_files_may_lie_outside_the_folder_unless_they_would_be_sent_away(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere.png", COLORS)
+    path = table(tmp_path / "data", LISTED.replace("cat/0.png", "../elsewhere.png"))
+    assert load(path).files[0] == "../elsewhere.png"
+    with pytest.raises(InputError, match=r"\.\./elsewhere\.png lies outside .*sent away: give --allow-outside"):
+        load(path, allow_outside=False)
+    path.write_text(LISTED.replace("cat/0.png", f"{tmp_path.as_posix()}/elsewhere.png"))
+    assert load(path).images.shape == (16, 6, 5, 3)
+    with pytest.raises(InputError, match=r"elsewhere\.png lies outside"):
+        load(path, allow_outside=False)
+    assert len(load(table(tmp_path / "inside", LISTED), allow_outside=False).labels) == 16
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
-def test_links_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
-    save(tmp_path / "secret.png", COLORS)
+def test_links_are_followed(tmp_path: Path) -> None:
+    # As the caches of Hugging Face and DVC: a file of the data folder is a link to one named by its contents.
+    class_folders(tmp_path / "store")
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(7):
+            (tmp_path / "data" / name / f"{i}.png").symlink_to(tmp_path / f"store/{name}/{i}.png")
+        (tmp_path / "blobs").mkdir(exist_ok=True)
+        (tmp_path / f"store/{name}/7.png").rename(tmp_path / f"blobs/{number}")
+        (tmp_path / "data" / name / "7.png").symlink_to(f"../../blobs/{number}")
+    (tmp_path / "linked").symlink_to("data")
+    (tmp_path / "folders").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "folders" / name).symlink_to(tmp_path / "data" / name)
+    (tmp_path / "deeper/cat").mkdir(parents=True)
+    (tmp_path / "deeper/cat/some").symlink_to(tmp_path / "data/cat")
+    (tmp_path / "deeper/dog").symlink_to(tmp_path / "data/dog")
+    # Leads back; it is not followed for ever.
+    (tmp_path / "data/cat/up").symlink_to("..")
+    (tmp_path / "data/t.csv").write_text(LISTED)
+    for source in ("data/t.csv", "linked/t.csv"):
+        assert len(load(tmp_path / source).labels) == 16
+    (tmp_path / "data/t.csv").unlink()
+    for source in ("data", "linked", "folders", "deeper"):
+        assert len(load(tmp_path / source).labels) == 16
+        with pytest.raises(InputError, match=r"\.png lies outside .*: give --allow-outside"):
+            load(tmp_path / source, allow_outside=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_links_to_the_same_file_and_to_nothing(tmp_path: Path) -> None:
     class_folders(tmp_path / "data")
     link = tmp_path / "data/cat/link.png"
-    link.symlink_to(tmp_path / "secret.png")
-    (tmp_path / "data/t.csv").write_text(LISTED.replace("cat/0.png", "cat/link.png"))
-    for source in ("data", "data/t.csv"):
-        with pytest.raises(InputError, match=r"cat/link\.png lies outside"):
-            load(tmp_path / source)
-    link.unlink()
     link.symlink_to("1.png")
-    with pytest.raises(InputError, match=r"cat/link\.png and cat/1\.png, one file, so it twice"):
+    assert "1 files are links to a file that is listed too: cat/link.png" in load(tmp_path / "data").notes
+    link.unlink()
+    link.symlink_to("../dog/1.png")
+    with pytest.raises(InputError, match=r"dog/1\.png and cat/link\.png, one file, so it twice with different labels"):
         load(tmp_path / "data")
     link.unlink()
     link.symlink_to("link.png")
@@ -104,6 +143,61 @@ def test_links_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     link.symlink_to("nowhere.png")
     with pytest.raises(InputError, match=r"link\.png does not exist"):
         load(tmp_path / "data")
+    link.unlink()
+    (tmp_path / "data/cat/up").symlink_to("..")
+    assert len(load(tmp_path / "data").labels) == 16
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".cache", "#recycle", "$RECYCLE.BIN"])
+def test_folders_of_the_system_are_left_out(name: str, tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    for place in ("", "cat/"):
+        save(tmp_path / place / name / "0.png/SYNOPHOTO_THUMB_M.jpg", COLORS)
+        save(tmp_path / place / name / "cat/._0.png", COLORS)
+    data = load(tmp_path)
+    assert len(data.labels) == 16
+    assert len(list_images(tmp_path)) == 16
+
+
+@pytest.mark.parametrize("mark", ["ledger.sqlite", "comparison.json"])
+def test_a_run_inside_the_data_is_no_class(mark: str, tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    for place in ("run", "cat/run", "dog/deeper/run"):
+        save(tmp_path / place / "contact.png", COLORS)
+        (tmp_path / place / mark).touch()
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert len(data.labels) == 16
+    assert len(load(class_folders(tmp_path / "whole", splits=("train", "val", "test"))).labels) == 48
+
+
+@pytest.mark.parametrize("around", ["images", "archive/images", "train"])
+def test_a_folder_around_all_class_folders(around: str, tmp_path: Path) -> None:
+    class_folders(tmp_path / around)
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "readme.txt").write_text("x")
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert "splits drawn" in data.notes[0]
+    whole = load(class_folders(tmp_path / "whole/all", splits=("train", "val", "test")).parent)
+    assert [len(indices) for indices in whole.splits.values()] == [16, 16, 16]
+    # A table in there, too.
+    class_folders(tmp_path / "table/inner/images")
+    (tmp_path / "table/inner/labels.csv").write_text(
+        LISTED.replace("cat/", "images/cat/").replace("dog/", "images/dog/")
+    )
+    assert load(tmp_path / "table").classes == ("cat", "dog")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    strange = os.fsdecode(b"cat/caf\xe9.png")
+    (tmp_path / "cat/0.png").rename(tmp_path / strange)
+    assert load(tmp_path).files[-9] == strange
+    (tmp_path / "cat").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(InputError, match=r"the label b'caf\\xe9' is not UTF-8: rename its folder"):
+        load(tmp_path)
 
 
 def test_invalid_split_folders_are_refused(tmp_path: Path) -> None:
@@ -118,6 +212,6 @@ def test_invalid_split_folders_are_refused(tmp_path: Path) -> None:
 
 def test_files_that_are_not_images_are_noted(tmp_path: Path) -> None:
     class_folders(tmp_path)
-    save(tmp_path / "cat/9.gif", COLORS)
+    (tmp_path / "cat/9.psd").write_bytes(b"8BPS")
     (tmp_path / "dog/notes.txt").write_text("x")
-    assert any("2 files without an image suffix" in note and "9.gif" in note for note in load(tmp_path).notes)
+    assert any("2 files without an image suffix" in note and "9.psd" in note for note in load(tmp_path).notes)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from blackbox_dft.data import load
 from blackbox_dft.data.splits import SHARES, draw
+from blackbox_dft.errors import InputError
 from tests.helpers.datasets import ROWS, class_folders, table
+from tests.helpers.images import save
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,6 +74,39 @@ def test_a_val_drawn_from_train_keeps_groups_together(tmp_path: Path) -> None:
     assert data.groups is not None
     assert [len(data.splits[name]) for name in ("train", "val", "test")] == [8, 4, 4]
     assert not set(data.groups[data.splits["val"]]) & set(data.groups[data.splits["train"]])
+
+
+def test_rare_classes_are_drawn_at_random_with_a_note(tmp_path: Path) -> None:
+    class_folders(tmp_path, count=20)
+    for number in range(30):
+        save(tmp_path / f"rare{number:02d}/0.png", np.full((6, 5, 3), 200, np.uint8))
+    data = load(tmp_path)
+    assert (
+        "30 classes with too few images for every split were drawn at random: rare00, rare01, rare02 ..." in data.notes
+    )
+    # The single images have the shares of all others: 40 %, 20 %, 40 % of 30.
+    assert [int((data.labels[indices] > 1).sum()) for indices in data.splits.values()] == [12, 6, 12]
+    assert [len(indices) for indices in data.splits.values()] == [28, 14, 28]
+    assert not np.array_equal(load(tmp_path, seed=1).splits["test"], data.splits["test"])
+
+
+def test_one_image_of_a_class_is_enough(tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    save(tmp_path / "rare/0.png", np.full((6, 5, 3), 200, np.uint8))
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog", "rare")
+    assert "1 classes with too few images for every split were drawn at random: rare" in data.notes
+
+
+def test_no_splits_are_needed_to_look_at_data(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label,split\ncat/0.png,cat,test\n")
+    with pytest.raises(InputError, match="one class only"):
+        load(path)
+    data = load(path, splits=False)
+    assert data.classes == ("cat",)
+    assert [len(indices) for indices in data.splits.values()] == [0, 0, 1]
+    (tmp_path / "t.csv").write_text("file,label\ncat/0.png,cat\ndog/0.png,dog\n")
+    assert load(path, splits=False).notes == ()
 
 
 def test_the_largest_groups_are_assigned_first() -> None:

@@ -50,24 +50,36 @@ def webp(rgb: np.ndarray, orientation: int = 1, *, size: tuple[int, int] | None 
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def tiff(rgb: np.ndarray, orientation: int = 1, *, size: tuple[int, int] | None = None, big: bool = False) -> bytes:
-    """Not compressed, the directory before the pixels, in either byte order."""
-    order, bits = (">", 8 * rgb.itemsize) if big else ("<", 8 * rgb.itemsize)
-    height, width = size or rgb.shape[:2]
-    pixels = rgb.astype(rgb.dtype.newbyteorder(order)).tobytes()
-    tags = {256: width, 257: height, 258: 0, 259: 1, 262: 2, 273: 0, 274: orientation, 277: 3, 278: height}
-    tags[279] = len(pixels)
-    after = 8 + 2 + 12 * len(tags) + 4
-    tags[258], tags[273] = after, after + 6
-    out = (b"MM\0*" if big else b"II*\0") + struct.pack(order + "IH", 8, len(tags))
-    for tag, value in tags.items():
-        if tag == 258:
-            out += struct.pack(order + "HHII", tag, 3, 3, value)
-        elif tag in (259, 262, 274, 277):
-            out += struct.pack(order + "HHIHH", tag, 3, 1, value, 0)
-        else:
+def tiff(
+    pixels: np.ndarray,
+    orientation: int = 1,
+    *,
+    size: tuple[int, int] | None = None,
+    big: bool = False,
+    tags: dict[int, int] | None = None,
+) -> bytes:
+    """Not compressed, the directory before the pixels, in either byte order; ``tags`` are further ones, or others."""
+    order = ">" if big else "<"
+    height, width = size or pixels.shape[:2]
+    samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    kind = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    entries: dict[int, int] = {256: width, 257: height, 258: 8 * pixels.itemsize, 259: 1, 262: 2 if samples > 2 else 1}
+    entries |= {273: 0, 274: orientation, 277: samples, 278: height, 279: len(data), 339: kind, **(tags or {})}
+    after = 8 + 2 + 12 * len(entries) + 4
+    bits = struct.pack(f"{order}{samples}H", *[entries[258]] * samples)
+    entries[273] = after + len(bits)
+    out = (b"MM\0*" if big else b"II*\0") + struct.pack(order + "IH", 8, len(entries))
+    for tag, value in sorted(entries.items()):
+        if tag == 258 and samples > 2:
+            out += struct.pack(order + "HHII", tag, 3, samples, after)
+        elif tag == 258:
+            out += struct.pack(order + "HHI", tag, 3, samples) + bits.ljust(4, b"\0")
+        elif tag in (256, 257, 273, 278, 279):
             out += struct.pack(order + "HHII", tag, 4, 1, value)
-    return out + struct.pack(order + "I", 0) + struct.pack(order + "HHH", bits, bits, bits) + pixels
+        else:
+            out += struct.pack(order + "HHIHH", tag, 3, 1, value, 0)
+    return out + struct.pack(order + "I", 0) + bits + data
 
 
 def encoded(suffix: str) -> bytes:

@@ -83,9 +83,7 @@ def test_sixteen_bit_tiff_is_turned_too(big: bool, value: int, tmp_path: Path) -
     np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), TURNED[value](COLORS))
 
 
-def test_floating_point_is_taken_as_zero_to_one_and_other_numbers_refused(tmp_path: Path) -> None:
-    save(tmp_path / "f.tif", np.array([[-1, 0, 0.5, 1, 7, np.nan]], np.float32))
-    assert read_image(tmp_path / "f.tif")[0, :, 0].tolist() == [0, 0, 128, 255, 255, 0]
+def test_other_numbers_are_refused(tmp_path: Path) -> None:
     for kind in (np.int8, np.int16, np.int32):
         save(tmp_path / "i.tif", np.ones((4, 4), kind))
         with pytest.raises(InputError, match=f"holds {np.dtype(kind)} numbers"):
@@ -122,11 +120,11 @@ def test_scrambled_files_give_an_input_error_or_an_image(
         assert image.shape[2] == 3
 
 
-def test_only_files_of_the_five_formats_are_read(tmp_path: Path) -> None:
-    save(tmp_path / "x.gif", COLORS)
-    with pytest.raises(InputError, match=r"x\.gif does not end in one of \.jpg"):
-        read_image(tmp_path / "x.gif")
-    (tmp_path / "x.gif").rename(tmp_path / "x.png")
+def test_only_files_of_known_formats_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.psd").write_bytes(b"8BPS" + bytes(100))
+    with pytest.raises(InputError, match=r"x\.psd does not end in one of \.jpg"):
+        read_image(tmp_path / "x.psd")
+    (tmp_path / "x.psd").rename(tmp_path / "x.png")
     with pytest.raises(InputError, match="is not an image that can be read"):
         read_image(tmp_path / "x.png")
     (tmp_path / "x.jpg").mkdir()
