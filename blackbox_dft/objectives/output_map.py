@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints
@@ -211,6 +210,9 @@ def _path(problem: _Problem, candidates: list[_Candidate], weights: Floats) -> l
 
 
 def _minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
+    # Here, as a run without a map does not need it, and it takes long to load.
+    from scipy.optimize import minimize
+
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS, "ftol": TOLERANCE})
     return np.asarray(found.x, np.float64)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
@@ -229,6 +228,8 @@ def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
 
 def _log_temperature(probabilities: Floats, answers: _Answers | Ints) -> float:
     """The exponent's logarithm of greatest likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2)."""
+    from scipy.optimize import minimize_scalar
+
     labels, weights = (
         (answers.labels, answers.weights) if isinstance(answers, _Answers) else (answers, np.ones(len(answers)))
     )

@@ -18,7 +18,8 @@ def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, t
     changed = Tuning.load(run)(images)
     (exported,) = ort.InferenceSession(tmp_path / "change.onnx").run(None, {"image": fed})
     assert np.abs(exported.transpose(0, 2, 3, 1) - changed / 255.0).max() <= 1 / 255 + 1e-6
-    (fused,) = ort.InferenceSession(tmp_path / "fused.onnx").run(None, {"image": fed})
+    fused, labels = ort.InferenceSession(tmp_path / "fused.onnx").run(None, {"image": fed})
     sent = (changed / np.float32(255)).transpose(0, 3, 1, 2)
     (plain,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": sent})
     assert np.abs(fused - plain).max() < 0.02
+    np.testing.assert_allclose(labels, Tuning.load(run).decide(fused), atol=1e-5)
