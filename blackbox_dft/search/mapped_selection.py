@@ -124,6 +124,11 @@ def select_with_map(
     return selection, alone
 
 
+def fit_search_map(task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int) -> OutputMap:
+    """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
+    return _Answers.of(task, trajectory, z).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
+
+
 def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
     def gains(name: str, base: str) -> tuple[float, float]:
         one, other = candidates[name], candidates[base]
