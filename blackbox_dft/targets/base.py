@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.targets.input_format import InputFormat
+from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -147,6 +148,11 @@ class GraphTarget(Protocol):
     """All files of the model, ``path`` first."""
     max_batch: int | None
     """The most images of a call, if the user fixed it."""
+
+    @property
+    def resolved_options(self) -> TargetOptions:
+        """Options with which the files of the model, without others beside them, make the same target."""
+        ...
 
     def graph(self) -> ModelProto:
         """The model with its weights, a new copy at each call; in half precision if the user chose that."""

@@ -8,7 +8,7 @@ operator is neither nearly constant, nor far from zero, nor saturated.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -102,10 +102,9 @@ def read_first_operators(
     try:
         respond = _open(part, name, shape, kind, channel_axis, opsets, folder)
         # A model with operators or shapes that do not run alone does not tell.
-        first = _read(respond, channels=shape[channel_axis] or 3)
+        return _read(respond, channels=shape[channel_axis] or 3, has_arithmetic=part.has_arithmetic)
     except Exception:
         return FirstOperators()
-    return replace(first, scales=first.scales or part.has_arithmetic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,7 @@ def _first_part(graph: GraphProto, name: str) -> _FirstPart | None:
             behind |= set(node.output)
         elif used & pixels and node.op_type not in MEASURING:
             pixels |= set(node.output)
-        if used & pixels and node.op_type in SCALING:
+        if used & pixels and (node.op_type in SCALING or _makes_integers(node)):
             scaled.append(node.output[0])
         elif used & unscaled and node.op_type in MOVING:
             unscaled |= set(node.output)
@@ -168,6 +167,15 @@ def _inner_names(node: NodeProto) -> Iterator[str]:
             for other in inner.node:
                 yield from filter(None, other.input)
                 yield from _inner_names(other)
+
+
+def _makes_integers(node: NodeProto) -> bool:
+    from onnx import TensorProto
+
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+    return node.op_type == "Cast" and any(
+        attribute.name == "to" and attribute.i not in floats for attribute in node.attribute
+    )
 
 
 def _is_simple(node: NodeProto, pixels: set[str], constants: Mapping[str, TensorProto]) -> bool:
@@ -278,7 +286,7 @@ def _session(body: GraphProto, domains: set[str], opsets: Sequence[OperatorSetId
     return None
 
 
-def _read(respond: Respond, channels: int) -> FirstOperators:
+def _read(respond: Respond, channels: int, *, has_arithmetic: bool) -> FirstOperators:
     grids = {span: np.linspace(*ends, 9) for span, ends in BOUNDS.items()}
     values = sorted({*OUTSIDE, *np.concatenate(list(grids.values())).tolist()})
     ends, scaled = {}, {}
@@ -297,7 +305,9 @@ def _read(respond: Respond, channels: int) -> FirstOperators:
         found = next((span for span in ("0..1", "0..255", "-1..1") if makes_sense[span]), None)
     other = clipped is None and _same(ends, 5, 300) and _same(ends, -5, -300) and not _same(ends, 5, -5)
     bgr = found is not None and channels == 3 and _is_bgr(respond, BOUNDS[found][1])
-    return FirstOperators(found, bgr, clipped is not None, other)
+    # Factors of 1 scale nothing.
+    unchanged = all(np.allclose(np.median(response), value) for value, response in ends.items())
+    return FirstOperators(found, bgr, clipped is not None or (has_arithmetic and not unchanged), other)
 
 
 def _makes_sense(responses: Floats) -> bool:

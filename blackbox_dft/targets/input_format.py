@@ -286,7 +286,7 @@ def _values(
         )
         assert one.range
         return one.range, mean, std
-    elif first.other_range:
+    if first.other_range:
         notes.append(
             "the model clips its input to a range that is neither 0..1, nor 0..255, nor -1..1: it may want normalised "
             "pixels (give --mean and --std)"

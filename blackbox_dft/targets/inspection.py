@@ -30,6 +30,7 @@ MIN_SPEEDUP = 1.1
 DEFAULT_SIDE = 224
 """Height and width of generated images if the target takes any size."""
 ENCODINGS = ("png", "jpeg:95")
+SORTED_NOTE = "the scores fall along every row: if they are sorted, their columns are ranks and not classes"
 MAX_NOISE = 0.25
 """Noise of one score, as a share of the spread between images, above which repeats are advised."""
 
@@ -160,6 +161,8 @@ def inspect_target(
     if plan.singles:
         found["batch_effect"] = _max_difference(scores[: plan.singles], score(sample[: plan.singles], 1))
     found["deterministic"] = found["noise"] == 0
+    if scores.shape[1] > 2 and (np.diff(scores, axis=1) <= 0).all() and np.ptp(scores, axis=1).any():
+        found["notes"] = [*found.get("notes", ()), SORTED_NOTE]
     found["rounding"] = rounding_step(scores)
     found["encoding_effect"] = {
         name: _max_difference(scores, score(Encoding.parse(name).encode_bytes(sample), plan.batch))

@@ -9,10 +9,12 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from blackbox_dft import InputError
+from blackbox_dft import InputError, TargetOptions, make_target
 from blackbox_dft.fusion.export import export_onnx, fuse_onnx
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.composed import Composed
 from tests.helpers.models import SHAPE, form, photos, small_model
 from tests.helpers.spaces import SPECS
 
@@ -43,6 +45,49 @@ def test_exports_of_many_coordinates_stay_small(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 12288 numbers"):
         export_onnx(space, np.zeros(3), (64, 64, 3), tmp_path / "other.onnx")
     assert not (tmp_path / "other.onnx").exists()
+
+
+class Plain(Space):
+    """A space of another package that has no graph."""
+
+    spec, size, names = "plain", 1, ("a",)
+    lower, upper = np.array([-1.0]), np.array([1.0])
+
+    def initial(self) -> np.ndarray:
+        return np.zeros(1)
+
+    def apply(self, images: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return images.copy()
+
+
+class Other:
+    """The same, not a subclass of the Protocol."""
+
+    spec, size, names = Plain.spec, Plain.size, Plain.names
+    lower, upper, initial, apply = Plain.lower, Plain.upper, Plain.initial, Plain.apply
+
+
+@pytest.mark.parametrize("kind", [Plain, Other])
+@pytest.mark.parametrize("with_others", [False, True])
+def test_a_space_without_a_graph_says_so(kind: type, with_others: bool, tmp_path: Path) -> None:
+    space = Composed((kind(), make_space("color", SHAPE))) if with_others else kind()
+    with pytest.raises(InputError, match=r"the space plain cannot be written as ONNX nodes.*no method 'graph'"):
+        export_onnx(space, np.zeros(space.size), SHAPE, tmp_path / "change.onnx")
+    assert not (tmp_path / "change.onnx").exists()
+
+
+def test_the_metadata_of_a_fused_file_describes_its_own_input(tmp_path: Path) -> None:
+    model = small_model(form(channels="bgr", range="0..255"))
+    for key, value in {"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": "NominalRange_0_255"}.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, tmp_path / "model.onnx")
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5], "image_std": [0.5]}')
+    space = make_space("color", SHAPE)
+    target = make_target(str(tmp_path / "model.onnx"), TargetOptions(provider="cpu"))
+    given = {"input_format": target.input_format}
+    fuse_onnx(space, space.initial(), SHAPE, tmp_path / "model.onnx", tmp_path / "fused.onnx", **given)
+    fused = make_target(str(tmp_path / "fused.onnx"), TargetOptions(provider="cpu"))
+    np.testing.assert_allclose(fused.scores(photos(3)), target.scores(photos(3)), rtol=1e-3, atol=1e-3)
 
 
 def fed(sent: np.ndarray, image: SimpleNamespace) -> np.ndarray:

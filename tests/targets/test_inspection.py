@@ -15,10 +15,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from onnx import helper
 
 from blackbox_dft import make_target
 from blackbox_dft.targets.inspection import advise_repeats, inspect_target, rounding_step, smooth_images
 from tests.conftest import Bbdft
+from tests.helpers.brightness_model import out, with_end
 from tests.helpers.mean_model import IMAGES, build
 from tests.helpers.serving import serving
 from tests.helpers.tones import write_tones
@@ -162,6 +164,29 @@ def test_the_cost_is_announced_and_confirmed_on_a_terminal(tmp_path: Path) -> No
     assert "Go on?" not in unasked.stderr
     for done in (confirmed, unasked):
         assert json.loads(done.stdout)["queries"] <= 92
+
+
+def test_no_call_has_more_images_than_the_batch_that_was_given(bbdft: Bbdft, tmp_path: Path) -> None:
+    end = [helper.make_node("Reshape", ["p", "one_row"], ["y"])]
+    path = with_end(tmp_path / "m.onnx", end, [out("y")], {"one_row": np.array([1, 3])})
+    assert "give --batch 1" in bbdft("inspect", path, code=4).stderr
+    found, announced = inspected(bbdft, path, "--batch", "1")
+    assert {trial["batch"] for trial in found["throughput"]} == {1}
+    assert found["queries"] <= announced
+    assert found["path"] == "fused"
+    found, _ = inspected(bbdft, build(tmp_path / "n.onnx"), "--batch", "3")
+    assert {trial["batch"] for trial in found["throughput"]} == {1, 3}
+
+
+def test_sorted_scores_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sorting.py").write_text(
+        "import numpy as np\ndef best(images):\n    return -np.sort(-images.mean(axis=(1, 2)), axis=1)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found, _ = inspect_target(make_target("sorting:best"), IMAGES)
+    assert any("ranks and not classes" in note for note in found["notes"])
+    found, _ = inspect_target(make_target(str(build(tmp_path / "m.onnx"))), IMAGES)
+    assert not any("ranks" in note for note in found["notes"])
 
 
 def test_inspection_of_a_local_model(tmp_path: Path) -> None:

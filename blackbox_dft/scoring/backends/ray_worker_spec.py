@@ -51,7 +51,7 @@ class WorkerSpec:
         paths = target.files if isinstance(target, GraphTarget) else ()
         return cls(
             name=target.name,
-            options=options,
+            options=target.resolved_options if isinstance(target, GraphTarget) else options,
             fingerprint=target.fingerprint,
             files={str(path.relative_to(paths[0].parent)): np.fromfile(path, np.uint8) for path in paths},
             space=backend.space,

@@ -111,7 +111,8 @@ def _training_metadata(meta: Mapping[str, str]) -> Iterator[StatedFormat]:
         ("", read_pretrained),
     ):
         config = table.get(key) if key else {name: table.get(name) for name in PRETRAINED_KEYS}
-        if isinstance(config, dict) and any(config.values()):
+        # Under keys of its own, a mean alone may be one of anything.
+        if isinstance(config, dict) and (key or (config["mean"] and config["std"]) or config["input_size"]):
             with suppress(ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
                 yield read(config, f"the file's {key or 'metadata'}")
     if sides := table.get("imgsz"):

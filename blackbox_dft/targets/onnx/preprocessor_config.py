@@ -8,8 +8,8 @@ from typing import Any
 
 from blackbox_dft.targets.input_format import StatedFormat
 
-FILTERS = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
-"""Pillow's numbers of resampling filters."""
+FILTERS = {0: "nearest", 1: "Lanczos", 3: "bicubic", 4: "box", 5: "Hamming"}
+"""Pillow's numbers of resampling filters, but for the usual one."""
 
 
 def read_preprocessor(config: Mapping[str, Any], source: str) -> StatedFormat:
@@ -62,7 +62,7 @@ def read_pretrained(config: Mapping[str, Any], source: str) -> StatedFormat:
     crop = float(config.get("crop_pct") or 1)
     resizing = f"a centre crop of {crop:g}" if crop < 1 else ""
     kind = str(config.get("interpolation") or "")
-    resizing = ", ".join(filter(None, [resizing, f"{kind} resizing" if kind else ""]))
+    resizing = ", ".join(filter(None, [resizing, f"{kind} resizing" if kind not in ("", "bilinear", "random") else ""]))
     return StatedFormat(source, range="0..1" if mean or std else None, mean=mean, std=std, size=size, resizing=resizing)
 
 

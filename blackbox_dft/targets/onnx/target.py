@@ -62,6 +62,9 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.name = str(path)
         proto = load_model(self.path, weights=False)
         self.files = _files(self.path, proto)
+        for file in self.files[1:]:
+            if not file.exists():
+                raise InputError(f"{path} keeps weights in {file}, which does not exist: copy it beside the model.")
         stated = read_statements(proto, self.path)
         self.notes: list[str] = list(stated.notes)
         self._inner = {inner.output: inner for inner in expose_scores(proto.graph)}
@@ -75,17 +78,18 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         except Exception as error:
             text = reason(error)
             unknown = "not a registered function/op" in text or "No Op registered" in text
-            mend = "export it without operators of other packages" if unknown else "export it for that version"
+            mend = "export it without operators of other packages" if unknown else "export it again, for that version"
             raise InputError(f"{path} cannot be run by ONNX Runtime {ort.__version__} ({text}): {mend}.") from error
         self.input = self._image_input()
+        plain = _without_functions(proto)
         self.input_format, notes = infer_input_format(
             self.input.name,
             self.input.shape,
             self.input.type,
             options,
-            proto.graph,
+            plain.graph,
             stated.formats,
-            opsets=proto.opset_import,
+            opsets=plain.opset_import,
             folder=self.path.parent,
         )
         self.output = self._score_output(options, stated.classes)
@@ -152,7 +156,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             if len(usable) == 1:
                 return self._usable(usable[0])
             raise InputError(f"{self.path} has several outputs ({named}): name the one with scores, --output NAME.")
-        self.notes.append(f"scores are taken from output {matching[0].name!r} of {named} (else give --output)")
+        if matching[0].name not in {inner.tensor for inner in self._inner.values()}:
+            self.notes.append(f"scores are taken from output {matching[0].name!r} of {named} (else give --output)")
         return self._usable(matching[0])
 
     def _usable(self, output: Any) -> Any:
@@ -231,6 +236,23 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
                 part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
             scores.append(self._run(part if self.input_format.batched else part[0], len(part))[:count])
         return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+    @property
+    @override
+    def resolved_options(self) -> TargetOptions:
+        form = self.input_format
+        normalised = form.mean is not None or form.std is not None
+        return replace(
+            self._options,
+            output=self.output.name,
+            classes=self.classes,
+            layout=form.layout,
+            channels=form.channels,
+            range="auto" if normalised else form.range,
+            mean=form.mean,
+            std=form.std,
+            size=form.size,
+        )
 
     @property
     @override
@@ -347,6 +369,18 @@ def _settings(threads: int) -> Any:
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     settings.log_severity_level = 4
     return settings
+
+
+def _without_functions(proto: ModelProto) -> ModelProto:
+    """The model with its functions, as exporters of PyTorch write them, replaced by their operators."""
+    from onnx import inliner
+
+    if not proto.functions:
+        return proto
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception:
+        return proto
 
 
 def _columns(shape: list[Any]) -> int:

@@ -11,6 +11,8 @@ from onnx import TensorProto, helper
 
 from blackbox_dft import InputError, TargetError, TargetOptions, make_target
 from blackbox_dft.targets.onnx.target import OnnxTarget
+from tests.helpers import brightness_model
+from tests.helpers.brightness_model import SCORES, out, with_end
 from tests.helpers.mean_model import IMAGES, SIDE, TYPES, build
 
 
@@ -82,6 +84,73 @@ def test_outputs_that_are_not_rows_of_scores(tmp_path: Path) -> None:
         else:  # (N, 3, 8) is not
             with pytest.raises(TargetError, match=r"shape \(7, 3, 8\).*only a classifier"):
                 target.scores(IMAGES)
+
+
+def test_scores_without_an_axis_of_images(tmp_path: Path) -> None:
+    """As a model gives them that was squeezed at batch 1."""
+    end = [helper.make_node("Squeeze", ["p", "first"], ["y"])]
+    given = {"path": tmp_path / "m.onnx", "end": end, "constants": {"first": np.array([0])}}
+    path = with_end(outputs=[out("y", sides=[3])], sides=(1, 3, 8, 8), meta={"classes": "a,b,c"}, **given)
+    target = make_target(str(path), TargetOptions(provider="cpu"))
+    np.testing.assert_allclose(target.scores(brightness_model.IMAGES), SCORES, rtol=1e-4, atol=1e-5)
+    assert target.classes == ("a", "b", "c")
+    with pytest.raises(InputError, match="names 2 classes"):
+        make_target(str(path), TargetOptions(classes=("a", "b")))
+    path = with_end(outputs=[out("y")], **given)
+    with pytest.raises(TargetError, match="--batch 1"):
+        make_target(str(path)).scores(brightness_model.IMAGES)
+    scores = make_target(str(path), TargetOptions(batch=1)).scores(brightness_model.IMAGES)
+    np.testing.assert_allclose(scores, SCORES, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [[1, -1], [1, 3], [-1]])
+def test_a_model_for_one_image_at_a_time_says_so(shape: list[int], tmp_path: Path) -> None:
+    end = [helper.make_node("Reshape", ["p", "shape"], ["y"])]
+    path = str(with_end(tmp_path / "m.onnx", end, [out("y")], {"shape": np.array(shape)}))
+    with pytest.raises(TargetError, match=r"one image at a time.*give --batch 1") as raised:
+        make_target(path).scores(brightness_model.IMAGES)
+    assert "--output" not in str(raised.value)
+    scores = make_target(path, TargetOptions(batch=1)).scores(brightness_model.IMAGES)
+    np.testing.assert_allclose(scores, SCORES, rtol=1e-4, atol=1e-5)
+
+
+def test_a_size_that_is_free_by_name_alone(tmp_path: Path) -> None:
+    path = str(with_end(tmp_path / "m.onnx", [], [out("p")], sides=("N", 3, "H", "W")))
+    with pytest.raises(TargetError, match=r"give the size that it takes, --size HEIGHTxWIDTH .*Input shape"):
+        make_target(path).scores(np.zeros((2, 9, 9, 3), np.uint8))
+    with pytest.raises(TargetError, match="give another size that it takes"):
+        make_target(path, TargetOptions(size=(9, 9))).scores(np.zeros((2, 9, 9, 3), np.uint8))
+    scores = make_target(path, TargetOptions(size=(8, 8))).scores(brightness_model.IMAGES)
+    np.testing.assert_allclose(scores, SCORES, rtol=1e-4, atol=1e-5)
+
+
+def test_another_output_is_advised_only_if_there_is_one(tmp_path: Path) -> None:
+    end = [helper.make_node("Unsqueeze", ["p", "last"], ["q"]), helper.make_node("Concat", ["q", "q"], ["map"], axis=2)]
+    constants = {"last": np.array([2])}
+    path = str(with_end(tmp_path / "one.onnx", end, [out("map")], constants))
+    with pytest.raises(TargetError, match=r"'map' of shape \(9, 3, 2\) for 9 images: only a classifier"):
+        make_target(path).scores(brightness_model.IMAGES)
+    path = str(with_end(tmp_path / "two.onnx", end, [out("map"), out("p")], constants))
+    with pytest.raises(TargetError, match="give another --output, p"):
+        make_target(path, TargetOptions(output="map")).scores(brightness_model.IMAGES)
+
+
+def test_weights_that_are_missing_beside_the_file(tmp_path: Path) -> None:
+    model = onnx.load(build(tmp_path / "m.onnx"))
+    onnx.save(model, tmp_path / "large.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    (tmp_path / "weights").unlink()
+    with pytest.raises(InputError, match=r"weights in .*weights, which does not exist: copy it beside the model"):
+        make_target(str(tmp_path / "large.onnx"))
+
+
+def test_operators_of_other_packages(tmp_path: Path) -> None:
+    end = [helper.make_node("Special", ["p"], ["y"], domain="acme")]
+    path = with_end(tmp_path / "m.onnx", end, [out("y")])
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("acme", 1))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match=r"acme:Special.*without operators of other packages"):
+        make_target(str(path))
 
 
 @pytest.mark.parametrize(("fixed", "batch"), [("N", 8), (1, 8), (3, 6), (8, 8), (64, 64)])
