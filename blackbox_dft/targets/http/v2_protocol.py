@@ -112,6 +112,7 @@ class V2Protocol(WireProtocol):
             "layout": self.input_format.layout,
             "range": self.input_format.range,
             "output": self.output,
+            "columns": _columns(metadata.get("outputs"), self.output),
         }
         batch = self.input_format.batch or DEFAULT_BATCH
         return ServerInfo(classes, self.input_format.size, batch, description, (*notes, *more))
@@ -163,3 +164,12 @@ class V2Protocol(WireProtocol):
                 f"the server returns several outputs ({', '.join(tensors)}): name the one with scores, --output NAME."
             )
         return check_scores(tensors[self.output] if self.output else next(iter(tensors.values())), count)
+
+
+def _columns(outputs: Any, name: str | None) -> int | None:
+    """Scores an image in the output called ``name``, if the metadata says."""
+    for one in outputs if isinstance(outputs, list) else []:
+        shape = one.get("shape") if isinstance(one, dict) and one.get("name") == name else None
+        if isinstance(shape, list) and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 0:
+            return int(shape[1])
+    return None
