@@ -25,7 +25,8 @@ def demo(out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
     from blackbox_dft.cli.run_command import execute
     from blackbox_dft.demo import demo_config
     from blackbox_dft.run.experiment import Experiment
-    from blackbox_dft.run.runner import check_free, start
+    from blackbox_dft.run.folder import check_free
+    from blackbox_dft.run.runner import start
 
     folder = out or next(path for path in _names() if not path.exists())
     check_free(folder)

@@ -40,6 +40,7 @@ APART = ("data", "label", "accept_drift", "price")
     metavar="LEDGER",
     help="Other runs' ledger.sqlite: scores recorded there are free here.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace the run that --out holds.")
 @spending_options
 @dry_run_option
 @output_options
@@ -51,13 +52,19 @@ def optimize(**values: Any) -> None:
     RUN/summary.json; a run that was stopped continues with 'bbdft resume RUN'.
     """
     from blackbox_dft.run.experiment import Experiment
-    from blackbox_dft.run.runner import check_free, start
+    from blackbox_dft.run.folder import check_free
+    from blackbox_dft.run.runner import start
 
     out, reuse, consent = values.pop("out"), values.pop("reuse"), Consent.take(values)
-    dry, quiet, as_json = values.pop("dry_run"), values.pop("quiet"), values.pop("as_json")
+    overwrite, dry, quiet, as_json = (
+        values.pop("overwrite"),
+        values.pop("dry_run"),
+        values.pop("quiet"),
+        values.pop("as_json"),
+    )
     config = take_config(values)
     if not dry:
-        check_free(out)
+        check_free(out, overwrite=overwrite)
     experiment = Experiment(config)
     if dry:
         if as_json:
@@ -68,7 +75,7 @@ def optimize(**values: Any) -> None:
     execute(
         experiment,
         out,
-        lambda progress: start(experiment, out, progress, reuse=reuse),
+        lambda progress: start(experiment, out, progress, reuse=reuse, overwrite=overwrite),
         queries=experiment.plan.total,
         consent=consent,
         quiet=quiet,

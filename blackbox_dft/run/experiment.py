@@ -42,6 +42,9 @@ from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 COMMIT_INTERVAL = 0.2
 """Seconds between two commits to the ledger for local models: at most this much work is lost on a kill."""
 
+MAX_CLASSES = 100_000
+"""Largest number of a class without a name."""
+
 
 class Experiment:
     """Data, target, space and plan of a configuration.
@@ -76,9 +79,25 @@ class Experiment:
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
         self._make_space()
-        if self.target.classes:
-            # Labels without a class are an error now, not after the first paid query.
-            label_matrix(self.data.classes, self.target.classes, len(self.target.classes), self.map)
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Labels without a class are an error now, not after the first paid query, if it is known what is returned."""
+        classes = self.target.classes
+        if isinstance(self.target, GraphTarget):
+            columns = self.target.scores(self.data.images[:1]).shape[1]
+        else:
+            columns = int(self.target.describe().get("columns") or 0)
+        # One column is a class index, or the score of the second of two classes.
+        count = columns if columns > 1 else len(classes or ())
+        if not count and not self.watched:
+            # Classes without names are called by their numbers, and those given are taken to exist.
+            numbers = [
+                int(name) for names in (self.data.classes, *self.map.values()) for name in names if name.isdigit()
+            ]
+            count = max(2, len(self.data.classes), *(number + 1 for number in numbers if number < MAX_CLASSES))
+        if count:
+            label_matrix(self.data.classes, classes, count, self.map)
 
     def _make_space(self) -> None:
         config = self.config

@@ -30,6 +30,7 @@ from blackbox_dft.run.first_look import (
     require_scores_still,
     stopping_without_scores,
 )
+from blackbox_dft.run.folder import check_free, clear, clear_if_unanswered
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -82,7 +83,7 @@ class Result:
         )
 
 
-def optimize(config: Config, out: str | Path, progress: Progress | None = None) -> Result:
+def optimize(config: Config, out: str | Path, progress: Progress | None = None, *, overwrite: bool = False) -> Result:
     """Runs ``config`` from the start into the new folder ``out``.
 
     >>> result = optimize(Config("model.onnx", "labels.csv", budget=6000), "run")  # doctest: +SKIP
@@ -92,41 +93,36 @@ def optimize(config: Config, out: str | Path, progress: Progress | None = None) 
 
     Args:
         config: target, data and options.
-        out: folder of the run; it must be empty or not exist.
+        out: folder of the run; it must be empty, not exist, or hold a run that got no score.
         progress: notified of phases, queries and steps.
+        overwrite: replace the run that ``out`` holds.
 
     Raises:
         InputError: bad data, model, option or folder; nothing is written then.
         BudgetError: the budget cannot cover the job; nothing is written then.
         TargetError: the target failed for good; ``resume`` continues from there.
     """
-    check_free(Path(out))
-    return start(Experiment(config), out, progress)
-
-
-def check_free(out: Path) -> None:
-    """Whether a run may be written to ``out``.
-
-    Raises:
-        InputError: it holds another run or other files.
-    """
-    if (out / "config.json").exists() or (out / LEDGER).exists():
-        raise InputError(f"{out} already holds a run: continue it with 'bbdft resume {out}', or take another --out.")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: take another --out.")
-    # A process killed while it wrote its first file may leave a temporary one behind.
-    if out.exists() and any(not path.name.startswith(".config.json.") for path in out.iterdir()):
-        raise InputError(f"{out} is not empty: take another --out.")
+    check_free(Path(out), overwrite=overwrite)
+    return start(Experiment(config), out, progress, overwrite=overwrite)
 
 
 def start(
-    experiment: Experiment, out: str | Path, progress: Progress | None = None, *, reuse: Sequence[str | Path] = ()
+    experiment: Experiment,
+    out: str | Path,
+    progress: Progress | None = None,
+    *,
+    reuse: Sequence[str | Path] = (),
+    overwrite: bool = False,
 ) -> Result:
     """``optimize`` for an open experiment; ``reuse`` names ledgers of other runs, whose scores are free here."""
     out = Path(out)
-    check_free(out)
+    check_free(out, overwrite=overwrite)
     _ = experiment.plan, experiment.path  # If they fail, nothing is written yet.
+    if own := [path for path in reuse if Path(path).resolve() == (out / LEDGER).resolve()]:
+        raise InputError(f"--reuse {own[0]} is of the run that is replaced: copy it to another place first.")
     try:
+        if out.exists():
+            clear(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
@@ -154,7 +150,11 @@ def start(
         if progress:
             progress.note(f"model: {fastest}")
 
-    return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
+    try:
+        return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
+    except (InputError, BudgetError):
+        clear_if_unanswered(out)
+        raise
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:

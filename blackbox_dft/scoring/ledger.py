@@ -378,6 +378,24 @@ class Ledger:
         self.close()
 
 
+def recorded_queries(path: Path) -> int | None:
+    """How many queries of the ledger in the file ``path`` have scores that were paid for there; None if it is none.
+
+    Raises:
+        InputError: it is in use by another process.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+            row = db.execute(
+                "SELECT sum(images) FROM requests WHERE scores IS NOT NULL AND phase != ?", (REUSED,)
+            ).fetchone()
+    except sqlite3.Error as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise _explain(error, path) from error
+        return None
+    return int(row[0] or 0)
+
+
 def _split(keys: bytes) -> list[bytes]:
     return [keys[i : i + KEY_BYTES] for i in range(0, len(keys), KEY_BYTES)]
 

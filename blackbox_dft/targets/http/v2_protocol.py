@@ -128,6 +128,7 @@ class V2Protocol(WireProtocol):
             "layout": self.input_format.layout,
             "range": self.input_format.range,
             "output": self.output,
+            "columns": _columns(metadata.get("outputs"), self.output),
         }
         batch = self.input_format.batch or DEFAULT_BATCH
         return ServerInfo(classes, self.input_format.size, batch, description, (*notes, *more))
@@ -275,4 +276,13 @@ def _scores_among(outputs: list[dict[str, Any]]) -> str | None:
     ):
         if len(likely) == 1:
             return str(likely[0]["name"])
+    return None
+
+
+def _columns(outputs: Any, name: str | None) -> int | None:
+    """Scores an image in the output called ``name``, if the metadata says."""
+    for one in outputs if isinstance(outputs, list) else []:
+        shape = one.get("shape") if isinstance(one, dict) and one.get("name") == name else None
+        if isinstance(shape, list) and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 0:
+            return int(shape[1])
     return None
