@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from blackbox_dft.compare.runner import Comparison
 
 SHARED = (
-    "epsilon", "channels", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad", "accept_drift",
+    "epsilon", "channels", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad",
+    "allow_outside", "accept_drift",
 )  # fmt: skip
 """Options of ``Config`` that all runs of a comparison have in common."""
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft.cli.common_options import output_options, placing_options
+from blackbox_dft.cli.common_options import options, output_options, placing_options
 from blackbox_dft.errors import InputError
+from blackbox_dft.run.config import Config
 
 if TYPE_CHECKING:
     from blackbox_dft.run.evaluate import Evaluation
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
+@options(Config, "allow_outside")
 @click.option("--parts", is_flag=True, help="What each part of the run's space does, on the run's test images.")
 @placing_options
 @output_options
@@ -32,6 +34,7 @@ def evaluate(
     data: str | None,
     label: str | None,
     split: str | None,
+    allow_outside: bool,
     parts: bool,
     cluster: str | None,
     workers: int | None,
@@ -49,7 +52,7 @@ def evaluate(
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
-    evaluation = open_evaluation(run, data, split, label, cluster=cluster, workers=workers)
+    evaluation = open_evaluation(run, data, split, label, cluster=cluster, workers=workers, allow_outside=allow_outside)
     quiet = quiet or as_json
     if parts:
         _parts(evaluation, quiet=quiet, as_json=as_json)
