@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHARED = (
     "epsilon", "channels", "output_map", "objective", "repeats", "map", "encoding", "in_doubt", "reserve", "skip_bad",
-    "accept_drift",
+    "allow_outside", "accept_drift",
 )  # fmt: skip
 """Options of ``Config`` that all runs of a comparison have in common."""
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft.cli.common_options import output_options, placing_options, spending_options
+from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.errors import InputError
+from blackbox_dft.run.config import Config
 
 if TYPE_CHECKING:
     from blackbox_dft.run.evaluate import Evaluation
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     type=click.Choice(["train", "val", "test", "all"]),
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
+@options(Config, "allow_outside")
 @click.option("--parts", is_flag=True, help="What each part of the run's space does, on the run's test images.")
 @click.option("--fresh", is_flag=True, help="Score all images again, also those whose scores are recorded.")
 @placing_options
@@ -36,6 +38,7 @@ def evaluate(
     data: str | None,
     label: str | None,
     split: str | None,
+    allow_outside: bool,
     parts: bool,
     fresh: bool,
     cluster: str | None,
@@ -57,7 +60,17 @@ def evaluate(
 
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
-    evaluation = open_evaluation(run, data, split, label, fresh=fresh, cluster=cluster, workers=workers, price=price)
+    evaluation = open_evaluation(
+        run,
+        data,
+        split,
+        label,
+        fresh=fresh,
+        cluster=cluster,
+        workers=workers,
+        price=price,
+        allow_outside=allow_outside,
+    )
     quiet, config = quiet or as_json, evaluation.experiment.config
     left = evaluation.unspent(parts=parts)
     Consent(yes, confirm_above).require(config.target, left, config.price)

@@ -17,12 +17,18 @@ from blackbox_dft.targets.options import TargetOptions
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
-@options(Config, "label")
+@options(Config, "label", "allow_outside")
 @options(TargetOptions, but=("cluster",))
 @spending_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(
-    target: str, data: str | None, label: str | None, price: float | None, as_json: bool, **values: Any
+    target: str,
+    data: str | None,
+    label: str | None,
+    allow_outside: bool,
+    price: float | None,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
@@ -45,7 +51,8 @@ def inspect(
 
             from blackbox_dft.data import load
 
-            images = load(data, label=label or "", size=opened.image_size).images
+            outside = allow_outside or "://" not in target
+            images = load(data, label=label or "", size=opened.image_size, allow_outside=outside, splits=False).images
             # Not the first ones: in a folder of classes all of them are of one class.
             images = images[np.random.default_rng(0).permutation(len(images))[:64]]
         paid = "://" in target or price is not None

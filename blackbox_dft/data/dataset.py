@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,7 @@ def load(
     seed: int = 0,
     allow_outside: bool = True,
     splits: bool = True,
+    classes: Sequence[str] | None = None,
     cache: Path | None = None,
     memory: int = MAX_MEMORY_BYTES,
 ) -> Dataset:
@@ -84,6 +85,7 @@ def load(
         seed: seed of the splits, if they are drawn.
         allow_outside: whether files may lie outside the folder of the CSV or the classes, links followed.
         splits: whether train, val and test are needed; without, each may be empty, and one class is enough.
+        classes: names of all labels there may be, in order; by default those that occur, sorted.
         cache: folder for a temporary file of pixels, instead of the user's cache folder.
         memory: bytes of pixels to hold in memory if they cannot be cached; more goes to a temporary file.
 
@@ -102,7 +104,7 @@ def load(
     source = Path(source)
     listing = list_source(source, label, allow_outside=allow_outside)
     # Before decoding, so that errors in the listing are reported at once.
-    parts = _arrange(source, listing, listing.rows, seed, splits)
+    parts = _arrange(source, listing, listing.rows, seed, splits, classes)
     decoded = _decode(listing, size, skip_bad, memory, cache)
     rows = [listing.rows[number] for number in decoded.indices]
     read = set(decoded.indices)
@@ -113,7 +115,7 @@ def load(
             raise InputError(
                 f"{source}: none of its {len(listing.rows)} images can be read: check the paths and formats."
             )
-        parts = _arrange(source, listing, rows, seed, splits)
+        parts = _arrange(source, listing, rows, seed, splits, classes)
         some = ", ".join(skipped[:3]) + (" ..." if len(skipped) > 3 else "")
         notes.append(f"{len(skipped)} images could not be read and were left out: {some}")
     notes[:0] = parts.notes
@@ -178,8 +180,16 @@ class _Parts:
     """On the splits that were drawn."""
 
 
-def _arrange(source: Path, listing: Listing, rows: Sequence[Row], seed: int, needed: bool) -> _Parts:
+def _arrange(
+    source: Path, listing: Listing, rows: Sequence[Row], seed: int, needed: bool, known: Sequence[str] | None
+) -> _Parts:
     classes = _sorted({row.label for row in rows})
+    if known is not None:
+        same = {name.casefold(): name for name in known}
+        rows = [replace(row, label=same.get(row.label.casefold(), row.label)) for row in rows]
+        if others := sorted({row.label for row in rows} - set(known)):
+            raise InputError(f"{source}: the label {others[0]!r} is none of {', '.join(known)}: correct or drop it.")
+        classes = tuple(known)
     if needed and len(classes) < 2:
         raise InputError(f"{source} holds one class only ({classes[0]}): nothing to distinguish: add another.")
     number = {label: index for index, label in enumerate(classes)}

@@ -165,6 +165,12 @@ class Config:
         fingerprint=True,
         group="data",
     )
+    allow_outside: bool = option(
+        False,
+        help="Send a URL images outside the folder of the CSV or of the classes too, links followed.",
+        fingerprint=False,
+        group="data",
+    )
     accept_drift: bool = option(
         False, help="Go on although the model behind a URL changes.", fingerprint=False, group="service"
     )

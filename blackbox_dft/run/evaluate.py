@@ -18,6 +18,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
+from blackbox_dft.run.predictions import FILE, Predictions
 from blackbox_dft.run.record import RunRecord, with_cluster
 from blackbox_dft.run.summary import (
     Accuracy,
@@ -148,6 +149,7 @@ def open_evaluation(
     cluster: str | None = None,
     workers: int | None = None,
     price: float | None = None,
+    allow_outside: bool = False,
 ) -> Evaluation:
     """Opens the finished ``run`` to evaluate it; nothing is scored yet.
 
@@ -164,6 +166,7 @@ def open_evaluation(
         cluster: where the model runs now, as for ``with_cluster``.
         workers: calls, or actors, side by side.
         price: of one image scored; by default as in the run.
+        allow_outside: send a URL images outside the folder of other data too.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -179,11 +182,16 @@ def open_evaluation(
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
     config = config if price is None else replace(config, price=price)
-    experiment = Experiment(config, size=tuning.shape[:2])
+    config = replace(config, allow_outside=True) if allow_outside else config
+    # Other data may lack some of the run's labels; earlier versions wrote no predictions.
+    classes = Predictions.read(run).classes if (run / FILE).exists() else None
+    experiment = Experiment(config, size=tuning.shape[:2], splits=False, classes=classes)
     split = split or ("test" if data is None else "all")
     splits = experiment.data.splits
     if split != "all" and split not in splits:
         raise InputError(f"{config.data} has no split {split!r}: it has {', '.join(splits)}.")
+    if split != "all" and not len(splits[split]):
+        raise InputError(f"{config.data} has no image in split {split!r}: give --split all, or none.")
     indices = np.arange(len(experiment.data.labels)) if split == "all" else splits[split]
     return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, fresh)
 

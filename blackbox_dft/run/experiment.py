@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -54,12 +54,22 @@ class Experiment:
         size: height and width that images are resized to; by default those the target takes or, if it takes any, the
             most common ones.
         spent_earlier: queries that choice and evaluation under an earlier, smaller budget used.
+        splits: whether the data needs train, val and test.
+        classes: names of the labels; by default those that occur in the data.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
     """
 
-    def __init__(self, config: Config, size: tuple[int, int] | None = None, spent_earlier: int = 0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        size: tuple[int, int] | None = None,
+        spent_earlier: int = 0,
+        *,
+        splits: bool = True,
+        classes: Sequence[str] | None = None,
+    ) -> None:
         self.config = config
         self.spent_earlier = spent_earlier
         self.encoding = Encoding.parse(config.encoding)
@@ -75,6 +85,10 @@ class Experiment:
             size=size or self.target.image_size,
             skip_bad=config.skip_bad,
             seed=config.seed,
+            # Behind a URL is another machine, to which no images go that the user may not mean to send.
+            allow_outside=config.allow_outside or "://" not in config.target,
+            splits=splits,
+            classes=classes,
         )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))

@@ -13,6 +13,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
+from blackbox_dft.run.paths import record_paths, restore_paths
 from blackbox_dft.version import __version__
 
 
@@ -68,12 +69,13 @@ class RunRecord:
             "inputs": dict(self.inputs),
             "sunk": self.spent_earlier,
             "versions": versions(),
+            "paths": record_paths(self.config, run),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
 
     @classmethod
     def read(cls, run: Path) -> RunRecord:
-        """Reads the file in the folder ``run``.
+        """Reads the file in the folder ``run``; its paths lead to what was recorded, wherever the run lies now.
 
         Raises:
             InputError: no run there, or its file is damaged.
@@ -81,7 +83,7 @@ class RunRecord:
         path = run / "config.json"
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            config = Config.from_json(document["config"])
+            config = restore_paths(Config.from_json(document["config"]), document.get("paths", {}), run)
             threads = int(document.get("threads", 1))
             return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]))
         except (FileNotFoundError, NotADirectoryError) as error:

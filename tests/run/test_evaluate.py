@@ -33,3 +33,20 @@ def test_a_run_is_evaluated_on_a_split_of_its_own_data(copied: Path, monkeypatch
         evaluate_parts(evaluation)
     with pytest.raises(InputError, match="has no split 'tests': it has train, val, test"):
         open_evaluation("run", split="tests")
+
+
+def test_other_data_may_lack_splits_and_labels(copied: Path) -> None:
+    rows = (copied / "labels.csv").read_text().splitlines()
+    dark = [row.replace(",dark", ",Dark") for row in rows if row.endswith("dark")]
+    (copied / "few.csv").write_text("\n".join(["file,label", *dark[:3]]))
+    result = evaluate(open_evaluation(copied / "run", str(copied / "few.csv")))
+    assert result.accuracy["all"].n == 3
+    # All of them are too dark to be called bright before.
+    assert result.accuracy["all"].before == 1
+    (copied / "test.csv").write_text("\n".join(["file,label,split", *(f"{row},test" for row in dark[:5])]))
+    assert open_evaluation(copied / "run", str(copied / "test.csv"), "test").queries == 10
+    with pytest.raises(InputError, match=r"test\.csv has no image in split 'train': give --split all, or none"):
+        open_evaluation(copied / "run", str(copied / "test.csv"), "train")
+    (copied / "few.csv").write_text("\n".join(["file,label", *dark[:3], rows[2].replace("bright", "shiny")]))
+    with pytest.raises(InputError, match="the label 'shiny' is none of bright, dark: correct or drop it"):
+        open_evaluation(copied / "run", str(copied / "few.csv"))
