@@ -7,9 +7,12 @@
      ├── BudgetError   exit 3: the budget cannot cover the job
      └── TargetError   exit 4: the target failed for good
           └── LostAnswer   only if retries do not help: the request may be sent again
+               └── NotFiniteScores   never: if retries do not help, the images have no score
 
 A message is one sentence: what is wrong, where, and how to mend it.
 """
+
+from typing import Any
 
 
 class BlackboxError(Exception):
@@ -38,3 +41,16 @@ class TargetError(BlackboxError):
 
 class LostAnswer(TargetError):  # noqa: N818 - retries usually keep it from becoming an error
     """A request was sent and no usable response came back: it may have been charged, and it may be sent again."""
+
+
+class NotFiniteScores(LostAnswer):
+    """A response holds NaN or infinite scores: transient, or what the model has for these images.
+
+    Args:
+        message: one sentence.
+        scores: ``(N, K)`` float32, as they came.
+    """
+
+    def __init__(self, message: str, scores: Any) -> None:
+        super().__init__(message)
+        self.scores = scores

@@ -15,3 +15,4 @@ Images: TypeAlias = NDArray[np.float32]
 ImageBytes: TypeAlias = NDArray[np.uint8]
 """Images at rest: ``(N, H, W, C)``, RGB (or one grey channel)."""
 Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,17 @@ def evaluate(
         f"(95 %: {low:+.1f} to {high:+.1f} points; {accuracy.n:,} images); "
         f"the run's free threshold shift: {result.threshold[result.split]:.3f}"
     )
+    if any((missing := asdict(result.no_score)).values()):
+        click.echo(
+            f"no score: {missing['before']:,} of {accuracy.n:,} images before, {missing['after']:,} after; "
+            "they count as wrong"
+        )
+        if scored := result.scored:
+            low, high = (100 * end for end in scored.ci95)
+            click.echo(
+                f"with a score before and after: {scored.before:.3f} -> {scored.after:.3f} "
+                f"(95 %: {low:+.1f} to {high:+.1f} points; {scored.n:,} images)"
+            )
 
 
 def _parts(evaluation: Evaluation, *, quiet: bool, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.search.loop import Task, tune
 from blackbox_dft.search.minibatches import StratifiedSampler
@@ -50,6 +51,7 @@ def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) 
         scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
             identity = experiment.space.initial()
+            require_first_scores(experiment, scorer, "select", val, identity)
             raw = scorer.score("select", val, identity)
             decoder = experiment.decoder(raw)
             before = decoder(scorer.score("evaluate", test, identity))
@@ -92,7 +94,9 @@ def learning_curve(
         ledger.reuse(out / "shared.sqlite")
         scorer = experiment.scorer(ledger, batch=batch, progress=scored)
         try:
-            decoder = experiment.decoder(scorer.score("select", val, identity))
+            raw = scorer.score("select", val, identity)
+            decoder = experiment.decoder(raw)
+            with_score = val[decoder.has_score(raw)]
             task = Task(scorer, decoder, make_objective(experiment.objective(decoder)), data.labels)
             # The longest first, and only it with drift checks, as the others send no queries.
             for limit in sorted(budgets, reverse=True):
@@ -100,12 +104,26 @@ def learning_curve(
                 some = StratifiedSampler(val, data.labels, run.seed)(val_images(limit, len(val), repeats))
                 watched = experiment.watched and not measured
                 watch = (
-                    DriftCheck(scorer, some, identity, limit, accept=experiment.config.accept_drift)
+                    DriftCheck(
+                        scorer,
+                        some[np.isin(some, with_score)],
+                        identity,
+                        limit,
+                        accept=experiment.config.accept_drift,
+                    )
                     if watched
-                    else _idle
+                    else None
                 )
                 estimator = varied(experiment, run, limit).estimator()
-                trajectory = tune(task, estimator, data.splits["train"], limit=limit, seed=run.seed, check_drift=watch)
+                trajectory = tune(
+                    task,
+                    estimator,
+                    data.splits["train"],
+                    limit=limit,
+                    seed=run.seed,
+                    check_drift=watch or (lambda spent: None),
+                    check_scores=watch.check_scores if watch else (lambda spent, keys: None),
+                )
                 choice = select(task, trajectory, some, identity)
                 scores = task.probabilities("evaluate", test, choice.z)
                 spent = trajectory.points[-1].queries if trajectory.points else 0
@@ -123,7 +141,3 @@ def learning_curve(
         )
     outcome.save(out / "runs" / f"{run.file_name}.npz")
     return outcome
-
-
-def _idle(spent: int) -> None:
-    """No drift check."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.objectives.losses import lacks_score
 
 PENALTY = 0.1
 """Weight of the squared biases and logarithmic slope of a threshold, against the log likelihood of all images."""
@@ -28,12 +29,14 @@ class Calibration:
     """``(L,)``, added to the logarithms of the probabilities."""
 
     def __call__(self, probabilities: Floats) -> Floats:
-        """Shifted probabilities ``(N, L)``, rows summing to 1."""
+        """Shifted probabilities ``(N, L)``, rows summing to 1; the rows of images without a score stay NaN."""
         return np.exp(log_softmax(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)) + self.bias, axis=1))
 
 
 def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
     """Fits the free baseline on ``probabilities (N, L)`` of unchanged images with true ``labels (N,)``.
+
+    Images without a score (rows of NaN) are left out.
 
     One bias for each label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut
     itself would be a worse baseline: what it gains by chance on a few dozen images it loses on others
@@ -48,6 +51,10 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
     # Takes longer to import than a small run takes, and most users of this module fit no threshold.
     from scipy.optimize import minimize
 
+    scored = ~lacks_score(probabilities)
+    probabilities, labels = probabilities[scored], labels[scored]
+    if not len(labels):
+        return Calibration(np.zeros(probabilities.shape[1]))
     logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
     truth = np.eye(logs.shape[1])[labels]
 

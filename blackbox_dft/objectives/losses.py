@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit
 
-from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft._utils.types import Bools, Floats, Ints
 
 Objective: TypeAlias = Callable[[Floats, Ints], Floats]
 """``probabilities (N, L)`` and ``labels (N,)`` to losses ``(N,)``."""
@@ -83,9 +83,36 @@ def zero_one(probabilities: Floats, labels: Ints) -> Floats:
 
 
 def decide(probabilities: Floats) -> Ints:
-    """The label of greatest probability, ``(N,)``; the first of equals.
+    """The label of greatest probability, ``(N,)``; -1 for an image without a score (NaN) or a tie of all labels.
 
-    >>> decide(np.array([[0.4, 0.6], [0.5, 0.5]]))
-    array([1, 0])
+    A tie of some labels is decided for the first of them.
+
+    >>> decide(np.array([[0.4, 0.6], [0.5, 0.5], [np.nan, np.nan]]))
+    array([ 1, -1, -1])
     """
-    return np.asarray(probabilities.argmax(axis=1), np.int64)
+    decided = probabilities.max(axis=1) > probabilities.min(axis=1)
+    return np.where(decided, probabilities.argmax(axis=1), -1)
+
+
+def lacks_score(probabilities: Floats) -> Bools:
+    """Which rows of ``probabilities (N, L)`` are of images without a score, ``(N,)``: ``OutputDecoder`` makes them NaN.
+
+    >>> lacks_score(np.array([[0.5, 0.5], [np.nan, np.nan]]))
+    array([False,  True])
+    """
+    return np.asarray(np.isnan(probabilities).any(axis=1), np.bool_)
+
+
+def losses(objective: Objective, probabilities: Floats, labels: Ints) -> Floats:
+    """Losses ``(N,)`` of an objective; an image without a score (a row of NaN) costs as much as a sure error.
+
+    Otherwise a search could lower its loss by hiding images from the target.
+
+    >>> losses(brier, np.array([[0.75, 0.25], [np.nan, np.nan]]), np.array([0, 0])).round(4)
+    array([0.0625, 1.    ])
+    """
+    missing = lacks_score(probabilities)[:, None]
+    if not missing.any():
+        return objective(probabilities, labels)
+    count = probabilities.shape[1]
+    return objective(np.where(missing, np.eye(count)[(labels + 1) % count], probabilities), labels)

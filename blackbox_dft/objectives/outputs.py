@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
-from blackbox_dft._utils.types import Floats, Scores
-from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft._utils.text import shortened
+from blackbox_dft._utils.types import Bools, Floats, Scores
+from blackbox_dft.errors import InputError
 
 Kind = Literal["probabilities", "percent", "relative", "logits", "sigmoid", "logit", "one-hot", "index"]
 
@@ -47,18 +51,47 @@ class OutputDecoder:
         return self.kind in ("one-hot", "index")
 
     def __call__(self, raw: Scores) -> Floats:
-        """Probabilities ``(N, L)`` of the labels; rows sum to 1 unless some class belongs to no label.
+        """Probabilities ``(N, L)`` of the labels, rows summing to 1 unless some class belongs to no label.
 
-        Raises:
-            TargetError: an output is NaN or infinite, or a class index is out of range.
+        The row of an image without a score is NaN: ``decide`` gives no label for it, and ``losses`` the highest loss.
         """
-        if not np.isfinite(raw).all():
-            raise TargetError("the target returned NaN or infinite scores for changed images: check the model")
-        return np.asarray(probabilities(raw, self.kind, len(self.label_matrix)) @ self.label_matrix, np.float64)
+        found = probabilities(raw, self.kind, len(self.label_matrix)) @ self.label_matrix
+        found[~self.has_score(raw)] = np.nan
+        return np.asarray(found, np.float64)
+
+    def has_score(self, raw: Scores) -> Bools:
+        """Which rows of raw outputs ``(N, K)`` say anything about the labels, ``(N,)``.
+
+        Rows that do not: an output is NaN or infinite, nothing was returned (all outputs are zero), or all that was
+        returned are classes that count for no label.
+
+        >>> OutputDecoder("probabilities", np.eye(2)).has_score(np.array([[0.5, 0.5], [0, 0], [np.nan, 1]], np.float32))
+        array([ True, False, False])
+        """
+        found = rows_with_scores(raw)
+        if self.kind in ("logits", "sigmoid", "logit"):
+            return found
+        has_label = np.asarray(self.label_matrix.any(axis=1), np.bool_)
+        if self.kind == "index":
+            index, known = _class_index(raw, len(has_label))
+            return np.asarray(known & has_label[index], np.bool_)
+        return np.asarray(found & (raw[:, has_label] > 0).any(axis=1), np.bool_)
+
+
+def rows_with_scores(raw: Scores | Floats) -> Bools:
+    """Which rows of raw outputs ``(N, K)`` hold a score, whatever they are: all finite, and not all zero if K > 1.
+
+    >>> rows_with_scores(np.array([[0.1, 0.9], [0, 0], [np.inf, 0]], np.float32))
+    array([ True, False, False])
+    """
+    found = np.isfinite(raw).all(axis=1)
+    return np.asarray(found & raw.any(axis=1) if raw.shape[1] > 1 else found, np.bool_)
 
 
 def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
     """Infers what raw outputs ``(N, K)`` are; ``classes`` is the number of the model's classes, if known.
+
+    Rows without a score are left out.
 
     One column: whole numbers above one, or more than two classes, are indices; [0, 1] is a probability; else a logit.
     More columns: rows of one 1 and zeros are one-hot; rows in [0, 1] that sum to at most 1 (to rounding) are
@@ -70,17 +103,15 @@ def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
     'logits'
 
     Raises:
-        InputError: an output is NaN or infinite.
+        InputError: no row holds a score.
     """
-    if not np.isfinite(raw).all():
-        bad = int((~np.isfinite(raw)).any(axis=1).sum())
-        raise InputError(
-            f"the target returned NaN or infinite scores for {bad} of {len(raw)} images: "
-            "check the model, and --range, --mean and --std."
-        )
+    if not (found := rows_with_scores(raw)).any():
+        raise InputError(no_score_sentence(raw))
+    raw = raw[found]
     low, high, sums = raw.min(), raw.max(), raw.sum(axis=1)
     if raw.shape[1] == 1:
-        whole = bool((raw == np.rint(raw)).all() and low >= 0)
+        # Detectors return the index -1 for an image in which they find nothing.
+        whole = bool((raw == np.rint(raw)).all() and low >= (-1 if high > 1 else 0))
         if whole and (high > 1 or (classes or 0) > 2 or len(raw) > 1):
             return "index"
         return "sigmoid" if low >= 0 and high <= 1 else "logit"
@@ -95,28 +126,49 @@ def infer_kind(raw: Scores, classes: int | None = None) -> Kind:
     return "logits"
 
 
+def no_score_sentence(raw: Scores) -> str:
+    """Why none of the raw outputs ``(N, K)`` can be used, and what to check."""
+    images = f"{len(raw)} image{'s' if len(raw) > 1 else ''}"
+    if np.isfinite(raw).all():
+        return f"the target returned no score for any of {images}: check what it returns with 'bbdft inspect'."
+    return (
+        f"the target returned NaN or infinite scores for all of {images}: "
+        "check the model, and --range, --mean and --std."
+    )
+
+
 def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
     """Raw outputs ``(N, K)`` as probabilities of the model's classes ``(N, classes)``, float64, rows summing to 1.
+
+    A row without a score, or with an index of a class that does not exist, is NaN.
 
     >>> probabilities(np.array([[0.2]], np.float32), "sigmoid", 2).round(3)
     array([[0.8, 0.2]])
     >>> probabilities(np.array([[0.6, 0.2, 0.0, 0.0]], np.float32), "probabilities", 4).round(3)
     array([[0.6, 0.2, 0.1, 0.1]])
-
-    Raises:
-        TargetError: a class index is out of range.
     """
+    found = rows_with_scores(raw)
     values = raw.astype(np.float64)
+    if kind == "index":
+        index, found = _class_index(raw, classes)
+        decoded = np.asarray(np.eye(classes)[index], np.float64)
+    else:
+        values[~found] = 0
+        decoded = _decoded(values, kind)
+    decoded[~found] = np.nan
+    return decoded
+
+
+def _class_index(raw: Scores, classes: int) -> tuple[NDArray[np.int64], Bools]:
+    """Class indices ``(N,)``, and which of them exist; 0 stands for those that do not."""
+    index = raw[:, 0]
+    known = np.isfinite(index) & (index >= 0) & (index < classes)
+    return np.where(known, index, 0).astype(np.int64), known
+
+
+def _decoded(values: Floats, kind: Kind) -> Floats:
     if kind == "logits":
         return np.asarray(np.exp(log_softmax(values, axis=1)), np.float64)
-    if kind == "index":
-        index = values[:, 0].astype(int)
-        if index.min() < 0 or index.max() >= classes:
-            raise TargetError(
-                f"the target returned the class index {index.max()}, but {classes} classes are known: "
-                "give --model-classes."
-            )
-        return np.asarray(np.eye(classes)[index], np.float64)
     if kind in ("sigmoid", "logit"):
         second = expit(values) if kind == "logit" else values
         return np.hstack([1 - second, second])
@@ -128,7 +180,7 @@ def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
         missing = np.clip(1 - values.sum(axis=1, keepdims=True), 0, None)
         values = values + np.where(zero, missing / np.maximum(zero.sum(axis=1, keepdims=True), 1), 0)
     total = values.sum(axis=1, keepdims=True)
-    return np.where(total > 0, values / np.where(total > 0, total, 1), 1 / values.shape[1])
+    return np.where(total > 0, values / np.where(total > 0, total, 1), np.nan)
 
 
 def class_count(raw: Scores, kind: Kind, classes: Sequence[str] | None) -> int:
@@ -136,11 +188,20 @@ def class_count(raw: Scores, kind: Kind, classes: Sequence[str] | None) -> int:
 
     >>> class_count(np.array([[2.0], [0.0]], np.float32), "index", None)
     3
+
+    Raises:
+        InputError: a class index is larger than the names allow.
     """
     if kind in ("sigmoid", "logit"):
         return 2
     if kind == "index":
-        return len(classes) if classes else int(raw.max()) + 1
+        largest = int(raw[np.isfinite(raw)].max(initial=0))
+        if classes and largest >= len(classes):
+            raise InputError(
+                f"the target returned the class index {largest}, but {len(classes)} classes are known: "
+                "give --model-classes with a name for each."
+            )
+        return len(classes) if classes else largest + 1
     return int(raw.shape[1])
 
 
@@ -169,8 +230,9 @@ def label_matrix(
 ) -> Floats:
     """The matrix ``(count, L)`` that says which of the model's classes counts for which label.
 
-    Without a map, labels are looked up among the class names (ignoring case); labels that are whole numbers may also be
-    class indices. ``*`` stands for all classes that no other label has.
+    Without a map, labels are looked up among the class names, ignoring case; labels that are whole numbers may also be
+    class indices. ``*`` stands for all classes that no other label has. A class that the model names twice counts under
+    both its columns.
 
     >>> label_matrix(["nonsmile", "smile"], ["angry", "happy", "sad"], 3, {"smile": ["happy"], "nonsmile": ["*"]})
     array([[1., 0.],
@@ -184,7 +246,7 @@ def label_matrix(
         table: classes for each label, as from ``parse_map``; empty if there is no map.
 
     Raises:
-        InputError: a label that no class maps to, a class that does not exist or is used twice.
+        InputError: a label that no class maps to, a class that does not exist or is used twice, two labels for a class.
     """
     names = list(classes) if classes else [str(i) for i in range(count)]
     if len(names) != count:
@@ -192,41 +254,83 @@ def label_matrix(
             f"the target returns {count} scores, but {len(names)} class names are given: "
             "give --model-classes with one name for each score."
         )
+    columns = _Lookup(names)
+    return _mapped(labels, columns, table) if table else _named(labels, columns)
+
+
+class _Lookup:
+    """Positions of names, ignoring case unless a name is spelled exactly so."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        self._exact: defaultdict[str, list[int]] = defaultdict(list)
+        self._folded: defaultdict[str, list[int]] = defaultdict(list)
+        for position, name in enumerate(self.names):
+            self._exact[name].append(position)
+            self._folded[_fold(name)].append(position)
+
+    def __call__(self, name: str) -> list[int]:
+        return self._exact.get(name) or self._folded.get(_fold(name)) or []
+
+
+def _fold(name: str) -> str:
+    # File names of macOS hold accents as characters of their own (NFD).
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def _named(labels: Sequence[str], columns: _Lookup) -> Floats:
+    count = len(columns.names)
     matrix = np.zeros((count, len(labels)))
-    if not table:
-        folded = [n.casefold() for n in names]
-        for column, label in enumerate(labels):
-            if label.casefold() in folded:
-                matrix[folded.index(label.casefold()), column] = 1
-            elif label.isdigit() and int(label) < count and all(x.isdigit() for x in labels):
-                matrix[int(label), column] = 1
-            else:
-                raise InputError(
-                    f"no class of the target is called {label!r} (it has {', '.join(names)}): "
-                    f"give the classes that stand for it, --map {label}=CLASS[,CLASS...]."
-                )
-        return matrix
-    if unknown := [label for label in table if label not in labels]:
-        raise InputError(f"--map names the label {unknown[0]!r}, but the data has {', '.join(labels)}.")
+    numbers = all(_is_number(label) for label in labels)
     for column, label in enumerate(labels):
-        if label not in table:
+        if found := columns(label):
+            matrix[found, column] = 1
+        elif numbers and int(label) < count:
+            matrix[int(label), column] = 1
+        else:
+            raise InputError(
+                f"no class of the target is called {label!r} (it has {shortened(columns.names)}): "
+                f"give the classes that stand for it, --map '{label}=CLASS[,CLASS...]'."
+            )
+    if (shared := np.flatnonzero(matrix.sum(axis=1) > 1)).size:
+        one, other = (labels[column] for column in np.flatnonzero(matrix[shared[0]])[:2])
+        raise InputError(
+            f"the labels {one!r} and {other!r} of the data both stand for the class "
+            f"{columns.names[shared[0]]!r} of the target: write one of the two for all its images."
+        )
+    return matrix
+
+
+def _is_number(label: str) -> bool:
+    return label.isascii() and label.isdecimal()
+
+
+def _mapped(labels: Sequence[str], columns: _Lookup, table: Mapping[str, Sequence[str]]) -> Floats:
+    entries, names = _Lookup(table), columns.names
+    known = _Lookup(labels)
+    if unknown := [label for label in table if not known(label)]:
+        raise InputError(f"--map names the label {unknown[0]!r}, but the data has {shortened(labels)}.")
+    matrix = np.zeros((len(names), len(labels)))
+    rest = []
+    for column, label in enumerate(labels):
+        if not (found := entries(label)):
             raise InputError(f"--map has no entry for the label {label!r}: add --map '{label}=*' or its classes.")
-        for name in table[label]:
+        for name in (name for position in found for name in table[entries.names[position]]):
             if name == "*":
+                rest.append(column)
                 continue
-            if name not in names:
+            if not (positions := columns(name)):
                 near = get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}."
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {shortened(names)}."
                 raise InputError(f"--map {label}={name}: the target has no class {name!r}: {hint}")
-            if matrix[names.index(name)].any():
+            if matrix[positions].any():
                 raise InputError(f"--map uses the class {name!r} twice: each class counts for one label.")
-            matrix[names.index(name), column] = 1
-    rest = [column for column, label in enumerate(labels) if "*" in table[label]]
+            matrix[positions, column] = 1
     if len(rest) > 1:
         raise InputError("--map gives '*' to two labels: only one can take all other classes.")
     if rest:
         matrix[matrix.sum(axis=1) == 0, rest[0]] = 1
     for column, label in enumerate(labels):
         if not matrix[:, column].any():
-            raise InputError(f"--map leaves no class for the label {label!r}: give one, --map {label}=CLASS.")
+            raise InputError(f"--map leaves no class for the label {label!r}: give one, --map '{label}=CLASS'.")
     return matrix

@@ -77,22 +77,37 @@ def _subset(answers: Predictions, name: str, chosen: Sequence[bool] | Ints) -> S
     return Subset(name, len(where), float(np.mean(before)), float(np.mean(after)), interval)
 
 
+NO_DECISION = "no decision"
+"""Stands for a label where an image has no score, or the same score for all labels."""
+
+
+def decided_names(classes: Sequence[str], probabilities: Floats) -> list[str]:
+    """The label decided for each row of ``probabilities (N, L)``, or ``NO_DECISION``."""
+    return [NO_DECISION if label < 0 else classes[label] for label in decide(probabilities).tolist()]
+
+
 def confusion(probabilities: Floats, labels: Ints) -> Ints:
-    """Confusion matrix ``(L, L)``: counts of images by true label (row) and decided label (column).
+    """Confusion matrix ``(L, L + 1)``: counts of images by true label (row) and decided label (column).
+
+    The last column counts images without a decision.
 
     Args:
         probabilities: ``(N, L)``.
         labels: ``(N,)``, the true ones.
 
     >>> confusion(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1])).tolist()
-    [[1, 0], [1, 1]]
+    [[1, 0, 0], [1, 1, 0]]
     """
     count = probabilities.shape[1]
-    return np.bincount(labels * count + decide(probabilities), minlength=count**2).reshape(count, count)
+    columns = decide(probabilities) % (count + 1)  # -1 becomes the last
+    return np.bincount(labels * (count + 1) + columns, minlength=count * (count + 1)).reshape(count, count + 1)
 
 
 def histogram(answers: Predictions, label: int) -> tuple[Floats, Floats]:
-    """Shares ``(HISTOGRAM_BINS,)`` of the images of ``label`` by the probability of that label, before and after."""
+    """Shares ``(HISTOGRAM_BINS,)`` of the images of ``label`` by the probability of that label, before and after.
+
+    Images without a score are in no bin.
+    """
     own = answers.labels == label
     shares = [
         np.histogram(p[own, label], bins=HISTOGRAM_BINS, range=(0, 1))[0] / max(1, own.sum())

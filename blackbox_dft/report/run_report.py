@@ -20,7 +20,7 @@ from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
-from blackbox_dft.report.terminal import verdict_lines
+from blackbox_dft.report.terminal import free_threshold_sentence, no_score_texts, rests_on_no_score, verdict_lines
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
@@ -87,22 +87,19 @@ def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
 
 
 def sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict of a summary in words, with its interval."""
-    test, threshold = summary["accuracy"]["test"], summary["threshold"]
+    """The verdict of a summary in words, with its interval, beside the free threshold."""
+    test = summary["accuracy"]["test"]
     low, high = (100 * end for end in test["ci95"])
     change = 100 * (test["after"] - test["before"])
     begin = {
         "improved": "Improved",
         "worse": "Worse",
     }.get(summary["verdict"], "No significant change")
-    against = 100 * (test["after"] - threshold["test"])
-    if summary["beats_threshold"]:
-        free = f"It beats the free threshold ({threshold['test']:.1%}) by {against:.1f} points"
-    else:
-        free = f"The free threshold ({threshold['test']:.1%}) does as well within the error ({against:+.1f} points)"
+    rests = f" {text}." if (text := rests_on_no_score(summary)) else ""
     return (
         f"{begin}: {test['after']:.1%} of the {test['n']:,} test images are classified rightly, "
-        f"{test['before']:.1%} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}). {free}."
+        f"{test['before']:.1%} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}).{rests} "
+        f"{free_threshold_sentence(summary)}."
     )
 
 
@@ -148,6 +145,7 @@ def _page(
         data=public(config.data),
         summary=summary,
         sentence=sentence(summary),
+        remarks=[text[0].upper() + text[1:] for text in (*no_score_texts(summary), *summary.get("warnings", ()))],
         facts=_facts(summary, price),
         curve=_curve(summary, answers, marks),
         galleries=[] if images is None else run_pictures.galleries(answers, tuning, images),
@@ -179,6 +177,9 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
     ]
     if calibrated := summary.get("calibrated"):
         facts.insert(3, ("threshold fitted again", f"{calibrated['test']:.3f}"))
+    # Summaries of earlier versions have no such key.
+    if any((missing := summary.get("no_score") or {}).values()):
+        facts.append(("no score, before and after", f"{missing['before']:,} and {missing['after']:,}"))
     if price is not None:
         facts.append(("paid", f"{price * queries['total']:,.2f}"))
     return facts
@@ -194,25 +195,28 @@ def _curve(summary: Mapping[str, Any], answers: Predictions, more: Mapping[str, 
 
 def _matrices(answers: Predictions) -> dict[str, Any]:
     before, after = (breakdown.confusion(p, answers.labels) for p in (answers.before, answers.after))
+    columns = [*answers.classes, breakdown.NO_DECISION]
+    if not (before[:, -1].any() or after[:, -1].any()):
+        before, after, columns = before[:, :-1], after[:, :-1], columns[:-1]
     if len(answers.classes) <= MAX_MATRIX_LABELS:
         pairs = (("before", before), ("after", after))
         shares = [(name, counts, counts / np.maximum(1, counts.sum(axis=1, keepdims=True))) for name, counts in pairs]
         return {
             "classes": answers.classes,
+            "columns": columns,
             "pairs": [(name, counts.tolist(), share.tolist()) for name, counts, share in shares],
             "moves": [],
         }
     moved: Ints = after - before
     np.fill_diagonal(moved, 0)
     order = np.argsort(-np.abs(moved), axis=None, kind="stable")[:MAX_MATRIX_LABELS]
-    found = [(int(at) // len(moved), int(at) % len(moved)) for at in order]
-    names = answers.classes
+    found = [divmod(int(at), len(columns)) for at in order]
     moves = [
-        (names[true], names[taken], int(before[true, taken]), int(after[true, taken]))
+        (columns[true], columns[taken], int(before[true, taken]), int(after[true, taken]))
         for true, taken in found
         if moved[true, taken]
     ]
-    return {"classes": answers.classes, "pairs": [], "moves": moves}
+    return {"classes": answers.classes, "columns": columns, "pairs": [], "moves": moves}
 
 
 def _histograms(answers: Predictions, classes: Sequence[breakdown.Subset]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,10 @@ RESULT_FILES = ("report.html", "tuning.npz", "summary.json", "contact.png", "cur
 
 def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float | None = None) -> list[str]:
     """The lines of ``summary``, the verdict first; with the files in ``out`` and the cost at ``price``, if given."""
-    test, threshold, queries = summary["accuracy"]["test"], summary["threshold"], summary["queries"]
+    test, queries = summary["accuracy"]["test"], summary["queries"]
     low, high = (100 * x for x in test["ci95"])
     points = 100 * (test["after"] - test["before"])
-    against = 100 * (test["after"] - threshold["test"])
-    if summary["beats_threshold"]:
-        beside = f"the tuning beats it by {against:.1f} points (95 %: {_interval(threshold['ci95'])})"
-    else:
-        beside = f"the tuning does not clearly beat it ({against:+.1f} points, 95 %: {_interval(threshold['ci95'])})"
+    rests = f"; {text}" if (text := rests_on_no_score(summary)) else ""
     cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
     likeness = f"ssim {summary['ssim']:.3f}"
@@ -25,14 +22,16 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         likeness = f"psnr {summary['psnr_db']:.1f} dB, {likeness}"
     lines = [
         f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
-        f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images)",
-        f"  free threshold shift: {threshold['test']:.3f}; {beside}",
+        f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images){rests}",
+        *(f"  {text}" for text in no_score_texts(summary)),
+        f"  free threshold shift: {summary['threshold']['test']:.3f}; {_against_threshold(summary)}",
         *_calibrated(summary),
         *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
         f"select, {queries['evaluate']:,} evaluate; {queries['cached']:,} free from the ledger{doubt}){cost}",
         *_stopped(summary),
+        *(f"  warning: {text}" for text in summary.get("warnings", ())),
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
     ]
     if out is not None:
@@ -40,6 +39,64 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         lines.append(f"  written: {out}/{', '.join(written)}")
         lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
     return lines
+
+
+def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
+    """How the tuning stands to the free threshold, the decision shifted without a query, as a sentence."""
+    test, threshold = summary["accuracy"]["test"], summary["threshold"]
+    after, free = test["after"], threshold["test"]
+    points, (low, high) = 100 * (after - free), threshold["ci95"]
+    interval = f"95 %: {_interval(threshold['ci95'])}"
+    if low > 0 and free < test["before"]:
+        # To beat what harms is no merit.
+        return f"The free threshold does not help: {free:.1%} with it, {test['before']:.1%} before"
+    if low > 0:
+        return f"It beats the free threshold ({free:.1%}) by {points:.1f} points ({interval})"
+    if high < 0:
+        return (
+            f"The free threshold is better: {free:.1%}, {-points:.1f} points above the change "
+            f"(95 %: {-100 * high:+.1f} to {-100 * low:+.1f}), and it costs no query"
+        )
+    return f"The free threshold ({free:.1%}) does as well within the error ({points:+.1f} points, {interval})"
+
+
+def _against_threshold(summary: Mapping[str, Any]) -> str:
+    test, threshold = summary["accuracy"]["test"], summary["threshold"]
+    points, (low, high) = 100 * (test["after"] - threshold["test"]), threshold["ci95"]
+    interval = f"95 %: {_interval(threshold['ci95'])}"
+    if low > 0 and threshold["test"] < test["before"]:
+        return f"it does not help, {test['before']:.3f} before (the tuning is {points:+.1f} points from it, {interval})"
+    if low > 0:
+        return f"the tuning beats it by {points:.1f} points ({interval})"
+    if high < 0:
+        return f"it is better than the tuning, which is {points:+.1f} points from it ({interval})"
+    return f"the tuning does not clearly beat it ({points:+.1f} points, {interval})"
+
+
+def rests_on_no_score(summary: Mapping[str, Any]) -> str:
+    """Says so if the verdict is another one for the images with a score before and after; else empty."""
+    # Summaries of earlier versions have no such key.
+    if not (scored := summary.get("scored")):
+        return ""
+    low, high = scored["ci95"]
+    if {"improved": low > 0, "worse": high < 0}.get(summary["verdict"], True):
+        return ""
+    gained = summary["verdict"] == "improved"
+    return (
+        f"this comes from images that {'had no score before' if gained else 'lost their score'}: "
+        f"of the {scored['n']:,} with a score before and after, {scored['before']:.3f} -> {scored['after']:.3f} "
+        f"(95 %: {_interval(scored['ci95'])})"
+    )
+
+
+def no_score_texts(summary: Mapping[str, Any]) -> list[str]:
+    """How many test images have no score, if any."""
+    # Summaries of earlier versions have no such key.
+    found = summary.get("no_score") or {"before": 0, "after": 0}
+    if not any(found.values()):
+        return []
+    n = summary["accuracy"]["test"]["n"]
+    return [f"no score: {found['before']:,} of {n:,} test images before, {found['after']:,} after; they count as wrong"]
 
 
 def _calibrated(summary: dict[str, Any]) -> list[str]:
@@ -65,5 +122,5 @@ def _parts(summary: dict[str, Any]) -> list[str]:
     return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if found else []
 
 
-def _interval(ci95: list[float]) -> str:
+def _interval(ci95: Sequence[float]) -> str:
     return f"{100 * ci95[0]:+.1f} to {100 * ci95[1]:+.1f}"

@@ -17,8 +17,21 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.run.record import RunRecord, with_cluster
-from blackbox_dft.run.summary import Accuracy, Document, Interval, Verdict, accuracy, compared, rounded, verdict
+from blackbox_dft.run.summary import (
+    Accuracy,
+    Document,
+    Interval,
+    NoScore,
+    Verdict,
+    accuracy,
+    compared,
+    no_score,
+    rounded,
+    scored,
+    verdict,
+)
 from blackbox_dft.scoring.ledger import LEDGER, Ledger
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.progress import NoProgress, Progress
@@ -70,6 +83,9 @@ class EvaluationResult(Document):
     """Accuracy of unchanged images with the run's own free threshold."""
     mcnemar_p: float
     verdict: Verdict
+    no_score: NoScore
+    scored: Accuracy | None
+    """Of the images with a score both before and after, if there are others."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +178,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
         threshold={evaluation.split: round(compared(data, indices, before, free(before)).after, 6)},
         mcnemar_p=result.mcnemar_p,
         verdict=verdict(result.ci95),
+        no_score=no_score(before, after),
+        scored=scored(data, indices, before, after),
     )
 
 
@@ -227,7 +245,9 @@ def _scorer(evaluation: Evaluation, watcher: Progress) -> Iterator[Scorer]:
 
 
 def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:
-    """Probabilities ``(N, L)`` of the images under each z."""
-    raw = [scorer.score("evaluate", evaluation.indices, z) for z in candidates]
-    decoder = evaluation.experiment.decoder(raw[0], evaluation.summary["scores"])
+    """Probabilities ``(N, L)`` of the images under each z; the first leaves them as they are."""
+    experiment, indices, identity = evaluation.experiment, evaluation.indices, candidates[0]
+    require_first_scores(experiment, scorer, "evaluate", indices, identity)
+    raw = [scorer.score("evaluate", indices, z) for z in candidates]
+    decoder = experiment.decoder(raw[0], evaluation.summary["scores"])
     return [decoder(scores) for scores in raw]

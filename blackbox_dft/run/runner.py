@@ -18,10 +18,17 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.estimators.base import SupportsDelayedTell
 from blackbox_dft.objectives import make_objective
-from blackbox_dft.objectives.outputs import MEANING
+from blackbox_dft.objectives.losses import lacks_score
+from blackbox_dft.objectives.outputs import MEANING, rows_with_scores
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
+from blackbox_dft.run.first_look import (
+    chance_warning,
+    require_scores,
+    require_scores_still,
+    stopping_without_scores,
+)
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -52,7 +59,7 @@ class Result:
     trajectory: Trajectory
     data: Dataset
     before: Floats
-    """Probabilities of the labels ``(N, L)`` on the test split, unchanged images."""
+    """Probabilities of the labels ``(N, L)`` on the test split, unchanged images; NaN for those without a score."""
     after: Floats
     """The same on changed images."""
 
@@ -342,13 +349,21 @@ def _all_phases(
     # The unchanged validation images come first: they show what kind of scores the target returns.
     first = plan.repeats * plan.select_images
     progress.phase("select", first)
-    if find_call_plan:
-        find_call_plan(scorer, val)
-    raw = scorer.score("select", val, identity)
+    with stopping_without_scores(experiment, scorer, val, identity):
+        if find_call_plan:
+            find_call_plan(scorer, val)
+        raw = scorer.score("select", val, identity)
+        require_scores(rows_with_scores(raw))
+        decoder = experiment.decoder(raw)
+        require_scores(decoder.has_score(raw))
     _end_search(scorer, progress)
-    decoder = experiment.decoder(raw)
     name = experiment.objective(decoder)
     progress.note(f"scores: {MEANING[decoder.kind]}; objective: {name}")
+    scored = decoder.has_score(raw)
+    if not scored.all():
+        progress.note(f"no score: {(~scored).sum():,} of {len(val):,} unchanged validation images; they count as wrong")
+    if warning := chance_warning(decoder(raw), data.labels[val], experiment):
+        progress.note(f"WARNING: {warning}")
     task = Task(scorer, decoder, make_objective(name), data.labels, experiment.penalty)
 
     limit = plan.tune
@@ -361,9 +376,9 @@ def _all_phases(
         progress.note(advice)
     progress.phase("tune", limit)
     watch = (
-        DriftCheck(scorer, val, identity, limit, accept=experiment.config.accept_drift)
+        DriftCheck(scorer, val[scored], identity, limit, accept=experiment.config.accept_drift)
         if experiment.watched
-        else lambda spent: None
+        else None
     )
     seed = experiment.config.seed
     trajectory = tune(
@@ -375,9 +390,10 @@ def _all_phases(
         in_flight=experiment.config.in_flight,
         early_stopping=EarlyStopping(experiment.search_space) if experiment.config.early_stop else None,
         on_step=progress.step,
-        check_drift=watch,
+        check_drift=watch or (lambda spent: None),
+        check_scores=watch.check_scores if watch else (lambda spent, keys: None),
     )
-    if isinstance(watch, DriftCheck) and watch.moved > watch.tolerance:
+    if watch and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     if trajectory.stopped:
         progress.note(
@@ -390,11 +406,17 @@ def _all_phases(
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
         parts = part_gains(task, experiment.space, choice.z, val[: plan.part_images])
     progress.phase("evaluate", plan.evaluate)
-    on_test = (task.probabilities("evaluate", test, identity), task.probabilities("evaluate", test, choice.z))
+    on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
+
+    def evaluated(z: Floats, before: Floats) -> Floats:
+        found = task.probabilities("evaluate", test, z)
+        require_scores_still(experiment, scorer, test, z, ~lacks_score(found), ~lacks_score(before))
+        return found
+
+    on_test = (evaluated(identity, on_val[0]), evaluated(choice.z, on_val[1]))
     progress.phase("done", 0)
 
     tuning = experiment.tuning(choice.z)
-    on_val = (task.probabilities("select", val, identity), task.probabilities("select", val, choice.z))
     summary = summarize(
         experiment,
         scorer,
@@ -407,5 +429,6 @@ def _all_phases(
         objective=name,
         scores=decoder.kind,
         stopped_early=trajectory.stopped,
+        warnings=(warning,) if warning else (),
     )
     return Result(summary, tuning, choice, trajectory, data, *on_test)

@@ -13,6 +13,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.images.similarity import psnr, ssim
+from blackbox_dft.objectives.losses import lacks_score
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.selection import PartGain, Selection
@@ -62,6 +63,14 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class NoScore:
+    """Test images for which the target returned no score; they are not decided, and count as wrong."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
 class Threshold:
     """A decision threshold fitted on the validation split, and what it gains on the test split."""
 
@@ -106,6 +115,11 @@ class Summary(Document):
     ssim: float
     verdict: Verdict
     beats_threshold: bool
+    no_score: NoScore
+    scored: Accuracy | None
+    """Of the test images with a score both before and after, if there are others."""
+    warnings: tuple[str, ...]
+    """What to check, as it was said before the search."""
     interval: str
     """How the intervals were computed, in words."""
     chosen: str
@@ -135,6 +149,7 @@ def summarize(
     objective: str,
     scores: str,
     stopped_early: bool,
+    warnings: tuple[str, ...] = (),
 ) -> Summary:
     """The summary without its times.
 
@@ -150,6 +165,7 @@ def summarize(
         objective: the loss that was minimised.
         scores: kind of the target's scores.
         stopped_early: whether the search ended before its budget.
+        warnings: what was said before the search.
     """
     data, config, ledger = experiment.data, experiment.config, scorer.ledger
     test = data.splits["test"]
@@ -186,6 +202,9 @@ def summarize(
         ssim=ssim(images, changed),
         verdict=verdict(paired.ci95),
         beats_threshold=against.ci95[0] > 0,
+        no_score=no_score(*on_test),
+        scored=scored(data, test, *on_test),
+        warnings=warnings,
         interval="paired bootstrap over "
         + ("images" if data.groups is None else "groups of images")
         + (f", each decided by {config.repeats} answers" if config.repeats > 1 else ""),
@@ -196,6 +215,19 @@ def summarize(
         scores=scores,
         stopped_early=stopped_early,
     )
+
+
+def no_score(before: Floats, after: Floats) -> NoScore:
+    """How many rows of the probabilities ``(N, L)`` before and after are without a score."""
+    return NoScore(*(int(lacks_score(p).sum()) for p in (before, after)))
+
+
+def scored(data: Dataset, indices: Ints, before: Floats, after: Floats) -> Accuracy | None:
+    """Accuracy on the images ``indices (N,)`` with a score both before and after; ``None`` if all have, or none has."""
+    both = ~lacks_score(before) & ~lacks_score(after)
+    if both.all() or not both.any():
+        return None
+    return accuracy(compared(data, indices[both], before[both], after[both]))
 
 
 def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free: Floats) -> Threshold:

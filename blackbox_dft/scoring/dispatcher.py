@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from blackbox_dft._utils.types import Scores
-from blackbox_dft.errors import BlackboxError, LostAnswer, TargetError
+from blackbox_dft.errors import BlackboxError, LostAnswer, NotFiniteScores, TargetError
 from blackbox_dft.scoring.backends.base import Send
+from blackbox_dft.scoring.first_scores import FirstScores
 from blackbox_dft.scoring.ledger import Ledger
 
 MAX_TRIES = 5
 """How many times a request is sent, the first included, if its response gets lost."""
+MAX_TRIES_NOT_FINITE = 3
+"""The same if its scores are NaN or infinite. If they stay so once, the model is like that: later ones are not retried.
+"""
 
 
 class ConcurrencyPolicy(Protocol):
@@ -91,7 +95,11 @@ class Dispatcher:
         max_tries: int = MAX_TRIES,
     ) -> None:
         self.ledger, self.concurrency = ledger, concurrency
+        self.first_scores: FirstScores | None = None
+        """Judges the responses, if set; until one has a score, requests that cost money are sent one at a time."""
         self._answered, self._max_tries = answered, max_tries
+        self._keeps_not_finite = False
+        """Whether scores that are not finite are recorded at once, as retries have not helped."""
         self._event = threading.Event()
         self._batches = 0
         self._waiting: deque[Request] = deque()
@@ -112,6 +120,7 @@ class Dispatcher:
         Raises:
             BudgetError: the ledger's budget does not cover them.
             TargetError: the target failed; the responses it gave before are recorded.
+            NoScoreError: the first responses, which are recorded, hold nearly no score.
         """
         try:
             while self._step(batch_id):
@@ -128,7 +137,7 @@ class Dispatcher:
         with self.ledger.transaction():
             for request in [r for r in self._under_way if r.response and r.response.done()]:
                 self._record(request)
-            while len(self._under_way) < self.concurrency.limit and self._preparing and self._preparing[0].ready:
+            while len(self._under_way) < self._limit and self._preparing and self._preparing[0].ready:
                 self._reserve(self._preparing.popleft())
             if not self.ledger.counts_in_doubt:
                 # A model that charges nobody may work while the transaction is committed.
@@ -138,6 +147,14 @@ class Dispatcher:
         self._prepare()
         unfinished = [*self._under_way, *self._preparing, *self._waiting]
         return any(request.batch_id <= batch_id for request in unfinished)
+
+    @property
+    def _limit(self) -> int:
+        """Requests that may be under way now."""
+        first = self.first_scores
+        if first and not first.enough and self.ledger.counts_in_doubt:
+            return 1
+        return self.concurrency.limit
 
     def _prepare(self) -> None:
         # One more than may be under way, so that the next request never waits for its images.
@@ -162,6 +179,13 @@ class Dispatcher:
         assert request.response
         try:
             scores = request.response.result()
+        except NotFiniteScores as lost:
+            if request.tries < MAX_TRIES_NOT_FINITE and not self._keeps_not_finite:
+                self._retry(request, lost)
+                return
+            # No score of these images: their rows say so.
+            self._keeps_not_finite = True
+            scores = lost.scores
         except LostAnswer as lost:
             self.concurrency.lost()
             self._retry(request, lost)
@@ -171,6 +195,8 @@ class Dispatcher:
         self._under_way.remove(request)
         self.concurrency.answered(len(request.keys))
         self._answered(len(request.keys))
+        if self.first_scores:
+            self.first_scores.add(scores)
 
     def _retry(self, request: Request, lost: LostAnswer) -> None:
         self.ledger.abandon(request.number)

@@ -10,7 +10,9 @@ SQLite in WAL mode, one row a request (the images that travelled together)::
                                                                         id: trajectory x 2**32 + step
     meta(name, value)                                                   schema version and notes of the run
 
-A request without scores is *in doubt*: the process died after sending it, so it may have been charged.
+A request without scores is *in doubt*: the process died after sending it, so it may have been charged. The row of an
+image for which the target returned no score (NaN, or zeros alone) is recorded like any other: it was paid for, and a
+resumed run must see what the run saw.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import numpy as np
 from blackbox_dft._utils.hashing import KEY_BYTES
 from blackbox_dft._utils.types import Scores
 from blackbox_dft.errors import BudgetError, InputError
+from blackbox_dft.objectives.outputs import rows_with_scores
 
 LEDGER = "ledger.sqlite"
 """Its file in the folder of a run."""
@@ -90,6 +93,8 @@ class Ledger:
         """Which of several searches over the same scores ``check_replay`` is about; a run has one."""
         self._rows: dict[bytes, int] = {}
         self._scores: Scores = np.empty((0, 0), np.float32)
+        self._filled = 0
+        """Rows of ``_scores`` in use; more than there are keys once some were forgotten."""
         self._pending: dict[int, list[bytes]] = {}
         self._in_transaction = False
         self._lag, self._committed = lag, time.monotonic()
@@ -255,8 +260,30 @@ class Ledger:
         self._reserved -= count
         self._unanswered -= count
 
+    def forget_scoreless(self, keys: Sequence[bytes]) -> None:
+        """Takes back the scores of requests that hold any of ``keys`` and not one score: they are in doubt again.
+
+        For a target that stopped returning scores: its empty responses were paid for and stay counted, but a resumed
+        run sends the requests again.
+        """
+        wanted = set(keys)
+        rows = self._db.execute("SELECT id, phase, images, keys, scores, width FROM requests WHERE scores IS NOT NULL")
+        for number, phase, images, joined, scores, width in rows.fetchall():
+            held = _split(joined)
+            if wanted.isdisjoint(held):
+                continue
+            if rows_with_scores(np.frombuffer(scores, np.float32).reshape(images, width)).any():
+                continue
+            if phase == REUSED:
+                self._write("DELETE FROM requests WHERE id=?", (number,))
+            else:
+                self._write("UPDATE requests SET answered=NULL, scores=NULL, width=NULL WHERE id=?", (number,))
+                self._unanswered += images
+            for key in held:
+                self._rows.pop(key, None)
+
     def _index(self, keys: Sequence[bytes], rows: Scores) -> None:
-        start = len(self._rows)
+        start = self._filled
         if self._scores.shape[1] != rows.shape[1]:
             if start:
                 raise InputError(
@@ -269,6 +296,7 @@ class Ledger:
             self._scores = np.concatenate([self._scores, np.empty_like(self._scores)])
         self._scores[start : start + len(fresh)] = rows[fresh]
         self._rows.update((keys[i], start + n) for n, i in enumerate(fresh))
+        self._filled += len(fresh)
 
     # -- replay -------------------------------------------------------------------------------------------------------
 

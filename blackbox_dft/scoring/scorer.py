@@ -8,7 +8,8 @@ not on what is recorded, so that a resumed run sends the same requests as an und
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +17,10 @@ import numpy as np
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, ImageBytes, Ints, Scores
+from blackbox_dft.objectives.outputs import rows_with_scores
 from blackbox_dft.scoring.backends import Backend
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, Dispatcher, FixedConcurrency, Request
+from blackbox_dft.scoring.first_scores import FirstScores
 from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.targets.base import ConcurrentTarget, Target
@@ -99,11 +102,8 @@ class Scorer:
         """Queues queries, to be scored while results are awaited; arguments as for ``score``."""
         z = np.atleast_2d(candidates)
         rows = np.zeros(len(indices), np.int64) if rows is None else rows
-        keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
-        if again:
-            keys = [digest(key, str(again)) for key in keys]
         # All once, then all again: the repeats of a query are scored at different times, in different requests.
-        keys = self._repeated(keys)
+        keys = self.keys(indices, z, rows, again=again)
         indices, rows = np.tile(indices, self.repeats), np.tile(rows, self.repeats)
         return Submission(keys, self._dispatcher.add(self._requests(phase, keys, indices, z, rows)))
 
@@ -114,6 +114,24 @@ class Scorer:
         if self.repeats == 1:
             return scores
         return merge_repeats(scores.reshape(self.repeats, len(submission.keys) // self.repeats, -1))
+
+    @contextmanager
+    def checking_first_scores(self) -> Iterator[None]:
+        """Within it, scoring ends with a ``NoScoreError`` if nearly none of the images scored there has a score."""
+        self._dispatcher.first_scores = FirstScores()
+        try:
+            yield
+        finally:
+            self._dispatcher.first_scores = None
+
+    def keys(self, indices: Ints, candidates: Floats, rows: Ints | None = None, *, again: int = 0) -> list[bytes]:
+        """Keys in the ledger of queries and their repeats; arguments as for ``score``."""
+        z = np.atleast_2d(candidates)
+        rows = np.zeros(len(indices), np.int64) if rows is None else rows
+        keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
+        if again:
+            keys = [digest(key, str(again)) for key in keys]
+        return self._repeated(keys)
 
     def set_call_plan(self, batch: int, limit: int) -> None:
         """From now on, ``batch`` images a request and ``limit`` requests at once."""
@@ -168,13 +186,19 @@ def usual_concurrency(backend: Backend, target: Target, ledger: Ledger) -> Fixed
 def merge_repeats(scores: Scores) -> Scores:
     """Scores ``(R, Q, K)`` of R repeats as one ``(Q, K)``: their mean.
 
-    Class indices (one column of whole numbers) are put to the vote; of equally frequent ones the earliest wins.
+    Class indices (one column of whole numbers) are put to the vote; of equally frequent ones the earliest wins. Repeats
+    without a score are left out; a query has none if no repeat has one.
     """
+    found = rows_with_scores(scores.reshape(-1, scores.shape[2])).reshape(scores.shape[:2])
     first = scores[..., 0]
-    if scores.shape[2] == 1 and len(scores) and bool((first == np.rint(first)).all() and (first >= 0).all()):
+    if scores.shape[2] == 1 and len(scores) and bool(((first == np.rint(first)) & (first >= 0) | ~found).all()):
         votes = (first[:, None] == first[None]).sum(axis=1)
         return np.take_along_axis(first, votes.argmax(axis=0)[None], axis=0).reshape(-1, 1)
-    return np.asarray(scores.mean(axis=0, dtype=np.float64), np.float32)
+    if found.all():
+        return np.asarray(scores.mean(axis=0, dtype=np.float64), np.float32)
+    count = found.sum(axis=0)[:, None]
+    total = np.where(found[..., None], scores, 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(np.where(count, total / np.maximum(count, 1), scores[0]), np.float32)
 
 
 def _shared(z: Floats, rows: Ints) -> Floats:

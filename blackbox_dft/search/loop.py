@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 
@@ -12,7 +12,7 @@ import numpy as np
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.estimators.base import Estimator, Proposal
-from blackbox_dft.objectives.losses import Objective, decide
+from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losses
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
 from blackbox_dft.search.early_stopping import FIRST_INTERVAL, EarlyStopping
@@ -38,7 +38,7 @@ class Task:
     """What each of ``(M, k)`` candidates adds to the loss of every image, ``(M,)``."""
 
     def probabilities(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
-        """Probabilities of the labels ``(Q, L)``; arguments as for ``Scorer.score``."""
+        """Probabilities of the labels ``(Q, L)``, NaN for images without a score; arguments as for ``Scorer.score``."""
         return self.decoder(self.scorer.score(phase, indices, candidates, rows))
 
 
@@ -90,6 +90,7 @@ def tune(
     early_stopping: EarlyStopping | None = None,
     on_step: Callable[[Point], None] = lambda point: None,
     check_drift: Callable[[int], None] = lambda spent: None,
+    check_scores: Callable[[int, Sequence[bytes]], None] = lambda spent, keys: None,
 ) -> Trajectory:
     """Lets the estimator search on the ``train`` images until its next proposal would exceed ``limit`` queries.
 
@@ -107,6 +108,8 @@ def tune(
         early_stopping: ends the search before the limit.
         on_step: called after every step.
         check_drift: called after that with the queries spent; may end the search by raising.
+        check_scores: called with the queries spent and the step's keys before a step is told of which no image has a
+            score; may end the search by raising.
 
     Raises:
         BudgetError: the ledger's budget does not cover it.
@@ -128,20 +131,23 @@ def tune(
             return trajectory
         proposal, images, submission = pending.popleft()
         probabilities = task.decoder(task.scorer.result(submission))
+        if lacks_score(probabilities).all():
+            check_scores(spent, submission.keys)
         labels = task.labels[images]
-        losses = task.objective(probabilities, labels) + task.penalty(proposal.candidates)[proposal.rows]
+        loss = losses(task.objective, probabilities, labels) + task.penalty(proposal.candidates)[proposal.rows]
         if proposal.uneven:
-            importance.update(images, probabilities[np.arange(len(images)), labels])
-        estimator.tell(proposal, losses)
+            # An image without a score counts as surely wrong, as in its loss.
+            importance.update(images, np.nan_to_num(probabilities[np.arange(len(images)), labels], nan=0.0))
+        estimator.tell(proposal, loss)
         if early_stopping:
-            early_stopping.tell(proposal, losses, estimator.best)
+            early_stopping.tell(proposal, loss, estimator.best)
             trajectory.stopped = early_stopping.should_stop
         spent += proposal.queries * task.scorer.repeats
         trajectory.visit(estimator.best, spent / limit)
         right = decide(probabilities) == labels
         weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
-        loss, accuracy = (float(np.average(values, weights=weights)) for values in (losses, right))
-        trajectory.points.append(Point(spent, loss, accuracy))
+        mean_loss, accuracy = (float(np.average(values, weights=weights)) for values in (loss, right))
+        trajectory.points.append(Point(spent, mean_loss, accuracy))
         on_step(trajectory.points[-1])
         check_drift(spent)
 

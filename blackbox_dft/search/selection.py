@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.objectives.losses import decide
+from blackbox_dft.objectives.losses import decide, losses
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.spaces.composed import Composed
 
@@ -57,12 +57,13 @@ def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> S
     candidates = {IDENTITY: identity, LAST_QUARTER: trajectory.average(1 / 4)}
     labels = task.labels[val]
     probabilities = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
-    losses = {
-        name: task.objective(probabilities[name], labels) + task.penalty(z[None]) for name, z in candidates.items()
+    loss = {
+        name: losses(task.objective, probabilities[name], labels) + task.penalty(z[None])
+        for name, z in candidates.items()
     }
     right = {name: (decide(p) == labels).astype(np.float64) for name, p in probabilities.items()}
     gains = (
-        _in_standard_errors(losses[IDENTITY] - losses[LAST_QUARTER]),
+        _in_standard_errors(loss[IDENTITY] - loss[LAST_QUARTER]),
         _in_standard_errors(right[LAST_QUARTER] - right[IDENTITY]),
     )
     needed = MIN_GAIN if better_than_chance(probabilities[LAST_QUARTER], labels) else MIN_GAIN_AT_CHANCE
@@ -71,7 +72,7 @@ def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> S
     return Selection(
         best,
         candidates[best],
-        {name: float(values.mean()) for name, values in losses.items()},
+        {name: float(values.mean()) for name, values in loss.items()},
         {name: float(values.mean()) for name, values in right.items()},
     )
 
@@ -104,7 +105,7 @@ def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
 
     The mean probabilities of each label on its own images add up to 1 if they have nothing to do with the labels
     (Youden 1950, of probabilities instead of decisions), whatever the model prefers and however many images a label
-    has.
+    has. An image without a score (a row of NaN) has probability 0.
 
     >>> labels = np.array([0, 0, 1, 1])
     >>> better_than_chance(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]]), labels)
@@ -112,7 +113,7 @@ def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
     >>> better_than_chance(np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.9, 0.1]]), labels)
     False
     """
-    groups = [probabilities[labels == label, label] for label in np.unique(labels)]
+    groups = [np.nan_to_num(probabilities[labels == label, label], nan=0.0) for label in np.unique(labels)]
     above = sum(float(group.mean()) for group in groups) - 1
     return above > MIN_ABOVE_CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
 

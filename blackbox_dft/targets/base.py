@@ -42,10 +42,11 @@ class Target(Protocol):
     def scores(self, images: ImageBytes | Images) -> Scores:
         """Scores ``(N, K)`` float32 of ``images (N, H, W, 3)`` RGB, uint8 or float32 in [0, 1]; N is at least 1.
 
-        Rows are in the order of the images. The images must not be modified.
+        Rows are in the order of the images. The images must not be modified. An image for which the model has no score
+        (it finds no face, say) has a row of NaN, or of zeros if K > 1.
 
         Raises:
-            TargetError: the model failed, or returned something other than finite scores of the expected shape.
+            TargetError: the model failed, or returned something other than scores of the expected shape.
         """
         ...
 
@@ -64,6 +65,17 @@ class Target(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+
+@runtime_checkable
+class ExplainsNoScore(Protocol):
+    """A ``Target`` that can say why its responses held no score. A run asks when it stops because of that."""
+
+    def explain_no_score(self) -> str | None:
+        """What the latest responses without a score held, and the option or profile key that mends it: the second half
+        of a sentence, "its labels are Left and Right: give --model-classes Left,Right"; ``None`` if nothing is known.
+        """
+        ...
 
 
 @runtime_checkable

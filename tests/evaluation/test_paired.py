@@ -50,3 +50,9 @@ def test_bootstrap_over_people_is_wider_when_their_images_agree() -> None:
     low, high = bootstrap(differences, people)
     alone_low, alone_high = bootstrap(differences)
     assert high - low > 2.5 * (alone_high - alone_low)
+
+
+def test_no_decision_is_wrong_whatever_the_label() -> None:
+    before, after = np.eye(2)[[0, 1, 0, 1]], np.full((4, 2), np.nan)
+    result = compare(before, after, np.array([0, 1, 0, 1]))
+    assert (result.before, result.after, result.ci95) == (1.0, 0.0, (-1.0, -1.0))

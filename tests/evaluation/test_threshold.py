@@ -74,3 +74,14 @@ def test_the_bias_corrects_scores_that_favour_one_of_many_labels() -> None:
     fair = (logits.argmax(1) == labels).mean()
     assert biased < fair - 0.1
     assert corrected == pytest.approx(fair, abs=0.01)
+
+
+def test_images_without_a_score_do_not_move_the_threshold_and_stay_undecided() -> None:
+    rng = np.random.default_rng(0)
+    second = rng.uniform(size=50)
+    p, labels = np.stack([1 - second, second], 1), (second > 0.3).astype(int)
+    with_gaps = np.concatenate([p, np.full((20, 2), np.nan)])
+    found = fit_threshold(with_gaps, np.concatenate([labels, np.zeros(20, int)]))
+    np.testing.assert_array_equal(found.bias, fit_threshold(p, labels).bias)
+    assert np.isnan(found(with_gaps)[50:]).all()
+    np.testing.assert_array_equal(fit_threshold(with_gaps[50:], np.zeros(20, int)).bias, [0, 0])

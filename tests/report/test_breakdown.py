@@ -27,9 +27,19 @@ def test_few_images_get_no_interval_and_many_values_no_table() -> None:
     found = made_up([0, 1, 2] * 3, [0, 1, 1] * 3, [0, 1, 2] * 3)
     assert [part.word for part in breakdown.per_class(found)] == ["few images"] * 3
     counts = breakdown.confusion(found.before, found.labels)
-    np.testing.assert_array_equal(counts, [[3, 0, 0], [0, 3, 0], [0, 3, 0]])
+    np.testing.assert_array_equal(counts, [[3, 0, 0, 0], [0, 3, 0, 0], [0, 3, 0, 0]])
     shares = breakdown.histogram(found, 2)
     assert (shares[0][0], shares[1][-1]) == (1, 1)
     chosen = breakdown.chosen_images(found, 2, 2)
     assert [len(chosen[kind]) for kind in ("mended", "broken", "typical")] == [2, 0, 2]
     assert set(chosen["mended"]) <= {2, 5, 8}
+
+
+def test_images_without_a_score_have_a_column_of_their_own_and_are_never_mended() -> None:
+    found = made_up([0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 1])
+    found.after[[0, 3]] = np.nan
+    np.testing.assert_array_equal(breakdown.confusion(found.after, found.labels), [[1, 0, 1], [0, 1, 1]])
+    assert breakdown.decided_names(found.classes, found.after) == ["no decision", "class 0", "class 1", "no decision"]
+    chosen = breakdown.chosen_images(found, 4, 4)
+    assert [chosen[kind].tolist() for kind in ("mended", "broken")] == [[1], [0]]
+    assert sum(breakdown.histogram(found, 0)[1]) == 0.5

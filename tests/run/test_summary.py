@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from blackbox_dft.evaluation.paired import PairedResult
-from blackbox_dft.run.summary import Accuracy, PartSummary, Queries, Summary, Threshold, accuracy, verdict
+from blackbox_dft.run.summary import Accuracy, NoScore, PartSummary, Queries, Summary, Threshold, accuracy, verdict
 
 SUMMARY = Summary(
     target="model.onnx", space="color", epsilon=None, estimator="nes", distance_weight=0.0, seed=3, budget=1000,
@@ -14,7 +14,8 @@ SUMMARY = Summary(
     accuracy={"val": Accuracy(0.5, 0.75, 40, (0.125, 0.375)), "test": Accuracy(0.5, 0.625, 80, (0.0, 0.25))},
     threshold=Threshold(0.6, (-0.1, 0.15), (0.25, -0.25)), calibrated=None,
     parts=(PartSummary("color", 0.1, (0.0, 0.2)),), mcnemar_p=0.01, psnr_db=None, ssim=1.0, verdict="improved",
-    beats_threshold=False, interval="paired bootstrap over images", chosen="identity", images={"test": 80}, skipped=0,
+    beats_threshold=False, no_score=NoScore(3, 1), scored=None, warnings=("dark",),
+    interval="paired bootstrap over images", chosen="identity", images={"test": 80}, skipped=0,
     objective="brier", scores="logits", stopped_early=False, seconds=1.5, images_per_second=660.0,
 )  # fmt: skip
 
@@ -29,6 +30,8 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     assert document["threshold"] == {"test": 0.6, "ci95": [-0.1, 0.15], "bias": [0.25, -0.25]}
     assert document["parts"] == [{"part": "color", "gain": 0.1, "ci95": [0.0, 0.2]}]
     assert document["calibrated"] is None
+    assert (document["no_score"], document["scored"]) == ({"before": 3, "after": 1}, None)
+    assert document["warnings"] == ["dark"]
     assert list(document)[-3:] == ["stopped_early", "seconds", "images_per_second"]
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from blackbox_dft._utils.types import Scores
-from blackbox_dft.errors import LostAnswer, TargetError
+from blackbox_dft.errors import LostAnswer, NotFiniteScores, TargetError
 from blackbox_dft.scoring.dispatcher import Dispatcher, FixedConcurrency, Request
+from blackbox_dft.scoring.first_scores import FirstScores, NoScoreError
 from blackbox_dft.scoring.ledger import Ledger
 
 ONE = np.zeros((1, 2), np.float32)
@@ -170,3 +171,49 @@ def test_a_failure_records_what_else_was_sent(ledger: Ledger) -> None:
     with pytest.raises(TargetError, match="the model failed"):
         dispatcher.run(dispatcher.add([wire.request(0), wire.request(1)]))
     assert (0).to_bytes(16, "little") in ledger
+
+
+NAN = np.full((1, 2), np.nan, np.float32)
+
+
+def test_scores_that_are_not_finite_are_retried_until_the_model_has_shown_that_it_is_like_that(ledger: Ledger) -> None:
+    wire = Wire(ledger, lambda number: NotFiniteScores("NaN", NAN) if number in (2, 5) else ONE + 1)
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(1))
+    dispatcher.run(dispatcher.add([wire.request(n) for n in range(7)]))
+    assert wire.sent() == [0, 1, 2, 2, 2, 3, 4, 5, 6]
+    # Every request counts, and the rows without a score are recorded.
+    assert (ledger.total, ledger.in_doubt) == (9, 2)
+    scores = ledger.scores([n.to_bytes(16, "little") for n in range(7)])
+    np.testing.assert_array_equal(np.isnan(scores).all(axis=1), [n in (2, 5) for n in range(7)])
+
+
+def test_a_nan_that_heals_is_not_kept(ledger: Ledger) -> None:
+    fates = iter([NotFiniteScores("NaN", NAN), NotFiniteScores("NaN", NAN), ONE + 1])
+    wire = Wire(ledger, lambda number: next(fates))
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(1))
+    dispatcher.run(dispatcher.add([wire.request(0)]))
+    np.testing.assert_array_equal(ledger.scores([bytes(16)]), ONE + 1)
+
+
+def test_requests_are_sent_one_at_a_time_until_one_has_a_score(ledger: Ledger) -> None:
+    most: list[int] = []
+
+    def respond(number: int) -> Scores:
+        most.append(ledger.total - len(ledger))
+        return ONE + (number >= 3)
+
+    wire = Wire(ledger, respond)
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(4))
+    dispatcher.first_scores = FirstScores()
+    dispatcher.run(dispatcher.add([wire.request(n) for n in range(12)]))
+    assert most[:4] == [1, 1, 1, 1]
+    assert max(most[4:]) == 4
+
+
+def test_without_scores_it_stops_after_the_first_images(ledger: Ledger) -> None:
+    wire = Wire(ledger, lambda number: ONE)
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(16))
+    dispatcher.first_scores = FirstScores()
+    with pytest.raises(NoScoreError):
+        dispatcher.run(dispatcher.add([wire.request(n) for n in range(50)]))
+    assert len(wire.sent()) == ledger.total == 8

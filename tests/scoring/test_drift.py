@@ -1,5 +1,7 @@
 """The drift check: fixed images scored again, and what their scores may move."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,16 @@ class MovingScorer:
     def score(self, phase: str, indices: Ints, z: Floats, *, again: int = 0) -> Floats:
         self.calls.append((phase, indices.tolist(), again))
         return np.tile([0.0, 1.0], (len(indices), 1)) + (self.moves[again - 1] if again else 0)
+
+    def keys(self, indices: Ints, z: Floats, *, again: int) -> list[bytes]:
+        return [f"{index} {again}".encode() for index in indices]
+
+    class ledger:  # noqa: N801
+        forgotten: ClassVar[list[bytes]] = []
+
+        @classmethod
+        def forget_scoreless(cls, keys: list[bytes]) -> None:
+            cls.forgotten[:] = keys
 
 
 def check(moves: list[float], *, accept: bool = False) -> tuple[DriftCheck, MovingScorer]:
@@ -64,3 +76,20 @@ def test_a_move_that_is_accepted_is_kept_for_the_report() -> None:
     drift(300)
     assert drift.moved == pytest.approx(0.5)
     assert drift.moved > drift.tolerance
+
+
+def test_images_that_lose_all_scores_end_the_search_and_are_scored_again_later() -> None:
+    drift, scorer = check([0.0, np.nan], accept=True)
+    with pytest.raises(TargetError, match="http://service no longer returns scores: after 200 queries none of 4"):
+        drift(200)
+    assert scorer.ledger.forgotten == [b"0 2", b"1 2", b"2 2", b"3 2"]
+
+
+def test_a_step_without_scores_is_followed_up_once_in_a_tenth_of_the_search() -> None:
+    drift, scorer = check([0.0, 0.0, 0.0, np.nan])
+    for spent in (110, 120, 130, 250, 260):
+        drift.check_scores(spent, [b"step"])
+    assert len(scorer.calls) == 2 + 2
+    with pytest.raises(TargetError, match="no longer returns scores"):
+        drift.check_scores(310, [b"step"])
+    assert scorer.ledger.forgotten[0] == b"step"

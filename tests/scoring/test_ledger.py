@@ -182,3 +182,29 @@ def test_where_images_in_doubt_count_no_kill_loses_them(tiny: Path, tmp_path: Pa
         shutil.copytree(run, killed)
     with experiment.ledger(killed / LEDGER) as left:
         assert left.in_doubt == 1
+
+
+def test_scoreless_responses_can_be_taken_back_and_stay_counted(tmp_path: Path) -> None:
+    nothing, half = np.zeros((2, 2), np.float32), np.array([[0, 0], [0.5, 0.5]], np.float32)
+    with Ledger(tmp_path / "l.sqlite", budget=BUDGET) as ledger:
+        for number, rows in enumerate([half, nothing, np.full((2, 2), np.nan, np.float32), half]):
+            ledger.record(ledger.reserve("tune", [key(2 * number), key(2 * number + 1)]), rows)
+        ledger.forget_scoreless([key(n) for n in range(5)])
+        assert [key(n) in ledger for n in range(8)] == [True, True, False, False, False, False, True, True]
+        assert (ledger.total, ledger.in_doubt) == (8, 4)
+        # What comes later is found again.
+        ledger.record(ledger.reserve("tune", [key(2), key(8)]), np.array([[2, 2], [8, 8]], np.float32))
+    with Ledger(tmp_path / "l.sqlite", budget=BUDGET) as ledger:
+        np.testing.assert_array_equal(
+            ledger.scores([key(1), key(2), key(7), key(8)]), [[0.5, 0.5], [2, 2], [0.5, 0.5], [8, 8]]
+        )
+        assert (ledger.total, ledger.in_doubt, ledger.crashes) == (10, 4, 0)
+
+
+def test_scores_of_another_run_that_are_taken_back_cost_nothing(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "old.sqlite", budget=BUDGET) as old:
+        old.record(old.reserve("tune", [key(0)]), np.zeros((1, 2), np.float32))
+    with Ledger(tmp_path / "new.sqlite", budget=BUDGET) as new:
+        new.reuse(tmp_path / "old.sqlite")
+        new.forget_scoreless([key(0)])
+        assert (key(0) in new, new.total, new.in_doubt) == (False, 0, 0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Ints
 from blackbox_dft.objectives.losses import decide
+from blackbox_dft.report.breakdown import NO_DECISION
 from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
 from blackbox_dft.report.figures.search_curve import search_curve
@@ -41,7 +42,7 @@ def _contact(result: Result) -> Figure:
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
     shown = chosen_images(truth, before, after)
     images = data.images[test[shown]]
-    names = data.classes
+    names = (*data.classes, NO_DECISION)  # at -1, as ``decide`` says
     captions = [
         (
             Caption(names[before[i]], bool(before[i] == truth[i])),

@@ -10,7 +10,7 @@ from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
-from blackbox_dft.objectives.losses import decide
+from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
 from blackbox_dft.report.provenance import public
@@ -43,7 +43,7 @@ def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[
         return []
     changed = tuning(images[every])
     magnified, factor = magnified_difference(images[every], changed)
-    said = [(decide(p), p) for p in (answers.before, answers.after)]
+    said = [(breakdown.decided_names(answers.classes, p), p) for p in (answers.before, answers.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
     start = 0
@@ -54,11 +54,11 @@ def galleries(answers: Predictions, tuning: Tuning, images: ImageBytes) -> list[
         for place, number in enumerate(indices.tolist(), start):
             captions = [
                 (
-                    answers.classes[decided[number]],
-                    f"{p[number].max():.2f}",
-                    decided[number] == answers.labels[number],
+                    names[number],
+                    "" if bool(lacks_score(p[number : number + 1])) else f"{p[number].max():.2f}",
+                    names[number] == answers.classes[answers.labels[number]],
                 )
-                for decided, p in said
+                for names, p in said
             ]
             cells.append(
                 {

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
-from blackbox_dft.errors import LostAnswer
+from blackbox_dft.errors import LostAnswer, NotFiniteScores
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
@@ -79,7 +79,8 @@ def check_scores(scores: Any, count: int) -> Scores:
     """``scores`` as float32 ``(count, K)``.
 
     Raises:
-        LostAnswer: another number of rows, or values that are not finite numbers.
+        LostAnswer: another number of rows, or values that are not numbers.
+        NotFiniteScores: NaN or infinite values; it holds the scores.
 
     >>> check_scores([[0.25, 0.75]], 1)
     array([[0.25, 0.75]], dtype=float32)
@@ -92,6 +93,7 @@ def check_scores(scores: Any, count: int) -> Scores:
         ) from error
     if array.ndim == 0 or len(array) != count or not array.size:
         raise LostAnswer(f"the server returned shape {array.shape} for {count} images")
+    array = array.reshape(count, -1)
     if not np.isfinite(array).all():
-        raise LostAnswer("the server returned scores that are NaN or infinite")
-    return array.reshape(count, -1)
+        raise NotFiniteScores("the server returned scores that are NaN or infinite", array)
+    return array

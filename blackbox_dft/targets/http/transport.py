@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from blackbox_dft.errors import BlackboxError, InputError, LostAnswer, TargetError
+from blackbox_dft.errors import BlackboxError, InputError, LostAnswer, NotFiniteScores, TargetError
 from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import (
     HttpRequest,
@@ -178,6 +178,8 @@ class Transport:
         """``read(response)``, with error messages that show no secrets."""
         try:
             return read(response)
+        except NotFiniteScores:
+            raise  # It quotes nothing.
         except LostAnswer as error:
             raise LostAnswer(self.clean(str(error))) from None
         except BlackboxError as error:
