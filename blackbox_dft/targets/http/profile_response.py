@@ -202,6 +202,8 @@ class ProfileResponse:
                 self._empty += 1
             return
         items = self._find("items", row) if "items" in self._paths else row
+        if items == {}:
+            items = []
         if isinstance(items, dict) and self._is_mapping(items):
             if all(self._columns.find(str(label)) is None for label in items):
                 self._stop_at_failure(document, response)
