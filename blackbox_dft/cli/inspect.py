@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from blackbox_dft._utils.text import MAX_NAMES, shortened
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
+
+if TYPE_CHECKING:
+    from blackbox_dft._utils.types import ImageBytes
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
@@ -21,6 +26,9 @@ from blackbox_dft.targets.options import TargetOptions
 @options(TargetOptions, but=("cluster",))
 @spending_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--show", is_flag=True, help="Send one image to a URL, and print request and response; secrets are masked."
+)
 def inspect(
     target: str,
     data: str | None,
@@ -28,6 +36,7 @@ def inspect(
     allow_outside: bool,
     price: float | None,
     as_json: bool,
+    show: bool,
     **values: Any,
 ) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
@@ -44,17 +53,12 @@ def inspect(
 
     consent = Consent.take(values)
     target_options = take(TargetOptions, values)
+    outside = allow_outside or "://" not in target
+    if show:
+        _show_exchange(target, target_options, data, label, outside)
+        return
     with make_target(target, target_options) as opened:
-        images = None
-        if data is not None:
-            import numpy as np
-
-            from blackbox_dft.data import load
-
-            outside = allow_outside or "://" not in target
-            images = load(data, label=label or "", size=opened.image_size, allow_outside=outside, splits=False).images
-            # Not the first ones: in a folder of classes all of them are of one class.
-            images = images[np.random.default_rng(0).permutation(len(images))[:64]]
+        images = None if data is None else _sample(data, label, opened.image_size, outside)
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
@@ -75,6 +79,42 @@ def inspect(
     for key, value in found.items():
         for line, text in enumerate(_lines(value)):
             click.echo(f"{key.replace('_', ' ') if line == 0 else '':<{width}}  {text}")
+
+
+def _sample(data: str, label: str | None, size: tuple[int, int] | None, outside: bool) -> ImageBytes:
+    """Up to 64 images of ``data``; not the first ones, as in a folder of classes all of them are of one class."""
+    import numpy as np
+
+    from blackbox_dft.data import load
+
+    images = load(data, label=label or "", size=size, allow_outside=outside, splits=False).images
+    return images[np.random.default_rng(0).permutation(len(images))[:64]]
+
+
+def _show_exchange(target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool) -> None:
+    """Sends one image, and prints all requests and responses on the way, and the scores that are read from them."""
+    from blackbox_dft.targets.http.target import HttpTarget
+    from blackbox_dft.targets.inspection import DEFAULT_SIDE, smooth_images
+
+    if not target.startswith(("http://", "https://")):
+        raise InputError(f"--show prints requests to a URL, which {target} is not: leave it out.")
+    # A person waits for the response, whatever it is.
+    with HttpTarget(target, replace(options, patience=0.0, batch=1), observe=_print_exchange) as opened:
+        size = opened.image_size
+        smooth = size or (DEFAULT_SIDE, DEFAULT_SIDE)
+        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside)
+        scores = opened.scores(images[:1])
+        names = opened.classes or tuple(map(str, range(scores.shape[1])))
+        hint = None if scores.any() else opened.explain_no_score()
+    if hint:
+        raise InputError(f"{target} returned no usable score: {hint.rstrip('.')}.")
+    if len(names) != scores.shape[1]:
+        names = tuple(map(str, range(scores.shape[1])))
+    click.echo("scores: " + ", ".join(f"{name} {score:.4g}" for name, score in zip(names, scores[0], strict=True)))
+
+
+def _print_exchange(text: str) -> None:
+    click.echo(f"{text}\n")
 
 
 def _lines(value: Any) -> list[str]:

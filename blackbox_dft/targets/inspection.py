@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
+from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding
-from blackbox_dft.targets.base import ConcurrentTarget, GraphTarget, Target
+from blackbox_dft.objectives.outputs import rows_with_scores
+from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, GraphTarget, Target
 
 FREE_BATCHES = (1, 4, 16, 64)
 """Batch sizes that are timed if queries are free."""
@@ -117,6 +119,8 @@ class _TimedCalls:
     seconds: dict[int, list[float]] = field(default_factory=dict)
     """Of each call, by its number of images."""
     queries: int = 0
+    scored: bool = False
+    """Whether any image had a score."""
 
     def __call__(self, images: ImageBytes | Images, batch: int) -> Scores:
         parts = []
@@ -125,8 +129,16 @@ class _TimedCalls:
             began = time.perf_counter()
             parts.append(self.target.scores(part))
             self.queries += len(part)
+            self._require_scores(parts[-1])
             self.seconds.setdefault(len(part), []).append(time.perf_counter() - began)
         return np.concatenate(parts)
+
+    def _require_scores(self, scores: Scores) -> None:
+        """Ends the inspection before more is paid for, as soon as the target can say why it returns no scores."""
+        self.scored = self.scored or bool(rows_with_scores(scores).any())
+        if not self.scored and isinstance(self.target, ExplainsNoScore) and (hint := self.target.explain_no_score()):
+            images = "the first image" if self.queries == 1 else f"the first {self.queries} images"
+            raise InputError(f"{self.target.name} returned no usable score for {images}: {hint.rstrip('.')}.")
 
 
 def inspect_target(
@@ -138,6 +150,9 @@ def inspect_target(
         target: scored from this thread, and from up to ``concurrency`` threads in the throughput trials.
         images: ``(N, H, W, 3)``; smooth random ones by default.
         plan: of the queries; by default one for free queries.
+
+    Raises:
+        InputError: the first images have no score, and the target says why.
 
     >>> from blackbox_dft.demo import assets
     >>> from blackbox_dft.targets import TargetOptions, make_target

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Bbdft
+from tests.helpers.recording_server import RecordingServer
 
 
 def test_inspect_shows_what_was_inferred(bbdft: Bbdft, tiny: Path) -> None:
@@ -19,3 +22,22 @@ def test_inspect_shows_what_was_inferred(bbdft: Bbdft, tiny: Path) -> None:
 def test_inspect_needs_no_splits(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text(f"file,label\n{(tiny / 'images/000.png').as_posix()},dark\n")
     bbdft("inspect", tiny / "model.onnx", "--data", tmp_path / "one.csv", code=0)
+
+
+def test_show_prints_one_exchange_without_secrets(bbdft: Bbdft, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORES_KEY", "hush123")
+    server = RecordingServer()
+    server.respond = lambda body: {"predictions": [{"label": "A", "score": 0.75}], "key": "hush123"}
+    options = ["--profile", "image-json", "--model-classes", "a,b", "--size", 16]
+    header = ["--header", "Authorization: Bearer {env:SCORES_KEY}"]
+    shown = bbdft("inspect", server.url, *options, *header, "--show", code=0).stdout
+    assert "> POST " in shown
+    assert "< 200 OK" in shown
+    assert "scores: a 0.75, b 0" in shown
+    assert "hush123" not in shown
+    assert len(server.requests) == 1
+    server.server.shutdown()
+
+
+def test_show_is_for_urls(bbdft: Bbdft, tiny: Path) -> None:
+    assert "--show prints requests to a URL" in bbdft("inspect", tiny / "model.onnx", "--show", code=2).stderr

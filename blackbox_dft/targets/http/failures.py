@@ -12,7 +12,19 @@ FAILURE_KEYS = frozenset(
     )
 )
 """Keys, without case and underscores, whose value says what failed."""
-MESSAGE_KEYS = ("message", "msg", "detail", "description", "reason", "error", "title", "code")
+MESSAGE_KEYS = (
+    "message",
+    "errormessage",
+    "errormsg",
+    "errmsg",
+    "msg",
+    "detail",
+    "description",
+    "reason",
+    "error",
+    "title",
+    "code",
+)
 """Keys of an object that say it in words, the best first."""
 STATUS_KEYS = ("status", "state")
 FAILED = frozenset(["failed", "failure", "fail", "error", "errored", "canceled", "cancelled", "rejected", "timeout"])
@@ -41,7 +53,7 @@ def failure_in(document: Any) -> str | None:
     for key, value in document.items():
         name = _plain(key)
         if name in FAILURE_KEYS and _says_something(value):
-            return _words(value) or _words(document)
+            return _words(document if name.endswith("code") else value) or _words(document)
         if name in STATUS_KEYS and _plain(value) in FAILED:
             return _words(document) or str(value)
         if name in SUCCESS_KEYS and value is False:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -127,8 +128,11 @@ class ProfileResponse:
             raise self._unreadable("the server returned rows of scores of unequal length")
         if any(row is not None and (len(row) == 1 or any(row)) for row in rows):
             self._scored, self._empty = True, 0
-        missing = [0.0] * width if width > 1 else [np.nan]
-        return check_scores([missing if row is None else row for row in rows], count)
+        scores = check_scores([row or [0.0] * width for row in rows], count)
+        if width == 1:
+            # A single 0 would be a probability.
+            scores[[row is None for row in rows]] = np.nan
+        return scores
 
     def _rows(self, document: Any, response: HttpResponse, count: int) -> list[Any]:
         """What the response holds for each image."""
@@ -198,6 +202,8 @@ class ProfileResponse:
                 self._empty += 1
             return
         items = self._find("items", row) if "items" in self._paths else row
+        if items == {}:
+            items = []
         if isinstance(items, dict) and self._is_mapping(items):
             if all(self._columns.find(str(label)) is None for label in items):
                 self._stop_at_failure(document, response)
@@ -228,7 +234,10 @@ class ProfileResponse:
             return
         number = self._number(value, f"the score of {str(label)[:60]!r}")
         if number is None:
-            self._reason = f"the score of {str(label)[:60]!r} is missing ({str(value)[:60]})"
+            self._reason = (
+                f"the score of {str(label)[:60]!r} is missing ({json.dumps(value)[:60]}): see what "
+                "'bbdft inspect URL --show' prints"
+            )
         else:
             yield str(label), number
 
@@ -256,18 +265,22 @@ class ProfileResponse:
 
     def _nothing(self, found: Any, row: Any, document: Any, response: HttpResponse) -> None:
         """The service has nothing for an image: it found nothing, failed, or says it at another place."""
-        if found is not None:
+        key = next((key for key in ("items", "labels", "rows") if key in self._paths), "rows")
+        path = str(self._declared.get(key, ""))
+        first = re.match(r'\w+|"([^"]+)"', path)
+        self._stop_at_failure(document, response, pending=found is None)
+        if found is not None or (isinstance(row, dict) and first and (first[1] or first[0]) in row):
             self._empty += 1
             return
-        self._stop_at_failure(document, response)
-        key = next((key for key in ("items", "labels", "rows") if key in self._paths), "rows")
-        path = f"{key} = {self._declared[key]!r}" if key in self._paths else "response"
-        self._reason = f"it has nothing at the profile's {path}; it returned {response.text}: mend {key}{self._copy}"
+        place = f"the profile's {key} = {path!r}" if path else "its place"
         if text := failure_in(row):
             self._reason = f"it reports for an image: {clip(text.encode(), response.secrets)}"
-        elif self._columns and not self._scored and (place := _place_of(self._columns.classes, document)):
-            raise _UnreadableError(
-                f"it has nothing at the profile's {path}, and has labels at {place}: mend {key}{self._copy}"
+        elif self._columns and not self._scored and (other := _place_of(self._columns.classes, document)):
+            raise _UnreadableError(f"it has nothing at {place}, and has labels at {other}: mend {key}{self._copy}")
+        else:
+            self._reason = (
+                f"it has nothing at {place}; it returned {response.text}: mend {key}{self._copy}, unless this means "
+                "that it found nothing in the images"
             )
 
     def _mismatch(
@@ -282,9 +295,9 @@ class ProfileResponse:
             f"({clip(json.dumps(row).encode(), response.secrets)}): mend both{self._copy}"
         )
 
-    def _stop_at_failure(self, document: Any, response: HttpResponse) -> None:
-        """Ends the run if the service says that it failed, or that it has not even begun."""
-        if response.status == 202 or is_pending(document):
+    def _stop_at_failure(self, document: Any, response: HttpResponse, *, pending: bool = True) -> None:
+        """Ends the run if the service says that it failed, or (if ``pending``) that it has not even begun."""
+        if response.status == 202 or (pending and is_pending(document)):
             raise self._pending(response)
         if text := failure_in(document):
             raise TargetError(

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.base import ConcurrentTarget, Target
+from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, Target
 from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
@@ -32,7 +32,7 @@ DISCOVERY_PATIENCE = 10.0
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-class HttpTarget(Target, ConcurrentTarget):
+class HttpTarget(Target, ConcurrentTarget, ExplainsNoScore):
     """A model behind a URL, by the Open Inference Protocol V2 or as a profile declares it.
 
     Args:
@@ -105,8 +105,8 @@ class HttpTarget(Target, ConcurrentTarget):
 
         return lambda: self.transport.submit(request, read)
 
+    @override
     def explain_no_score(self) -> str | None:
-        """What the latest responses without a score held, and what mends it; ``None`` if nothing is known."""
         hint = self.protocol.explain_no_score()
         return None if hint is None else self.transport.clean(hint)
 

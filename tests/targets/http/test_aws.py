@@ -9,6 +9,7 @@ import pytest
 
 from blackbox_dft import InputError, TargetOptions, make_target
 from blackbox_dft.targets.http.aws import AwsSigner
+from blackbox_dft.targets.http.messages import HttpRequest
 from tests.helpers.recording_server import RecordingServer, decoded
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
@@ -37,6 +38,38 @@ def test_rekognition_is_signed(server: RecordingServer, monkeypatch: pytest.Monk
     assert headers["x-amz-target"] == "RekognitionService.DetectFaces"
     assert "wJalrXUtnFEMI" not in str(headers)
     np.testing.assert_array_equal(decoded(json.loads(body)["Image"]["Bytes"]), IMAGES[0])
+
+
+def test_sagemaker_is_signed_with_the_image_as_the_body(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    server.respond = lambda body: [0.25, 0.75]
+    with make_target(server.url, TargetOptions(profile="sagemaker", classes=("cat", "dog"))) as target:
+        np.testing.assert_allclose(target.scores(IMAGES[:1]), [[0.25, 0.75]])
+    _, headers, body = server.requests[0]
+    assert headers["content-type"] == "application/x-image"
+    assert "/eu-west-1/sagemaker/aws4_request" in headers["authorization"]
+    assert body.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://rekognition.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("https://runtime.sagemaker.us-east-2.amazonaws.com/endpoints/e/invocations", "us-east-2"),
+        ("https://runtime.sagemaker.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("https://rekognition.example.com", "ap-south-1"),
+    ],
+)
+def test_the_region_is_the_url_s(url: str, region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    sign = AwsSigner("sagemaker" if "sagemaker" in url else "rekognition", url)
+    assert f"/{region}/" in sign(HttpRequest("POST", url, {}, b"x")).headers["Authorization"]
 
 
 def test_missing_credentials_and_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""HTTP messages: JSON bodies, Retry-After, and compressed bodies."""
+"""HTTP messages: JSON bodies, Retry-After, compressed bodies, and what messages show of them."""
 
 import email.utils
 import gzip
@@ -7,7 +7,7 @@ import time
 import pytest
 
 from blackbox_dft.errors import LostAnswer
-from blackbox_dft.targets.http.messages import HttpResponse, decompress, retry_after
+from blackbox_dft.targets.http.messages import MAX_TEXT_CHARACTERS, HttpResponse, clip, decompress, mask, retry_after
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,31 @@ def test_compressed_bodies() -> None:
 def test_bodies_that_are_not_json_are_lost(body: bytes) -> None:
     with pytest.raises(LostAnswer, match="is not JSON"):
         HttpResponse({}, body).json()
+
+
+def test_no_content_is_no_document() -> None:
+    assert HttpResponse({}, b"", 204).json() is None
+
+
+def test_a_secret_is_masked_before_the_text_is_cut() -> None:
+    secret = "s3cr3t-" * 5
+    for before in range(MAX_TEXT_CHARACTERS - len(secret) - 5, MAX_TEXT_CHARACTERS + 5):
+        text = clip(b"x" * before + secret.encode() + b" end", [secret])
+        assert len(text) <= MAX_TEXT_CHARACTERS
+        assert "s3" not in text
+    with pytest.raises(LostAnswer, match=r"is not JSON \(the key \*\*\* is wrong\)"):
+        HttpResponse({}, b"the key abc is wrong", secrets=("abc",)).json()
+
+
+def test_secrets_are_masked_in_the_forms_that_urls_and_json_have() -> None:
+    assert mask('a+b&c a%2Bb%26c "x\\"y"', ["a+b&c", 'x"y']) == '*** *** "***"'
+    # The longer one first, so that no end of it is left.
+    assert mask("abcdef", ["abc", "abcdef"]) == "***"
+
+
+def test_pages_are_shown_without_markup() -> None:
+    page = b"<html><style>b {color: red}</style><script>go()</script><h1>502 Bad\nGateway</h1><p>nginx</html>"
+    assert clip(page) == "502 Bad Gateway nginx"
+    assert clip(b"5 < 6 > 4") == "5 < 6 > 4"
+    assert clip(b"") == "no text"
+    assert clip(b"\xff\xfe") == "\ufffd\ufffd"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import cv2
 import numpy as np
@@ -135,6 +136,67 @@ def test_another_number_of_rows_is_lost_if_a_response_was_read_before(server: Re
         server.respond = lambda body: {"predictions": [[1, 2]]}
         with pytest.raises(LostAnswer, match="1 rows for 3 images"):
             target.scores(IMAGES)
+
+
+def png(body: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def test_hugging_face(server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    server.respond = lambda body: [{"label": "LABEL_1", "score": 0.75}, {"label": "LABEL_0", "score": 0.25}]
+    with make_target(server.url, TargetOptions(profile="hugging-face", classes=("label_0", "label_1"))) as target:
+        np.testing.assert_allclose(target.scores(IMAGES[:1]), [[0.25, 0.75]])
+        server.respond = lambda body: {"error": "Model is loading"}
+        with pytest.raises(TargetError, match="Model is loading"):
+            target.scores(IMAGES[:1])
+    _, headers, body = server.requests[0]
+    assert (headers["content-type"], headers["authorization"]) == ("image/png", "Bearer hf_x")
+    np.testing.assert_array_equal(png(body), IMAGES[0])
+
+
+def test_custom_vision(server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOM_VISION_KEY", "cv")
+    tags = [
+        {"probability": 0.75, "tagId": "7", "tagName": "dog"},
+        {"probability": 0.25, "tagId": "8", "tagName": "cat"},
+    ]
+    server.respond = lambda body: {"id": "1", "project": "2", "iteration": "3", "predictions": tags}
+    with make_target(server.url, TargetOptions(profile="custom-vision", classes=("cat", "dog"))) as target:
+        np.testing.assert_allclose(target.scores(IMAGES[:1]), [[0.25, 0.75]])
+    path, headers, body = server.requests[0]
+    assert (path, headers["content-type"], headers["prediction-key"]) == ("/score", "application/octet-stream", "cv")
+    np.testing.assert_array_equal(png(body), IMAGES[0])
+
+
+def test_vertex(server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERTEX_TOKEN", "t")
+    row = {"ids": ["1", "2"], "displayNames": ["dog", "cat"], "confidences": [0.75, 0.25]}
+    server.respond = lambda body: {"predictions": [row], "deployedModelId": "5"}
+    with make_target(server.url, TargetOptions(profile="vertex", classes=("cat", "dog"))) as target:
+        np.testing.assert_allclose(target.scores(IMAGES[:1]), [[0.25, 0.75]])
+    (instance,) = json.loads(server.requests[0][2])["instances"]
+    np.testing.assert_array_equal(decoded(instance["content"]), IMAGES[0])
+
+
+def test_a_form_with_base64_is_url_encoded(server: RecordingServer, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        "[request]\nimage = 'jpeg:100'\nform = {image_base64 = '{base64}', lang = 'en'}\n[response]\nitems = 'tags'\n"
+    )
+    server.respond = lambda body: {"tags": {"a": 0.25, "b": 0.75}}
+    with make_target(server.url, TargetOptions(profile=str(tmp_path / "own.toml"), classes=("a", "b"))) as target:
+        np.testing.assert_allclose(target.scores(IMAGES[:1]), [[0.25, 0.75]])
+    _, headers, body = server.requests[0]
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    fields = parse_qs(body.decode())
+    assert fields["lang"] == ["en"]
+    assert decoded(fields["image_base64"][0]).shape == (8, 8, 3)
+
+
+def test_a_batch_that_the_profile_cannot_send_is_refused(server: RecordingServer) -> None:
+    with pytest.raises(InputError, match="--batch 4: a request of the profile image-json holds one image"):
+        make_target(server.url, TargetOptions(profile="image-json", classes=("a", "b"), batch=4))
+    assert make_target(server.url, TargetOptions(profile="tf-serving", batch=32)).batch == 32
 
 
 def test_a_profile_in_a_file(server: RecordingServer, tmp_path: Path) -> None:

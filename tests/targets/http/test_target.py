@@ -1,6 +1,7 @@
 """HttpTarget: whole runs against a server with faults, and URLs and options that are refused."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from blackbox_dft import Tuning
 from tests.conftest import Bbdft
+from tests.helpers.recording_server import RecordingServer, Reply
 from tests.helpers.serving import BUDGET, same_result, serving, words
 
 
@@ -148,3 +150,38 @@ def test_scores_of_another_run_are_free(undisturbed: Path, bbdft: Bbdft, tiny: P
     # Scores of another target are not used.
     bbdft(*words(model, tiny, tmp_path / "url"), "--reuse", undisturbed / "ledger.sqlite", code=0)
     assert json.loads((tmp_path / "url/summary.json").read_text())["queries"]["total"] == first["queries"]["total"]
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingServer]:
+    recorder = RecordingServer()
+    yield recorder
+    recorder.server.shutdown()
+
+
+def profile_words(url: str, tiny: Path, out: Path, *more: object) -> list[object]:
+    options = ["--profile", "image-json", "--model-classes", "dark,bright", "--size", 16]
+    return [*words(url, tiny, out, patience=1), *options, *more]
+
+
+def test_the_text_of_a_5xx_is_shown_without_secrets(
+    server: RecordingServer, bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORES_KEY", "hush123")
+    server.respond = lambda body: Reply(500, {"error": "batch-size must be <= 4 for hush123"})
+    header = ("--header", "Authorization: Bearer {env:SCORES_KEY}")
+    done = bbdft(*profile_words(server.url, tiny, tmp_path / "run", *header), "--quiet", code=4)
+    assert "500 Internal Server Error" in done.stderr
+    assert "batch-size must be <= 4 for ***" in done.stderr
+    assert "hush123" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_url_of_another_protocol_names_the_profile(
+    server: RecordingServer, bbdft: Bbdft, tiny: Path, tmp_path: Path
+) -> None:
+    server.respond = lambda body: Reply(404, {"error": "no such path"})
+    for url in (server.url, server.url.replace("/score", "/v2/models/m")):
+        done = bbdft(*words(url, tiny, tmp_path / "run", patience=1), "--quiet", code=2)
+        assert "--profile" in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -115,3 +115,83 @@ def test_responses_that_are_not_scores() -> None:
         protocol.scores(HttpResponse({}, b'{"error": "out of quota"}'), 1)
     with pytest.raises(InputError, match="have to be fetched later"):
         protocol.scores(HttpResponse({}, b'{"id": 7}', 202), 1)
+
+
+def outputs(*described: dict[str, Any]) -> dict[str, Any]:
+    return {"/models/tone": METADATA | {"outputs": list(described)}}
+
+
+LABEL = {"name": "label", "datatype": "BYTES", "shape": [-1]}
+FREE = {"name": "p", "datatype": "FP32", "shape": [-1, -1]}
+INDEX = {"name": "top", "datatype": "INT64", "shape": [-1, 5]}
+
+
+@pytest.mark.parametrize(
+    ("described", "output"),
+    [
+        ((LABEL, {"name": "p", "datatype": "FP32", "shape": [-1, 2]}), "p"),
+        ((LABEL, FREE), "p"),
+        ((INDEX, {"name": "p", "datatype": "FP32", "shape": [-1, 5]}), "p"),
+        ((LABEL, {"name": "p", "datatype": "FP16", "shape": [-1]}), "p"),
+        ((LABEL,), "label"),
+    ],
+)
+def test_the_output_with_scores_is_found(described: tuple[dict[str, Any], ...], output: str) -> None:
+    protocol, _ = discovered(documents=outputs(*described))
+    assert protocol.output == output
+    body = protocol.request(np.zeros((1, 16, 16, 3), np.uint8)).content or b""
+    assert f'"outputs": [{{"name": "{output}"'.encode() in body
+
+
+def test_labels_as_an_output() -> None:
+    protocol, _ = discovered(documents=outputs(LABEL))
+    texts = {"name": "label", "datatype": "BYTES", "shape": [2], "data": ["bright", "Dark"]}
+    scores = protocol.scores(HttpResponse({}, json.dumps({"outputs": [texts]}).encode()), 2)
+    assert scores.tolist() == [[0, 1], [1, 0]]
+    texts |= {"shape": [1, 2], "data": ["0.75:1:BRIGHT", "0.25:0:dark"]}
+    assert protocol.scores(HttpResponse({}, json.dumps({"outputs": [texts]}).encode()), 1).tolist() == [[0.25, 0.75]]
+    assert protocol.explain_no_score() is None
+    texts |= {"data": ["0.75:1:LABEL_1", "0.25:0:LABEL_0"]}
+    assert not protocol.scores(HttpResponse({}, json.dumps({"outputs": [texts]}).encode()), 1).any()
+    assert "it names LABEL_1 and LABEL_0, and not dark or bright" in (protocol.explain_no_score() or "")
+    nameless = METADATA | {"outputs": [LABEL], "parameters": {}}
+    protocol, _ = discovered(documents={"/models/tone": nameless})
+    with pytest.raises(InputError, match=r"returns texts \(0.75:1:LABEL_1 and .*--model-classes"):
+        protocol.scores(HttpResponse({}, json.dumps({"outputs": [texts]}).encode()), 1)
+
+
+def test_scores_without_a_batch_axis_and_of_another_number_of_images() -> None:
+    protocol, _ = discovered()
+    headers, body = encode_response("tone", {"tone": np.float32([0.25, 0.75])}, binary=True)
+    with pytest.raises(InputError, match=r"shape \(2,\) for 3 images: give --batch 1"):
+        protocol.scores(HttpResponse(headers, body), 3)
+    assert protocol.scores(HttpResponse(headers, body), 1).tolist() == [[0.25, 0.75]]
+    # Once a response could be read, another try may help.
+    with pytest.raises(LostAnswer, match=r"shape \(2,\) for 3 images"):
+        protocol.scores(HttpResponse(headers, body), 3)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_metadata(status: int) -> None:
+    nothing = RefusedError(f"http://a/v2/models/tone refused: {status} (no)", status)
+    documents = {"/models/tone": nothing, "": nothing}
+    protocol, info = discovered(documents=documents, input="x", size=(8, 8), classes=("a", "b"))
+    assert (info.image_size, info.description["tensors"], protocol.output) == ((8, 8), "JSON", None)
+    sent = json.loads(protocol.request(np.zeros((1, 8, 8, 3), np.uint8)).content or b"")
+    assert sent["inputs"][0]["name"] == "x"
+    assert discovered(documents=documents, datatype="UINT8")[0].datatype == "UINT8"
+    with pytest.raises(InputError, match=rf"refused: {status} \(no\): is .*--input NAME, --datatype.*--profile"):
+        discovered(documents=documents, size=(8, 8))
+
+
+def test_other_refusals_of_metadata_are_errors() -> None:
+    with pytest.raises(RefusedError, match="refused: 401"):
+        discovered(documents={"/models/tone": RefusedError("refused: 401", 401)}, input="x")
+    with pytest.raises(InputError, match=r"does not describe the model \(\[\]\).*--profile"):
+        discovered(documents={"/models/tone": []})
+
+
+def test_v2_is_looked_for_in_the_path_alone() -> None:
+    protocol = V2Protocol("https://v2.example.com/api/v2/models/m/versions/3/infer", TargetOptions(), {})
+    assert (protocol.base, protocol.model) == ("https://v2.example.com/api/v2", "m/versions/3")
+    assert V2Protocol("https://v2.example.com/v20", TargetOptions(), {}).base == "https://v2.example.com/v20/v2"

@@ -1,5 +1,7 @@
 """V2 tensors: requests and responses go through bytes and JSON without a change, whatever their type."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,63 @@ def test_json_has_no_nan() -> None:
 def test_responses_that_are_refused(headers: dict[str, str], body: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         decode_response(headers, body)
+
+
+def packed(*texts: str) -> bytes:
+    return b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
+
+
+def described(*outputs: dict[str, object]) -> bytes:
+    return json.dumps({"outputs": outputs}).encode()
+
+
+SCORES = {"name": "scores", "datatype": "FP32", "shape": [1, 2], "data": [0.25, 0.75]}
+
+
+def test_tensors_of_text() -> None:
+    listed = {"name": "label", "datatype": "BYTES", "shape": [1, 2], "data": [["a", "\u00e9"]]}
+    assert decode_response({}, described(listed))["label"].tolist() == [["a", "\u00e9"]]
+    body = packed("a", "\u00e9", "")
+    header = described(
+        {"name": "label", "datatype": "BYTES", "shape": [3], "parameters": {"binary_data_size": len(body)}},
+        {"name": "n", "datatype": "INT32", "shape": [1], "parameters": {"binary_data_size": 4}},
+    )
+    headers = {"Inference-Header-Content-Length": str(len(header))}
+    tensors = decode_response(headers, header + body + b"\7\0\0\0")
+    assert (tensors["label"].tolist(), tensors["n"].tolist()) == (["a", "\u00e9", ""], [7])
+    with pytest.raises(ValueError, match="ends within a text"):
+        decode_response(headers, header + body[:-1] + b"\1\7\0\0\0", "label")
+    # A server of models reads no texts.
+    with pytest.raises(ValueError, match="BYTES, which cannot be read"):
+        decode_request({}, json.dumps({"inputs": [listed]}).encode())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "mask", "datatype": "BF16", "shape": [1], "data": [1]},
+        {"name": "mask", "datatype": "FP32", "shape": [3], "data": [1]},
+        {"name": "mask", "datatype": "FP32", "shape": "any", "data": [1]},
+        {"name": "mask", "datatype": "INT32", "shape": [1], "data": ["x"]},
+    ],
+)
+def test_an_output_that_cannot_be_read_does_not_spoil_another(other: dict[str, object]) -> None:
+    for outputs in ((other, SCORES), (SCORES, other)):
+        for wanted in ("scores", None):
+            tensors = decode_response({}, described(*outputs), wanted)
+            np.testing.assert_array_equal(tensors["scores"], [[0.25, 0.75]])
+        with pytest.raises(ValueError, match="'mask'"):
+            decode_response({}, described(*outputs), "mask")
+    with pytest.raises(ValueError, match="'mask'"):
+        decode_response({}, described(other))
+
+
+def test_the_wanted_output_is_requested() -> None:
+    image = np.zeros((1, 2), np.float32)
+    for binary in (False, True):
+        headers, body = encode_request("image", "FP32", image, binary, "scores")
+        _, document = decode_request(headers, body)
+        (output,) = document["outputs"]
+        assert output["name"] == "scores"
+        assert parameters(output).get("binary_data", False) is binary
+        assert "outputs" not in decode_request(*encode_request("image", "FP32", image, binary))[1]
