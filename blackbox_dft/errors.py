@@ -6,7 +6,9 @@
      ├── InputError    exit 2: a file, an option or a value cannot be used
      ├── BudgetError   exit 3: the budget cannot cover the job
      └── TargetError   exit 4: the target failed for good
-          └── LostAnswer   only if retries do not help: the request may be sent again
+          ├── LostAnswer   only if retries do not help: the request may be sent again
+          ├── MisfitError  to send the same images again cannot help
+          └── DriftError   the model behind a URL has changed
 
 A message is one sentence: what is wrong, where, and how to mend it.
 """
@@ -38,3 +40,11 @@ class TargetError(BlackboxError):
 
 class LostAnswer(TargetError):  # noqa: N818 - retries usually keep it from becoming an error
     """A request was sent and no usable response came back: it may have been charged, and it may be sent again."""
+
+
+class MisfitError(TargetError):
+    """What the target returns does not fit what is known of it: other options are needed, and with them a new run."""
+
+
+class DriftError(TargetError):
+    """The model behind a URL has changed: a run goes on only if that is accepted."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -19,7 +19,7 @@ from blackbox_dft.targets.options import TargetOptions
 @options(Config, "label")
 @options(TargetOptions, but=("cluster",))
 @spending_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON, and nothing else, on stdout.")
 def inspect(target: str, data: str | None, label: str, price: float | None, as_json: bool, **values: Any) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
@@ -47,7 +47,7 @@ def inspect(target: str, data: str | None, label: str, price: float | None, as_j
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
-        click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
+        say(f"scoring up to {plan.queries:,} images{cost}")
         consent.require(target, plan.queries, price, always=True)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
@@ -58,7 +58,7 @@ def inspect(target: str, data: str | None, label: str, price: float | None, as_j
         found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     width = max(map(len, found))
     for key, value in found.items():

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, log_softmax
 
 from blackbox_dft._utils.types import Floats, Scores
-from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.objectives.output_map import OutputMap
 
 Kind = Literal["probabilities", "percent", "relative", "logits", "sigmoid", "logit", "one-hot", "index"]
@@ -126,7 +126,7 @@ def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
     if kind == "index":
         index = values[:, 0].astype(int)
         if index.min() < 0 or index.max() >= classes:
-            raise TargetError(
+            raise MisfitError(
                 f"the target returned the class index {index.max()}, but {classes} classes are known: "
                 "give --model-classes."
             )

@@ -23,7 +23,7 @@ from blackbox_dft.objectives.outputs import MEANING
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
-from blackbox_dft.run.folder import check_free, clear, clear_if_unanswered
+from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -146,7 +146,7 @@ def start(
     try:
         return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
     except (InputError, BudgetError):
-        clear_if_unanswered(out)
+        clear_if_unsent(out)
         raise
 
 

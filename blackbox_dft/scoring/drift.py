@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.errors import TargetError
+from blackbox_dft.errors import DriftError
 from blackbox_dft.scoring.scorer import Scorer
 
 IMAGES = 4
@@ -45,13 +45,13 @@ class DriftCheck:
         """Checks the scores if the search, which has ``spent`` queries, has passed another tenth.
 
         Raises:
-            TargetError: the scores have moved by more than ``tolerance``, unless that is accepted.
+            DriftError: the scores have moved by more than ``tolerance``, unless that is accepted.
         """
         if spent < self.every * self._repetition or self._repetition > CHECKS:
             return
         self.moved = max(self.moved, float(np.abs(self._score_again() - self._first).max()))
         if self.moved > self.tolerance and not self.accept:
-            raise TargetError(
+            raise DriftError(
                 f"the model behind {self.scorer.target.name} has changed: after {spent:,} queries the scores of "
                 f"{len(self.images)} fixed images moved by up to {self.moved:.3g} (more than {self.tolerance:.3g}); "
                 "start a new run, or accept it with --accept-drift"

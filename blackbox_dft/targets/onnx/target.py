@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
-from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 from blackbox_dft.targets.input_format import infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
@@ -210,10 +210,10 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         batched = self.input_format.batched
         sides = raw.shape[1:] if batched else raw.shape
         if scores.size % count or not scores.size or sum(side != 1 for side in sides) > 1:
-            raise TargetError(f"{self.path} returned shape {scores.shape} for {count} images: give another --output.")
+            raise MisfitError(f"{self.path} returned shape {scores.shape} for {count} images: give another --output.")
         scores = scores.reshape(count, -1)
         if scores.shape[1] != np.prod(raw.shape[1:], dtype=int) and batched:
-            raise TargetError(f"{self.path} returned shape {raw.shape} for {count} images: give another --output.")
+            raise MisfitError(f"{self.path} returned shape {raw.shape} for {count} images: give another --output.")
         return scores
 
     @override
