@@ -6,8 +6,10 @@
      ├── InputError    exit 2: a file, an option or a value cannot be used
      ├── BudgetError   exit 3: the budget cannot cover the job
      └── TargetError   exit 4: the target failed for good
-          └── LostAnswer   only if retries do not help: the request may be sent again
-               └── NotFiniteScores   never: if retries do not help, the images have no score
+          ├── LostAnswer   only if retries do not help: the request may be sent again
+          │    └── NotFiniteScores   never: if retries do not help, the images have no score
+          ├── MisfitError  to send the same images again cannot help
+          └── DriftError   the model behind a URL has changed
 
 A message is one sentence: what is wrong, where, and how to mend it.
 """
@@ -54,3 +56,11 @@ class NotFiniteScores(LostAnswer):
     def __init__(self, message: str, scores: Any) -> None:
         super().__init__(message)
         self.scores = scores
+
+
+class MisfitError(TargetError):
+    """What the target returns does not fit what is known of it: other options are needed, and with them a new run."""
+
+
+class DriftError(TargetError):
+    """The model behind a URL has changed: a run goes on only if that is accepted."""

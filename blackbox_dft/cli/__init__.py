@@ -18,7 +18,8 @@ from blackbox_dft.cli.profiles import profiles
 from blackbox_dft.cli.report import report
 from blackbox_dft.cli.resume import resume
 from blackbox_dft.cli.serve import serve
-from blackbox_dft.errors import BlackboxError
+from blackbox_dft.cli.streams import finish_streams, open_closed_streams, say
+from blackbox_dft.errors import BlackboxError, TargetError
 from blackbox_dft.version import __version__
 
 
@@ -49,33 +50,37 @@ def main() -> None:
     # Scoring runs one thread per core already; threads of numpy and OpenCV would only slow it down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+    open_closed_streams()
     try:
         code = bbdft(standalone_mode=False, windows_expand_args=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
     except click.ClickException as error:
-        click.echo(f"bbdft: {error.format_message().rstrip('.')}.", err=True)
+        hint = ": put a value with spaces or '*' in quotes" if "unexpected extra argument" in error.message else ""
+        say(f"bbdft: {error.format_message().rstrip('.')}{hint}.")
         if isinstance(error, click.UsageError) and error.ctx:
-            click.echo(f"See '{error.ctx.command_path} --help'.", err=True)
+            say(f"See '{error.ctx.command_path} --help'.")
         code = error.exit_code
     except BlackboxError as error:
-        click.echo(f"bbdft: {error}", err=True)
+        say(f"bbdft: {error}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("bbdft: stopped.", err=True)
+        say("bbdft: stopped.")
         code = 130
-    except BrokenPipeError:
-        # The reader of the output has closed it, as head does.
-        sys.stderr.close()
-        code = 0
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            # Raised by click: the reader of the output has closed it, as head does.
+            code = 0
+        else:
+            # Exit codes of the command line are not those of code that it runs.
+            say(f"bbdft: the target ended the program with sys.exit({error.code!r}): let it raise an error.")
+            code = TargetError.exit_code
     except MemoryError:
-        click.echo("bbdft: out of memory: give fewer or smaller images, or a smaller --batch.", err=True)
+        say("bbdft: out of memory: give fewer or smaller images, or a smaller --batch.")
         code = 2
     except OSError as error:
-        click.echo(
-            f"bbdft: {error.filename or 'file'}: {error.strerror or error}: check the path, its rights and the disk.",
-            err=True,
-        )
+        say(f"bbdft: {error.filename or 'file'}: {error.strerror or error}: check the path, its rights and the disk.")
         code = 2
+    finish_streams()
     sys.exit(code if isinstance(code, int) else 0)

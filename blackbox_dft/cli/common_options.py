@@ -13,6 +13,7 @@ import click
 
 from blackbox_dft._utils.options import Option, OptionError, options_of
 from blackbox_dft.cli.confirmation import consent_options
+from blackbox_dft.cli.streams import json_option
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -101,7 +102,7 @@ def spending_options(command: Command) -> Command:
 def output_options(command: Command) -> Command:
     """What a run prints."""
     quiet = click.option("--quiet", is_flag=True, help="Only the result and errors.")
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else, on stdout.")
+    as_json = json_option("Print summary.json, and nothing else, on stdout.")
     return quiet(as_json(command))
 
 

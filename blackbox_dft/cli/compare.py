@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from blackbox_dft.cli.common_options import (
 )
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import place_of
-from blackbox_dft.errors import TargetError
+from blackbox_dft.cli.streams import print_json, say
+from blackbox_dft.errors import MisfitError, TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -81,20 +82,23 @@ def compare(**values: Any) -> None:
     comparison = Comparison(take_config(values), grid, out)
     total = comparison.cost.total
     if dry:
-        click.echo("\n".join(_opening(comparison, price)))
+        if as_json:
+            print_json({**asdict(comparison.cost), "total": total})
+        else:
+            click.echo("\n".join(_opening(comparison, price)))
         return
     left = total if comparison.missing() else 0
     asked = consent.require(comparison.config.target, left, price, opening=lambda: _opening(comparison, price))
     quiet = quiet or as_json
     if not quiet and not asked:
-        click.echo("\n".join(_opening(comparison, price)), err=True)
+        say("\n".join(_opening(comparison, price)))
     from blackbox_dft.cli.progress_bar import show_progress
 
     with _resume_hint(), show_progress(total, quiet) as progress:
         found = comparison.execute(progress, processes=processes, price=price)
     notes = write_report(found, out)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
     else:
         click.echo("\n".join([*text_lines(found), *notes]))
 
@@ -123,7 +127,9 @@ def _resume_hint() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"\nbbdft: stopped; {again}.", err=True)
+        say(f"\nbbdft: stopped; {again}.")
         raise click.exceptions.Exit(130) from None
+    except MisfitError:
+        raise
     except TargetError as error:
         raise TargetError(f"{str(error).rstrip('.')}; {again}.") from error

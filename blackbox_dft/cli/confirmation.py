@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from blackbox_dft.cli.streams import say
 from blackbox_dft.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -64,9 +65,9 @@ class Consent:
                 f"for a yes: give --yes, or --confirm-above {queries if budget is None else budget}."
             )
         if lines := opening():
-            click.echo("\n".join(lines), err=True)
+            say("\n".join(lines))
         if not click.confirm(f"Up to {queries:,} images will be sent to {_public(target)}{cost}. Go on?", err=True):
-            click.echo("bbdft: nothing was sent.", err=True)
+            say("bbdft: nothing was sent.")
             raise click.exceptions.Exit(2)
         return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 
 from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.streams import print_json, say
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 
@@ -78,11 +78,11 @@ def evaluate(
         _parts(evaluation, left, quiet=quiet, as_json=as_json)
         return
     if not quiet:
-        click.echo(f"{_queries(left, evaluation)} images before and after", err=True)
+        say(f"{_queries(left, evaluation)} images before and after")
     with show_progress(evaluation.queries, quiet) as progress:
         result = run_evaluation(evaluation, progress)
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
+        print_json(result.to_json())
         return
     accuracy = result.accuracy[result.split]
     low, high = (100 * end for end in accuracy.ci95)
@@ -118,11 +118,11 @@ def _parts(evaluation: Evaluation, left: int, *, quiet: bool, as_json: bool) -> 
     choices = part_choices(evaluation.experiment.space)
     most = (2 + len(choices)) * evaluation.experiment.config.repeats * len(evaluation.indices)
     if not quiet:
-        click.echo(f"{_queries(left, evaluation, most)} images under {len(choices)} selections of parts", err=True)
+        say(f"{_queries(left, evaluation, most)} images under {len(choices)} selections of parts")
     with show_progress(most, quiet) as progress:
         result = evaluate_parts(evaluation, progress)
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
+        print_json(result.to_json())
         return
     wide = max(len(row.name) for row in result.rows)
     click.echo(f"{'before':<{wide}}  {result.before:.3f}")

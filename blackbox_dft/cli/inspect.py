@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from blackbox_dft._utils.text import MAX_NAMES, shortened
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @options(Config, "label", "allow_outside")
 @options(TargetOptions, but=("cluster",))
 @spending_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON, and nothing else, on stdout.")
 @click.option(
     "--show", is_flag=True, help="Send one image to a URL, and print request and response; secrets are masked."
 )
@@ -62,7 +62,7 @@ def inspect(
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
-        click.echo(f"scoring up to {plan.queries:,} images{cost}", err=True)
+        say(f"scoring up to {plan.queries:,} images{cost}")
         consent.require(target, plan.queries, price, always=True)
         found, sample = inspect_target(opened, images, plan)
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
@@ -73,7 +73,7 @@ def inspect(
         found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     width = max(map(len, found))
     for key, value in found.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from blackbox_dft.cli.common_options import (
 )
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import execute, opening
+from blackbox_dft.cli.streams import print_json
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -68,7 +68,7 @@ def optimize(**values: Any) -> None:
     experiment = Experiment(config)
     if dry:
         if as_json:
-            click.echo(json.dumps(experiment.plan.to_json(), indent=2))
+            print_json(experiment.plan.to_json())
         else:
             click.echo("\n".join(opening(experiment)))
         return

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from typing_extensions import override
 
-from blackbox_dft.errors import TargetError
+from blackbox_dft.cli.streams import say
+from blackbox_dft.errors import DriftError, MisfitError, TargetError
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ ACCURACY_DECAY = 0.9
 """Weight of a minibatch in the running accuracy relative to the one after it."""
 MIN_WEIGHT = 5
 """Weight of all minibatches together below which the running accuracy says too little to be the best."""
+MIN_BAR, MAX_BAR = 8, 24
+"""Characters of the bar of a terminal."""
 
 
 class PlainProgress(Progress):
@@ -37,7 +42,7 @@ class PlainProgress(Progress):
 
     @override
     def note(self, text: str) -> None:
-        click.echo(text, err=True)
+        say(text)
 
     @override
     def phase(self, name: str, queries: int) -> None:
@@ -45,9 +50,9 @@ class PlainProgress(Progress):
 
     @override
     def scored(self, images: int, paid: int) -> None:
-        self.done += images
+        self.done = min(self.done + images, self.total)
         self._passed += images
-        tenth = 10 * self._passed // self._size if self._size else 0
+        tenth = min(10, 10 * self._passed // self._size) if self._size else 0
         if self._phase == "tune" and tenth > self._tenth:
             self._tenth = tenth
             self.note(f"{PHASES[self._phase]}: {self.done:,} of {self.total:,} queries{self._accuracy}")
@@ -67,7 +72,8 @@ class BarProgress(Progress):
 
     def __init__(self, display: Display, total: int) -> None:
         self._display = display
-        self._task = display.add_task("starting", total=total, tail="")
+        self._task = display.add_task("starting", total=total, rate="", accuracy="", best="")
+        self._total, self._done = total, 0
         self._started = time.perf_counter()
         self._paid = 0
         self._accuracy = RunningAccuracy()
@@ -82,13 +88,47 @@ class BarProgress(Progress):
 
     @override
     def scored(self, images: int, paid: int) -> None:
+        self._done = min(self._done + images, self._total)
         self._paid += paid
         rate = self._paid / max(time.perf_counter() - self._started, 1e-9)
-        self._display.update(self._task, advance=images, tail=f"{rate:,.0f} images/s{self._accuracy}")
+        self._display.update(
+            self._task,
+            completed=self._done,
+            rate=f"{rate:,.0f} images/s",
+            accuracy=self._accuracy.now,
+            best=self._accuracy.best,
+        )
 
     @override
     def step(self, point: Point) -> None:
         self._accuracy.add(point.accuracy)
+
+
+def fitted_line(parts: Sequence[tuple[int, str]], width: int, share: float, bar: str = "#") -> str:
+    """One line of at most ``width`` characters: the most important of its parts, and a bar if there is room.
+
+    >>> fitted_line([(0, "tuning"), (2, "9 images/s"), (1, "5/10 queries")], 44, 0.5)
+    'tuning  [####    ]  9 images/s  5/10 queries'
+    >>> fitted_line([(0, "tuning"), (2, "9 images/s"), (1, "5/10 queries")], 22, 0.5)
+    'tuning  5/10 queries'
+
+    Args:
+        parts: texts with their importance, 0 first; in the order in which they are shown.
+        width: characters.
+        share: of the bar that is filled, in [0, 1].
+        bar: what fills it.
+    """
+    kept: list[tuple[int, str]] = []
+    for part in sorted((part for part in parts if part[1]), key=lambda part: part[0]):
+        if sum(len(text) + 2 for _, text in [*kept, part]) - 2 > width:
+            break
+        kept.append(part)
+    texts = [text for importance, text in parts if (importance, text) in kept]
+    room = min(MAX_BAR, width - sum(len(text) + 2 for text in texts) - 2)
+    if texts and room >= MIN_BAR:
+        filled = round(share * room)
+        texts.insert(1, f"[{bar * filled}{' ' * (room - filled)}]")
+    return "  ".join(texts).replace("  (", " (")[:width]
 
 
 class RunningAccuracy:
@@ -111,11 +151,18 @@ class RunningAccuracy:
         if self._weight > MIN_WEIGHT:
             self._best = max(self._best, self._sum / self._weight)
 
+    @property
+    def now(self) -> str:
+        """Of the latest minibatches, in words; empty before the first."""
+        return f"train accuracy {self._sum / self._weight:.3f}" if self._weight else ""
+
+    @property
+    def best(self) -> str:
+        """The best it has been, in words."""
+        return f"(best {self._best:.3f})" if self._best else ""
+
     def __str__(self) -> str:
-        if not self._weight:
-            return ""
-        best = f" (best {self._best:.3f})" if self._best else ""
-        return f"  train accuracy {self._sum / self._weight:.3f}{best}"
+        return "".join(f"{space}{text}" for space, text in (("  ", self.now), (" ", self.best)) if text)
 
 
 @contextmanager
@@ -128,28 +175,53 @@ def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     else:
         # Takes longer to load than some commands take.
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Display
+        from rich.progress import ProgressColumn, Task
+        from rich.text import Text
 
-        with Display(
-            TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} queries"),
-            TextColumn("{task.fields[tail]}"),
-            console=Console(stderr=True),
-        ) as display:
+        console = Console(stderr=True)
+        bar = "━" if console.encoding.startswith("utf") else "#"
+
+        class Line(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                left = task.time_remaining
+                time_left = "" if left is None else str(timedelta(seconds=int(left)))
+                queries = f"{task.completed:,.0f}/{task.total:,.0f} queries"
+                tail = [(4, task.fields["rate"]), (3, task.fields["accuracy"]), (5, task.fields["best"])]
+                parts = [(0, task.description), (2, time_left), (1, queries), *tail]
+                # Not the last column, which some terminals wrap after.
+                line = fitted_line(parts, console.width - 1, task.percentage / 100, bar)
+                return Text(line, no_wrap=True, overflow="crop")
+
+        with Display(Line(), console=console) as display:
             yield BarProgress(display, total)
 
 
 @contextmanager
 def resume_hint(run: Path) -> Iterator[None]:
-    """Says how to continue a run that stops before its end."""
-    hint = f"all scores are kept: continue with 'bbdft resume {run}'"
+    """Says how to continue a run that stops before its end, if it can be continued and has scores to keep."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"\nbbdft: stopped; {hint}.", err=True)
+        hint = f"; {_hint(run)}" if _recorded(run) else ""
+        say(f"\nbbdft: stopped{hint}.")
         raise click.exceptions.Exit(130) from None
+    except MisfitError:
+        raise
     except TargetError as error:
-        raise TargetError(f"{str(error).rstrip('.')}; {hint}.") from error
+        if not _recorded(run):
+            raise
+        more = " --accept-drift" if isinstance(error, DriftError) else ""
+        raise TargetError(f"{str(error).rstrip('.')}; {_hint(run, more)}.") from error
+
+
+def _hint(run: Path, more: str = "") -> str:
+    return f"all scores are kept: continue with 'bbdft resume {shlex.quote(str(run))}{more}'"
+
+
+def _recorded(run: Path) -> bool:
+    """Whether the run has scores; without any, the same command, mended or not, can be given again."""
+    from blackbox_dft.scoring.ledger import LEDGER, count_queries
+
+    queries = count_queries(run / LEDGER) if (run / LEDGER).exists() else None
+    return queries is not None and queries[1] > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blackbox_dft._utils.text import shortened
+from blackbox_dft.cli.streams import print_json, say
 
 if TYPE_CHECKING:
     from blackbox_dft.cli.confirmation import Consent
@@ -102,13 +102,13 @@ def execute(
         experiment.config.target, queries, price, budget=experiment.config.budget, opening=lambda: opening(experiment)
     )
     if not quiet and not asked:
-        click.echo("\n".join(opening(experiment)), err=True)
+        say("\n".join(opening(experiment)))
     with resume_hint(out), show_progress(experiment.plan.total, quiet) as progress:
         result = go(progress)
     write_pictures(result, out)
     write_run_report(out, result.data, price=price)
     summary = result.summary.to_json()
     if as_json:
-        click.echo(json.dumps(summary, indent=2))
+        print_json(summary)
     else:
         click.echo("\n".join(verdict_lines(summary, out, price)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.record import RunRecord
-from blackbox_dft.scoring.ledger import LEDGER, recorded_queries
+from blackbox_dft.scoring.ledger import LEDGER, count_queries
 
 FILES = (
     "config.json", "tuning.npz", "summary.json", "answers.npz", "parts.json", "report.html", "report.txt",
@@ -35,10 +35,11 @@ def check_free(out: Path, *, overwrite: bool = False) -> None:
         raise InputError(f"{out} is not empty: take another --out.")
     # Files of these names may be of another program.
     known = _holds_record(out)
-    recorded = recorded_queries(out / LEDGER) if ledger else None
-    if (known or not config) and recorded == (0 if ledger else None):
+    queries = count_queries(out / LEDGER) if ledger else None
+    unanswered = queries is not None and queries[1] == 0
+    if (known or not config) and (unanswered or not ledger):
         return
-    if not known and recorded is None:
+    if not known and queries is None:
         raise InputError(f"{out} already holds a run, or files of its names, that cannot be read: take another --out.")
     if not overwrite:
         how = f"continue it with 'bbdft resume {out}', take another --out, or replace it with --overwrite"
@@ -56,10 +57,10 @@ def clear(out: Path) -> None:
         out.rmdir()
 
 
-def clear_if_unanswered(out: Path) -> None:
-    """Removes a run that was refused before its target returned a score, so that the mended command can be given."""
+def clear_if_unsent(out: Path) -> None:
+    """Removes a run that was refused before its first query."""
     with suppress(InputError, OSError):
-        if not (out / LEDGER).exists() or recorded_queries(out / LEDGER) == 0:
+        if not (out / LEDGER).exists() or count_queries(out / LEDGER) == (0, 0):
             clear(out)
 
 

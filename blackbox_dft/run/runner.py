@@ -30,7 +30,7 @@ from blackbox_dft.run.first_look import (
     require_scores_still,
     stopping_without_scores,
 )
-from blackbox_dft.run.folder import check_free, clear, clear_if_unanswered
+from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -153,7 +153,7 @@ def start(
     try:
         return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
     except (InputError, BudgetError):
-        clear_if_unanswered(out)
+        clear_if_unsent(out)
         raise
 
 

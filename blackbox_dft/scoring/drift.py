@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.errors import TargetError
+from blackbox_dft.errors import DriftError, TargetError
 from blackbox_dft.objectives.outputs import rows_with_scores
 from blackbox_dft.scoring.scorer import Scorer
 
@@ -54,14 +54,14 @@ class DriftCheck:
         """Checks the scores if the search, which has ``spent`` queries, has passed another tenth.
 
         Raises:
-            TargetError: the scores have moved by more than ``tolerance``, unless that is accepted; or no image has one.
+            DriftError: the scores have moved by more than ``tolerance``, unless that is accepted.
         """
         if spent < self.every * self._repetition or self._repetition > CHECKS:
             return
         self.moved = max(self.moved, self._movement(self._scores_now(spent)))
         if self.moved > self.tolerance and not self.accept:
             how = f"moved by up to {self.moved:.3g} (more than {self.tolerance:.3g})"
-            raise TargetError(
+            raise DriftError(
                 f"the model behind {self.scorer.target.name} has changed: after {spent:,} queries the scores of "
                 f"{len(self.images)} fixed images {how if math.isfinite(self.moved) else 'went missing or came back'}; "
                 "start a new run, or accept it with --accept-drift"

@@ -218,8 +218,11 @@ class Ledger:
             InputError: no such ledger, or one in use.
         """
         other = Path(other)
+        if (other / LEDGER).is_file():
+            other = other / LEDGER  # The folder of a run.
         if not other.is_file():
-            raise InputError(f"{other} does not exist: give the ledger.sqlite of another run.")
+            what = "holds no run" if other.is_dir() else "does not exist"
+            raise InputError(f"{other} {what}: give the ledger.sqlite of another run.")
         try:
             with closing(sqlite3.connect(f"{other.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
                 found = db.execute(
@@ -378,8 +381,10 @@ class Ledger:
         self.close()
 
 
-def recorded_queries(path: Path) -> int | None:
-    """How many queries of the ledger in the file ``path`` have scores that were paid for there; None if it is none.
+def count_queries(path: Path) -> tuple[int, int] | None:
+    """How many queries the ledger in the file ``path`` has, and how many of them have scores; None if it is no ledger.
+
+    Those whose scores are copied from other ledgers do not count.
 
     Raises:
         InputError: it is in use by another process.
@@ -387,13 +392,15 @@ def recorded_queries(path: Path) -> int | None:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
             row = db.execute(
-                "SELECT sum(images) FROM requests WHERE scores IS NOT NULL AND phase != ?", (REUSED,)
+                "SELECT sum(images), sum(CASE WHEN scores IS NULL THEN 0 ELSE images END) "
+                "FROM requests WHERE phase != ?",
+                (REUSED,),
             ).fetchone()
     except sqlite3.Error as error:
         if "locked" in str(error) or "busy" in str(error):
             raise _explain(error, path) from error
         return None
-    return int(row[0] or 0)
+    return int(row[0] or 0), int(row[1] or 0)
 
 
 def _split(keys: bytes) -> list[bytes]:

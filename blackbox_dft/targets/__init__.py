@@ -39,6 +39,10 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
 
     options = options or TargetOptions()
     path = Path(name)
+    if path.is_dir():
+        models = sorted(file.name for file in path.glob("*.onnx"))
+        which = f" ({', '.join(models[:5])}{' ...' if len(models) > 5 else ''})" if models else ", not the folder"
+        raise InputError(f"{name} is a folder: give the path of an ONNX file in it{which}.")
     scheme, colon, _ = name.partition(":")
     # A scheme comes first: what follows it may well end in .onnx.
     has_scheme = bool(colon) and scheme in plugins.names(TARGETS, "targets")

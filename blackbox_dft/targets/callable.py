@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
-from blackbox_dft.errors import BlackboxError, InputError, TargetError
+from blackbox_dft.errors import BlackboxError, InputError, MisfitError, TargetError
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.base import Target
 from blackbox_dft.targets.class_names import parse_names
@@ -68,13 +68,17 @@ class CallableTarget(Target):
             result = np.asarray(self.function(to_floats(images) if self.floats else to_bytes(images)))
         except BlackboxError:
             raise
+        except SystemExit as error:
+            raise TargetError(
+                f"{self.name} ended with sys.exit({error.code!r}): let it raise an error instead."
+            ) from error
         except Exception as error:
             first = str(error).strip().split("\n")[0].rstrip(".")
             raise TargetError(f"{self.name} raised {type(error).__name__}: {first}.") from error
         if result.dtype.kind in "UO" and result.ndim == 1:
             result = self._indices(result)
         if result.dtype.kind not in "fiub" or result.ndim not in (1, 2) or len(result) != len(images):
-            raise TargetError(
+            raise MisfitError(
                 f"{self.name} returned {result.dtype} of shape {result.shape} for {len(images)} images: "
                 "return one row of scores, one class index or one class name for each image."
             )
@@ -82,11 +86,11 @@ class CallableTarget(Target):
 
     def _indices(self, names: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.classes is None:
-            raise TargetError(f"{self.name} returns class names: give all of them with --model-classes.")
+            raise MisfitError(f"{self.name} returns class names: give all of them with --model-classes.")
         known = {name: index for index, name in enumerate(self.classes)}
         unknown = [name for name in map(str, names) if name not in known]
         if unknown:
-            raise TargetError(f"{self.name} returned {unknown[0]!r}, which is not one of {shortened(self.classes)}.")
+            raise MisfitError(f"{self.name} returned {unknown[0]!r}, which is not one of {shortened(self.classes)}.")
         return np.array([known[str(name)] for name in names])
 
     @override
@@ -113,6 +117,11 @@ def _find(name: str) -> Any:
             raise InputError(f"{name}: the module needs {error.name}, which is not installed: install it.") from error
         raise InputError(
             f"{name}: there is no module {module_name!r} in this folder or installed: give module:function."
+        ) from error
+    except SystemExit as error:
+        raise InputError(
+            f"{name}: importing the module ended with sys.exit({error.code!r}): put what ends it under "
+            "'if __name__ == \"__main__\":'."
         ) from error
     except Exception as error:
         raise InputError(f"{name}: importing the module raised {type(error).__name__}: {error}.") from error

@@ -1,12 +1,16 @@
 """The progress display: a moving line on a terminal, plain lines elsewhere, nothing if quiet; all on stderr."""
 
 import io
+import re
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blackbox_dft.cli.progress_bar import BarProgress, PlainProgress, RunningAccuracy, resume_hint, show_progress
-from blackbox_dft.errors import TargetError
+from blackbox_dft.errors import DriftError, MisfitError, TargetError
+from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 
@@ -76,7 +80,57 @@ def test_the_running_accuracy_forgets_and_keeps_its_best() -> None:
     assert str(accuracy) == "  train accuracy 0.589 (best 1.000)"
 
 
-def test_errors_say_how_to_continue(tmp_path: object) -> None:
-    with pytest.raises(TargetError, match=r"^no answer; all scores are kept: continue with 'bbdft resume run'\.$"):
-        with resume_hint("run"):  # type: ignore[arg-type]
-            raise TargetError("no answer.")
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_the_moving_line_fits_the_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Terminal()
+    for name, value in (("TERM", "xterm"), ("COLUMNS", str(width)), ("LINES", "24")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with show_progress(123_456, quiet=False) as progress:
+        progress.phase("tune", 123_456)
+        for step in range(20):
+            progress.scored(12_345, 12_345)
+            progress.step(Point(step, 0.5, 0.75))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).replace("\r", "\n").split("\n")
+    assert max(map(len, lines)) < width
+    # One line, drawn again and again at the same place.
+    assert screen.getvalue().count("\n") <= 2
+    if width >= 40:
+        assert "123,456/123,456 queries" in screen.getvalue()
+    assert "train accuracy" in screen.getvalue() or width < 80
+
+
+def test_no_counter_passes_its_total(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress(100, quiet=False) as progress:
+        progress.phase("tune", 50)
+        for _ in range(20):
+            progress.scored(10, 10)
+    assert "100 of 100 queries" in capsys.readouterr().err.splitlines()[-1]
+
+
+def stopped(run: Path, error: BaseException) -> str:
+    """What is said of a run that ends with ``error``."""
+    with pytest.raises(type(error)) as caught, resume_hint(run):
+        raise error
+    return str(caught.value)
+
+
+def test_errors_say_how_to_continue_only_if_that_can_help(tmp_path: Path) -> None:
+    run = tmp_path / "a run"
+    run.mkdir()
+    # Nothing is recorded: the command can be given again.
+    assert stopped(run, TargetError("no answer.")) == "no answer."
+    with Ledger(run / "ledger.sqlite", budget=10) as ledger:
+        request = ledger.reserve("tune", [b"a" * 16])
+    assert stopped(run, TargetError("no answer.")) == "no answer."
+    with Ledger(run / "ledger.sqlite", budget=10) as ledger:
+        request = ledger.reserve("tune", [b"b" * 16])
+        ledger.record(request, np.ones((1, 2), np.float32))
+    hint = f"; all scores are kept: continue with 'bbdft resume '{run}''."
+    assert stopped(run, TargetError("no answer.")) == f"no answer{hint}"
+    # Another output, map or profile is another run.
+    assert stopped(run, MisfitError("give another --output.")) == "give another --output."
+    with pytest.raises(TargetError, match=r"resume .*--accept-drift'\.$"), resume_hint(run):
+        raise DriftError("it has changed")

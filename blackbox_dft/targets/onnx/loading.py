@@ -28,8 +28,8 @@ def load_model(path: Path, *, weights: bool) -> ModelProto:
     """
     import onnx
 
-    if not path.exists():
-        raise InputError(f"{path} does not exist: give an ONNX file.")
+    if not path.is_file():
+        raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give an ONNX file.")
     try:
         model = onnx.load(str(path), load_external_data=weights)
     except Exception as error:

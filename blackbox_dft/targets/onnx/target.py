@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
-from blackbox_dft.errors import InputError, TargetError
+from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 from blackbox_dft.targets.input_format import infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
@@ -325,7 +325,7 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             mend = self._other_outputs(self.output) or (
                 "only a classifier can be used, whose output is one row of scores for each image"
             )
-            raise TargetError(
+            raise MisfitError(
                 f"{self.path} returned output {self.output.name!r} of shape {raw.shape} for {count} images: {mend}."
             )
         scores = np.asarray(raw, np.float32).reshape(count, -1)

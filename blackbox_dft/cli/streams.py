@@ -1,0 +1,81 @@
+"""Standard streams: JSON alone on stdout whatever a target prints, and no traceback if a stream is closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TextIO, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_reserved: TextIO | None = None
+"""The stdout that the program was started with, once nothing else may write to it."""
+
+
+def open_closed_streams() -> None:
+    """Puts the null device where a standard stream is closed.
+
+    Else the next file opened would take its number, and libraries that write to stderr would write into that file.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken: this one.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+def reserve_stdout() -> None:
+    """From now on, whatever is printed goes to stderr; only ``print_json`` writes to stdout.
+
+    A target may print with Python, from a library in C, from another process, or when the program ends.
+    """
+    global _reserved
+    # Not if another program has put a stream of its own there and calls a command.
+    stdout: TextIO = sys.stdout
+    if _reserved is None and stdout is sys.__stdout__:
+        stdout.flush()
+        _reserved = open(os.dup(stdout.fileno()), "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        os.dup2(sys.stderr.fileno(), stdout.fileno())
+
+
+def print_json(document: Any) -> None:
+    """Prints ``document`` on the stdout that the program was started with."""
+    click.echo(json.dumps(document, indent=2), file=_reserved)
+
+
+def say(text: str) -> None:
+    """Prints a line on stderr; if its reader is gone, the command goes on without."""
+    with suppress(OSError, ValueError):
+        click.echo(text, err=True)
+
+
+def finish_streams() -> None:
+    """Writes what is left; what nothing reads any more is dropped."""
+    # click may have put a wrapper in the place of a stream that is broken.
+    for stream in (sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _reserve(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    if value and not ctx.resilient_parsing:
+        reserve_stdout()
+    return value
+
+
+def json_option(help_text: str) -> Callable[[Command], Command]:
+    """``--json``, which reserves stdout."""
+    return click.option("--json", "as_json", is_flag=True, callback=_reserve, help=help_text)
