@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def truncated_image(folder: Path) -> list[str]:
 def image_bomb(folder: Path) -> list[str]:
     data = bytearray((folder / "images/000.png").read_bytes())
     data[16:24] = (60000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (folder / "images/000.png").write_bytes(bytes(data))
     return []
 
@@ -102,14 +104,14 @@ def duplicate_row(folder: Path) -> list[str]:
     return rewrite(folder, "images/001.png,bright", "images/000.png,dark\nimages/001.png,bright")
 
 
-@case("lies outside")
+@case("does not exist")
 def escaping_path(folder: Path) -> list[str]:
     return rewrite(folder, "images/000.png", "../images/000.png")
 
 
 @case("has no column 'file'")
 def no_file_column(folder: Path) -> list[str]:
-    return rewrite(folder, "file,label", "path,label")
+    return rewrite(folder, "file,label", "picture,label")
 
 
 @case("neither a column 'label' nor 'class'")

@@ -78,7 +78,7 @@ def test_bad_input_is_one_sentence(run: Path, bbdft: Bbdft, tmp_path: Path) -> N
     for words, sentence in (
         (["nowhere"], "holds neither a run"),
         (["run", "--by", "hair"], "has no column 'hair': it has <b>skin</b>"),
-        (["run", "--mark", "much=2"], "is no accuracy with a name"),
+        (["run", "--mark", "much=2"], "is not an accuracy with a name"),
     ):
         done = bbdft("report", *words, cwd=tmp_path, code=2)
         assert sentence in done.stderr

@@ -18,7 +18,6 @@ def run(tiny: Path, out: Path, weight: float, **options: object) -> Summary:
         "space": "tanh",
         "epsilon": "1",
         "budget": 3000,
-        "distance_weight": weight,
         "output_map": "none",
         **options,
     }
