@@ -104,7 +104,7 @@ def test_the_moving_line_fits_the_terminal(
 
 def test_no_counter_passes_its_total(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(100, quiet=False) as progress:
-        progress.phase("tune", 50)
+        progress.phase("tune", 200)
         for _ in range(20):
             progress.scored(10, 10)
     assert "100 of 100 queries" in capsys.readouterr().err.splitlines()[-1]

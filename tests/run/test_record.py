@@ -43,7 +43,7 @@ def test_timeout_and_workers_may_change(bbdft: Bbdft, tiny: Path, tmp_path: Path
         bbdft(*words(url, tiny, tmp_path / "run", budget=1000), code=0)
         edit(tmp_path / "run", "target_options.timeout", 5)
         edit(tmp_path / "run", "target_options.workers", 2)
-        bbdft("resume", tmp_path / "run", "--budget", 1200, code=0)
+        bbdft("resume", tmp_path / "run", "--budget", 1200, "--yes", code=0)
 
 
 def test_permuted_classes_are_noticed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:

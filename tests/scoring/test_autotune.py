@@ -30,13 +30,13 @@ class Clock:
 class FakeTarget:
     """Four calls at once of 8 images, unless arranged otherwise."""
 
-    unsaid = True
+    call_plan_is_open = True
     workers, batch = 4, 8
 
     def __init__(self) -> None:
         self.plan = CallPlan(4, 1, 8)
 
-    def arrange(self, workers: int, threads: int) -> None:
+    def set_call_plan(self, workers: int, threads: int) -> None:
         self.plan = replace(self.plan, workers=workers, threads=threads)
 
 

@@ -88,7 +88,8 @@ def test_faults_that_do_not_heal_end_in_one_sentence(
         done = bbdft(*words(url, tiny, tmp_path / "run", timeout=timeout, patience=2), "--quiet", code=4)
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
-    assert "bbdft resume" in done.stderr
+    # To continue helps only if something was scored.
+    assert ("bbdft resume" in done.stderr) == (kind not in ("garbage", "slow", "503"))
     with serving(tmp_path / "count2") as url:
         document = json.loads((tmp_path / "run/config.json").read_text())
         document["config"]["target"] = url
