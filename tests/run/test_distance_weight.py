@@ -55,7 +55,7 @@ def test_a_space_without_an_additive_part_takes_no_weight(bbdft: Bbdft, tiny: Pa
     assert "affine+color is not one: leave it out" in done.stderr
     with pytest.raises(InputError, match="must be at least 0"):
         run(tiny, tmp_path / "run", -1)
-    with pytest.raises(InputError, match="must be at least 0|must be a number"):
+    with pytest.raises(InputError, match="must be a number"):
         run(tiny, tmp_path / "run", float("nan"))
 
 
