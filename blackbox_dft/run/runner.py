@@ -434,11 +434,13 @@ def _all_phases(
         return found
 
     on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))
-    # The scores are recorded, so what the change and the map do apart costs nothing.
+    # The scores are recorded, so what the change and the map do apart costs nothing; to read them twice saves nothing.
+    cached = scorer.cached
     apart = (
         task.probabilities("evaluate", test, choice.z),
         replace(task, decoder=decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
     )
+    scorer.cached = cached
     progress.phase("done", 0)
 
     tuning = experiment.tuning(choice.z, mapped.decoder)
