@@ -51,6 +51,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     open_closed_streams()
+    stdout = sys.stdout
     try:
         code = bbdft(standalone_mode=False, windows_expand_args=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -69,8 +70,8 @@ def main() -> None:
         say("bbdft: stopped.")
         code = 130
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):
-            # Raised by click: the reader of the output has closed it, as head does.
+        if sys.stdout is not stdout or isinstance(error.__context__, BrokenPipeError):
+            # Raised by click, which replaces stdout: the reader of the output has closed it, as head does.
             code = 0
         else:
             # Exit codes of the command line are not those of code that it runs.

@@ -58,11 +58,11 @@ def test_killed_at_random_moments_it_ends_the_same(
     options = {"batch": 2, "concurrency": 4, "budget": BUDGET, "reserve": 0.3}
     options["in_flight"] = in_flight
     with serving(tmp_path / "undisturbed") as url:
-        bbdft(*words(url, tiny, tmp_path / "whole", **options), code=0)
+        bbdft(*words(url, tiny, tmp_path / "whole", **options), "--yes", code=0)
     faults = {"fault": "late", "share": late, "silence": 0.2} if late else {}
     killed = finished = 0
     with serving(count, delay=0.004, **faults) as url:
-        first, again = words(url, tiny, run, **options), ["resume", run]
+        first, again = [*words(url, tiny, run, **options), "--yes"], ["resume", run, "--yes"]
         # A finished run is killed a few times more while it writes its result again; it may be too fast for that.
         while finished < 4:
             line = again if (run / "config.json").exists() else first
