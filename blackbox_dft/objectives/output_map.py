@@ -72,7 +72,7 @@ class OutputMap:
             return np.asarray(probabilities @ self.label_matrix, np.float64)
         if self.family == "counts":
             return np.asarray(probabilities @ self.counts, np.float64)
-        logits = np.exp(self.log_scale) * _logs(probabilities @ self.label_matrix)
+        logits = np.exp(self.log_scale) * clipped_logs(probabilities @ self.label_matrix)
         if self.bias.size:
             logits = logits + self.bias
         if self.weights.size:
@@ -184,7 +184,8 @@ class _Problem:
     def of(cls, probabilities: Floats, labels: Ints, label_matrix: Floats) -> _Problem:
         features = _features(probabilities)
         spread = float(features.std()) or 1.0
-        return cls(probabilities, _logs(probabilities @ label_matrix), features / spread, spread, labels, label_matrix)
+        logs = clipped_logs(probabilities @ label_matrix)
+        return cls(probabilities, logs, features / spread, spread, labels, label_matrix)
 
     def at(self, rows: Ints) -> _Problem:
         parts = self.probabilities[rows], self.logs[rows], self.features[rows], self.spread, self.labels[rows]
@@ -266,14 +267,15 @@ def _folds(groups: Ints, seed: int) -> Ints:
 
 
 def _log_loss(fitted: OutputMap, problem: _Problem) -> Floats:
-    found = _logs(fitted(problem.probabilities))
+    found = clipped_logs(fitted(problem.probabilities))
     return np.asarray(-found[np.arange(len(found)), problem.labels], np.float64)
 
 
-def _logs(probabilities: Floats) -> Floats:
+def clipped_logs(probabilities: Floats) -> Floats:
+    """Logarithms of probabilities, of those below ``MIN_PROBABILITY`` its own."""
     return np.asarray(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)), np.float64)
 
 
 def _features(probabilities: Floats) -> Floats:
-    logs = _logs(probabilities)
+    logs = clipped_logs(probabilities)
     return np.asarray(logs - logs.mean(axis=1, keepdims=True), np.float64)

@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.objectives.output_map import FOLDS, MIN_PROBABILITY, Family, OutputMap, fit_output_map
+from blackbox_dft.objectives.output_map import FOLDS, Family, OutputMap, clipped_logs, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.selection import (
     IDENTITY,
@@ -94,10 +94,11 @@ def select_with_map(
     families, matrix = FAMILIES[choice], task.decoder.label_matrix
     penalty = float(task.penalty(z[None])[0])
     fitted = answers.fit(matrix, families, seed)
+    mapped = fitted(after)
     seen = np.flatnonzero(~np.isnan(before).any(axis=1))
     alone = fit_output_map(before[seen], labels[seen], matrix, families=families, seed=seed)
     candidates = {
-        BOTH: _Candidate(z, fitted, fitted(after), _right(fitted(after), labels), penalty),
+        BOTH: _Candidate(z, fitted, mapped, _right(mapped, labels), penalty),
         LAST_QUARTER: _Candidate(
             z,
             None,
@@ -250,16 +251,12 @@ def _log_temperature(probabilities: Floats, answers: _Answers | Ints) -> float:
 
 
 def _tempered(probabilities: Floats, log_scale: float) -> Floats:
-    return np.asarray(np.exp(log_softmax(math.exp(log_scale) * _logs(probabilities), axis=1)), np.float64)
+    return np.asarray(np.exp(log_softmax(math.exp(log_scale) * clipped_logs(probabilities), axis=1)), np.float64)
 
 
 def _log_losses(probabilities: Floats, labels: Ints) -> Floats:
     """An image without a score costs as much as a sure error."""
-    return -_logs(np.nan_to_num(probabilities, nan=0.0))[np.arange(len(labels)), labels]
-
-
-def _logs(probabilities: Floats) -> Floats:
-    return np.asarray(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)), np.float64)
+    return -clipped_logs(np.nan_to_num(probabilities, nan=0.0))[np.arange(len(labels)), labels]
 
 
 def _right(probabilities: Floats, labels: Ints) -> Floats:
