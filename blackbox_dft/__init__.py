@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from blackbox_dft.objectives import make_objective
     from blackbox_dft.run.config import Config
     from blackbox_dft.run.evaluate import evaluate, open_evaluation
-    from blackbox_dft.run.runner import Result, optimize, resume
+    from blackbox_dft.run.result import Result
+    from blackbox_dft.run.runner import optimize, resume
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import TargetOptions, make_target
 
@@ -26,7 +27,7 @@ _HOME = {
     "TargetOptions": "targets",
     "optimize": "run.runner",
     "resume": "run.runner",
-    "Result": "run.runner",
+    "Result": "run.result",
     "Tuning": "deploy.tuning",
     "apply_images": "deploy.apply",
     "open_evaluation": "run.evaluate",

@@ -138,7 +138,7 @@ class Option:
         if value == self.default:
             return []
         if self.type is bool:
-            return [flag]
+            return [flag if value else flag.replace("--", "--no-", 1)]
         if self.repeated:
             return [word for item in value for word in (flag, show(item))]
         return [flag, self.about.separator.join(map(str, value)) if isinstance(value, tuple) else str(value)]

@@ -36,6 +36,10 @@ def options(kind: type, *only: str, but: Collection[str] = ()) -> Callable[[Comm
 def _click_option(option: Option) -> Callable[[Command], Command]:
     about, default = option.about, option.default
     settings: dict[str, Any] = {"help": about.help, "metavar": about.metavar}
+    if option.type is bool and default:
+        flag = option.flags[0]
+        settings |= {"default": True, "show_default": True}
+        return click.option(f"{flag}/--no-{flag.removeprefix('--')}", **settings)
     if option.type is bool:
         settings["is_flag"] = True
     elif option.repeated:

@@ -14,6 +14,10 @@ from blackbox_dft.run.config import Config
 @click.command(short_help="Continue a run that was stopped, or give it more budget.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--budget", type=click.IntRange(1), help="New, larger cap on all images scored in the run.")
+@click.option(
+    "--evaluate", metavar="enough|all|N", help="Test images from now on: enough to prove the gain, all, or a number N."
+)
+@options(Config, "precision")
 @options(Config, "accept_drift")
 @placing_options
 @spending_options
@@ -21,6 +25,8 @@ from blackbox_dft.run.config import Config
 def resume(
     run: Path,
     budget: int | None,
+    evaluate: str | None,
+    precision: float | None,
     accept_drift: bool,
     cluster: str | None,
     workers: int | None,
@@ -37,6 +43,15 @@ def resume(
     from blackbox_dft.cli.run_command import execute
     from blackbox_dft.run.runner import reopen, unspent
 
-    experiment, go = reopen(run, budget, accept_drift=accept_drift, cluster=cluster, workers=workers, price=price)
+    experiment, go = reopen(
+        run,
+        budget,
+        accept_drift=accept_drift,
+        cluster=cluster,
+        workers=workers,
+        price=price,
+        evaluate=evaluate,
+        precision=precision,
+    )
     left = unspent(experiment, run)
     execute(experiment, run, go, queries=left, consent=Consent(yes, confirm_above), quiet=quiet, as_json=as_json)

@@ -14,7 +14,7 @@ from blackbox_dft.cli.streams import print_json, say
 if TYPE_CHECKING:
     from blackbox_dft.cli.confirmation import Consent
     from blackbox_dft.run.experiment import Experiment
-    from blackbox_dft.run.runner import Result
+    from blackbox_dft.run.result import Result
     from blackbox_dft.search.progress import Progress
 
 PRECISION_IMAGES = 64

@@ -121,3 +121,16 @@ class SupportsDelayedTell(Estimator, Protocol):
     """
 
     supports_delayed_tell: ClassVar[bool] = True
+
+
+@runtime_checkable
+class SupportsPromise(Estimator, Protocol):
+    """An estimator that says what going on may still bring, so that a search can end when that is not worth a query."""
+
+    @property
+    def promised_gain(self) -> float:
+        """Expected fall of the mean loss below that of ``best`` if the loss became known exactly.
+
+        Infinite before the first ``tell``; read by the search loop after every ``tell``.
+        """
+        ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
@@ -34,6 +36,9 @@ class LinearModel:
     def __init__(self, start: Floats) -> None:
         self.minimum = np.array(start, np.float64)
         """Estimate of the minimum ``(k,)``."""
+        self.promised_gain = math.inf
+        """Expected fall of the loss if the slopes became known exactly, as far as they are signal (James and Stein);
+        infinite before the first pair."""
         size = len(start)
         self._slopes, self._centres = np.zeros(size), np.zeros(size)
         self._noise = self._mass = self._square = 0.0
@@ -58,3 +63,4 @@ class LinearModel:
         signal = max(0.0, 1 - chance / max(float(slopes @ slopes), 1e-300))
         curvature = CURVATURE * self._curvature.factor * np.sqrt(self._square / (self._mass * len(slopes)))
         self.minimum = self._centres / self._mass - signal * slopes / curvature
+        self.promised_gain = float(signal * chance / curvature) / 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
@@ -28,6 +30,8 @@ NEIGHBOURHOOD = 2.0
 """Pairs count by a Gaussian of their distance to the estimate: its standard deviation in each coordinate."""
 MIN_NEARNESS = 0.02
 """Pairs that count less than this are left out."""
+MIN_PROMISED_CURVATURE = 0.005
+"""Curvature assumed at least for the gain that is promised: a flat surface would promise without end."""
 MAX_MOVE = 0.5
 """Trust region: the longest move of the estimate in one fit."""
 REFIT_GROWTH = 1.03
@@ -66,6 +70,10 @@ class QuadraticModel:
         self._fitted = 0
         self._start = self.minimum
         self._curvature = CurvatureFactor(CURVATURE_RATE)
+        self._posterior: Floats | None = None
+        """Posterior precision of the last fit."""
+        self._slope_left, self._fitted_curvature = np.zeros(size), np.zeros((size, size))
+        """Slope at the estimate and curvature, by the last fit."""
 
     def tell(self, plus: Floats, minus: Floats, loss_plus: Floats, loss_minus: Floats, weights: Floats) -> None:
         """Learns from P pairs: candidates ``(P, k)`` on both sides, their losses ``(P,)``, image weights ``(P,)``."""
@@ -77,7 +85,24 @@ class QuadraticModel:
         if len(self._losses) >= REFIT_GROWTH * self._fitted:
             self._fitted = len(self._losses)
             slope, curvature = self._fit()
-            self.minimum = self.minimum + trust_region_step(slope, curvature, MAX_MOVE)
+            step = trust_region_step(slope, curvature, MAX_MOVE)
+            self.minimum = self.minimum + step
+            self._slope_left, self._fitted_curvature = slope + curvature @ step, curvature
+
+    @property
+    def promised_gain(self) -> float:
+        """Expected fall of the loss if the surface became known exactly; infinite before the first fit.
+
+        Its minimum lies ``Q^-1 g`` from the estimate, lower by ``g' Q^-1 g / 2``: the expectation of that over the
+        posterior of the slope g, the curvature Q being taken as fitted.
+        """
+        if self._posterior is None:
+            return math.inf
+        size = len(self.minimum)
+        covariance = np.linalg.inv(self._posterior)[1 : 1 + size, 1 : 1 + size]
+        values, vectors = np.linalg.eigh(self._fitted_curvature)
+        squares = ((vectors.T @ covariance) * vectors.T).sum(axis=1) + (vectors.T @ self._slope_left) ** 2
+        return float((squares / np.maximum(values, MIN_PROMISED_CURVATURE)).sum()) / 2
 
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
@@ -104,6 +129,7 @@ class QuadraticModel:
         prior = np.concatenate([[0.01 / between], spreads**-2])
         # Bishop 2006, eq. 3.54 and 3.53: posterior precision and mean, about the prior mean.
         posterior = (design.T * precision) @ design + np.diag(prior)
+        self._posterior = posterior
         fitted = mean + np.linalg.solve(posterior, design.T @ (precision * (observed - design @ mean)))
         upper = np.zeros((size, size))
         upper[self._upper] = fitted[1 + size :]

@@ -7,12 +7,13 @@ by antithetic pairs of its own: the effect of one group on an image would hide t
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats
-from blackbox_dft.estimators.base import Proposal, SupportsDelayedTell
+from blackbox_dft.estimators.base import Proposal, SupportsDelayedTell, SupportsPromise
 from blackbox_dft.estimators.linear_model import LinearModel
 from blackbox_dft.estimators.nes import gaussian_directions
 from blackbox_dft.estimators.pairs import antithetic_pairs
@@ -27,7 +28,7 @@ GRID_STEPS = 4096
 number of threads, changes neither proposals nor results."""
 
 
-class Surface(SupportsDelayedTell):
+class Surface(SupportsDelayedTell, SupportsPromise):
     """Bayesian regression on all pairs told; its posterior minimum is the estimate.
 
     Up to ``MAX_QUADRATIC_SIZE`` coordinates a group is modelled by ``QuadraticModel``, larger ones by ``LinearModel``.
@@ -110,6 +111,12 @@ class Surface(SupportsDelayedTell):
     @override
     def best(self) -> Floats:
         return self._z.copy()
+
+    @property
+    @override
+    def promised_gain(self) -> float:
+        # A group that had no turn yet promises nothing known: its turn comes if the others promise enough.
+        return sum(group.model.promised_gain for group in self._groups if group.told) if self._groups[0].told else inf
 
 
 class _Group:

@@ -12,6 +12,8 @@ from blackbox_dft.objectives.losses import lacks_score
 
 PENALTY = 0.1
 """Weight of the squared biases and logarithmic slope of a threshold, against the log likelihood of all images."""
+FOLDS = 5
+"""That images are cut into if they are both what a threshold is fitted on and what it is judged by."""
 MIN_PROBABILITY = 1e-9
 """Probabilities below this are raised to it, so that their logarithm is finite; a threshold may be that extreme."""
 
@@ -66,3 +68,23 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
 
     fitted = minimize(loss, np.zeros(logs.shape[1] + 1), method="L-BFGS-B").x
     return Calibration(np.asarray(fitted[:-1] / np.exp(fitted[-1])))
+
+
+def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0) -> Floats:
+    """``probabilities (N, L)`` with the free baseline, each image by a threshold fitted on the others' folds.
+
+    For images that all belong to the test: none may shift its own decision.
+
+    >>> second = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.45] * 5)
+    >>> labels = np.array([0, 0, 0, 1, 1, 1] * 5)
+    >>> shifted = cross_fitted(np.stack([1 - second, second], axis=1), labels)
+    >>> bool((shifted.argmax(axis=1) == labels).mean() > (second < 0.5).mean() / 2)
+    True
+    """
+    folds = np.random.default_rng(seed).permutation(len(labels)) % min(FOLDS, len(labels))
+    shifted = np.array(probabilities)
+    for fold in range(int(folds.max(initial=0)) + 1):
+        held = folds == fold
+        if (~held).any():
+            shifted[held] = fit_threshold(probabilities[~held], labels[~held])(probabilities[held])
+    return shifted

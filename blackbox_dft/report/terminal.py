@@ -25,6 +25,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     lines = [
         f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
         f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images){rests}",
+        *_proof(summary),
         *(f"  {text}" for text in no_score_texts(summary)),
         f"  free threshold shift: {summary['threshold']['test']:.3f}; {_against_threshold(summary)}",
         *_calibrated(summary),
@@ -116,7 +117,26 @@ def _calibrated(summary: dict[str, Any]) -> list[str]:
 def _stopped(summary: dict[str, Any]) -> list[str]:
     # Summaries of earlier versions have no such key.
     early = summary.get("stopped_early")
-    return ["  the search stopped early: going on promised less than 0.4 points"] if early else []
+    return ["  the search stopped early: going on promised less than it costs"] if early else []
+
+
+def proof_sentence(summary: Mapping[str, Any]) -> str:
+    """What the sequential proof found, as a sentence without its end; empty if there was none."""
+    # Summaries of earlier versions have no such key.
+    proof = summary.get("proof") or {}
+    if proof.get("method") != "betting":
+        return ""
+    low, high = (100 * end for end in proof["ci95"])
+    if proof["decided_at"] is not None:
+        word = "gain" if proof["verdict"] == "improved" else "loss"
+        found = f"the {word} was decided after {proof['decided_at']:,} of {proof['n']:,} draws"
+    else:
+        found = f"undecided after {proof['n']:,} draws: the gain lies between {low:+.1f} and {high:+.1f} points"
+    return f"{found}; the interval is valid whenever one stops (e-value {proof['e_value']:.3g})"
+
+
+def _proof(summary: dict[str, Any]) -> list[str]:
+    return [f"  proof: {text}"] if (text := proof_sentence(summary)) else []
 
 
 def _image_and_output(summary: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from blackbox_dft.errors import BudgetError
 
@@ -16,6 +16,20 @@ MIN_SELECT_IMAGES = 64
 """Fewer validation images than this cannot tell candidates apart."""
 MIN_PROPOSALS = 4
 """Proposals that the budget must allow the search."""
+
+FREE_QUERIES = 1000
+"""Left beside the evaluation of all test images, from which on a local model's budget is spent on that."""
+FIRST_IMAGES = 16
+"""Unchanged images that show what the target returns, before the search of a run with a sequential proof."""
+TUNE_SHARE = 0.4
+"""Of a budget with a sequential proof: the most that the search gets."""
+MIN_PROOF_IMAGES = 12
+"""Images that the budget must allow the proof; no gain is proven by fewer than six."""
+USUAL_TUNE, USUAL_PROOF = (112, 300), (16, 150)
+"""Tuning queries and images of a proof: the least (one run in twenty needs less) and the median over the tasks of
+``benchmarks/accuracy/bill.py``; how many the next run takes depends on a gain that is not known before."""
+
+Evaluate = Literal["all", "enough"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class Plan:
     """Parts of the space whose share in the gain is measured."""
     part_images: int = 0
     """Validation images for each of them."""
+    sequential: bool = False
+    """Whether the gain is proven image by image, until it is decided."""
 
     @property
     def select(self) -> int:
@@ -66,34 +82,124 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``bbdft optimize --dry-run --json`` prints it."""
-        return {"sunk" if name == "spent_earlier" else name: value for name, value in asdict(self).items()}
+        named = {"sunk" if name == "spent_earlier" else name: value for name, value in asdict(self).items()}
+        return {**named, "total": self.total, "expected": self.expected, "range90": list(self.range90)}
+
+    @property
+    def expected(self) -> int:
+        """Queries that a run with this plan usually takes; all of it, unless it stops by itself."""
+        return self._taking(*(usual[1] for usual in (USUAL_TUNE, USUAL_PROOF))) if self.sequential else self.total
+
+    @property
+    def range90(self) -> tuple[int, int]:
+        """Queries between which nine of ten runs end."""
+        least = self._taking(*(usual[0] for usual in (USUAL_TUNE, USUAL_PROOF))) if self.sequential else self.total
+        return least, self.total
+
+    def _taking(self, tune: int, images: int) -> int:
+        evaluate = 2 * self.repeats * min(self.evaluate_images, images)
+        return self.select + min(self.tune, self.repeats * tune) + evaluate + self.spent_earlier + self.watch
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost if there is a ``price`` per image."""
-        rows = [
-            ("tune", self.tune, "learn z on the training images"),
-            (
-                "select",
-                self.select,
-                f"choose among {self.candidates} candidates on {self.select_images} validation images",
-            ),
-            ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
-            ("total", self.total, f"of a budget of {self.budget}{_each_repeated(self.repeats)}"),
-        ]
+        low, high = self.range90
+        if self.sequential:
+            rows = [
+                ("first", self.select, f"{self.select_images} unchanged images: what the target returns"),
+                ("tune", self.tune, "at most, to learn z on the training images; stops when going on does not pay"),
+                (
+                    "evaluate",
+                    self.evaluate,
+                    f"at most, before and after on {self.evaluate_images} held-out images, until the gain is proven",
+                ),
+                ("total", self.total, f"at most, of a budget of {self.budget}{_each_repeated(self.repeats)}"),
+                ("expected", self.expected, f"usually; nine of ten runs end between {low:,} and {high:,}"),
+            ]
+        else:
+            rows = [
+                ("tune", self.tune, "learn z on the training images"),
+                (
+                    "select",
+                    self.select,
+                    f"choose among {self.candidates} candidates on {self.select_images} validation images",
+                ),
+                ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
+                ("total", self.total, f"of a budget of {self.budget}{_each_repeated(self.repeats)}"),
+            ]
+        last = -2 if self.sequential else -1
         if self.part_queries:
             what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
             rows.insert(2, ("parts", self.part_queries, what))
         if self.spent_earlier:
-            rows.insert(-1, ("earlier", self.spent_earlier, "choice and evaluation under the smaller budget"))
+            rows.insert(last, ("earlier", self.spent_earlier, "choice and evaluation under the smaller budget"))
         if self.watch:
-            rows.insert(-1, ("watch", self.watch, "drift check on a few fixed images"))
+            rows.insert(last, ("watch", self.watch, "drift check on a few fixed images"))
         if self.reserve:
-            rows.insert(-1, ("reserve", self.reserve, "kept back for responses that get lost"))
+            rows.insert(last, ("reserve", self.reserve, "kept back for responses that get lost"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
         return [
             f"  {name:<9}{queries:>9,} queries{money}   {what}"
             for (name, queries, what), money in zip(rows, cost, strict=True)
         ]
+
+
+def sequential(evaluate: str, budget: int, *, test: int, repeats: int, priced: bool) -> bool:
+    """Whether the proof is sequential, by the option ``--evaluate``.
+
+    ``auto``: for a target with a price; and for a local model if evaluating all ``test`` images would leave the search
+    neither half of the budget nor ``FREE_QUERIES``.
+
+    >>> sequential("auto", 1000, test=1120, repeats=1, priced=False)
+    True
+    >>> sequential("auto", 5000, test=1120, repeats=1, priced=False)
+    False
+    """
+    if evaluate != "auto":
+        return evaluate == "enough"
+    cost = 2 * repeats * test
+    return priced or (2 * cost > budget and budget - cost < FREE_QUERIES)
+
+
+def make_sequential_plan(
+    budget: int, *, val: int, held: int, proposal: int, reserve: float = 0.0, watch: int = 0, repeats: int = 1
+) -> Plan:
+    """Splits ``budget`` for a run that stops as soon as its gain is proven, on ``held`` images at most.
+
+    Arguments as for ``make_plan``. Nothing in it grows with the data.
+
+    >>> plan = make_sequential_plan(1000, val=560, held=1680, proposal=16)
+    >>> plan.select, plan.tune, plan.evaluate, plan.expected
+    (16, 400, 584, 616)
+
+    Raises:
+        BudgetError: too small; names the smallest budget that would do.
+    """
+    first = repeats * min(val, FIRST_IMAGES)
+    least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, 2 * repeats * min(held, MIN_PROOF_IMAGES)
+    kept = int(budget * reserve)
+    if budget - kept < first + least_tune + least_proof + watch:
+        needed = first + least_tune + least_proof + watch
+        smallest = _smallest(needed, reserve)
+        raise BudgetError(
+            f"a budget of {budget} cannot cover this job: {first} queries show what the target returns, {least_tune} "
+            f"begin the search, {least_proof} begin the proof"
+            + (f", {watch} check for drift" if watch else "")
+            + (f", {smallest - needed} are kept back for lost responses (--reserve)" if smallest > needed else "")
+            + f"{_each_repeated(repeats)}: together {smallest}; give --budget {smallest} or more."
+        )
+    tune = max(least_tune, int(TUNE_SHARE * (budget - kept)))
+    tune = min(tune, budget - kept - first - watch - least_proof)
+    return Plan(
+        budget=budget,
+        tune=tune,
+        select_images=min(val, FIRST_IMAGES),
+        candidates=1,
+        evaluate_images=min(held, (budget - kept - first - watch - tune) // (2 * repeats)),
+        reserve=kept,
+        watch=watch,
+        repeats=repeats,
+        sequential=True,
+    )
 
 
 def make_plan(
@@ -139,10 +245,7 @@ def make_plan(
     reserved = int(budget * reserve)
     needed = spent_earlier + watch + evaluate + min_select + min_tune
     if budget - reserved < needed:
-        # The reserve grows with the budget, in whole queries.
-        smallest = math.ceil(needed / (1 - reserve))
-        while smallest - 1 - int((smallest - 1) * reserve) >= needed:
-            smallest -= 1
+        smallest = _smallest(needed, reserve)
         kept_back = smallest - needed
         counted = [
             (spent_earlier, "are spent"),
@@ -176,6 +279,14 @@ def make_plan(
         parts=parts,
         part_images=part_images,
     )
+
+
+def _smallest(needed: int, reserve: float) -> int:
+    """The smallest budget that leaves ``needed`` queries beside the reserve, which grows with it in whole queries."""
+    smallest = math.ceil(needed / (1 - reserve))
+    while smallest - 1 - int((smallest - 1) * reserve) >= needed:
+        smallest -= 1
+    return smallest
 
 
 def _each_repeated(repeats: int) -> str:

@@ -13,7 +13,7 @@ from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.options import TargetOptions
 
-BEFORE_THE_OPTION = {"path": "array", "output_map": "none"}
+BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all"}
 """What runs did that were started before there was the option, if that is not its default."""
 
 
@@ -106,8 +106,27 @@ class Config:
         group="search",
     )
     early_stop: bool = option(
-        False,
-        help="End the search when going on promises less than 0.4 points; what is left of the budget is not spent.",
+        True,
+        help="End the search when going on promises less than it costs; what is left of the budget is not spent.",
+        fingerprint=False,
+        group="budget",
+    )
+    # A proof may go on; which images it takes first stays the same.
+    evaluate: str = option(
+        "auto",
+        help="Test images scored before and after: enough to prove the gain, all, or a number N; auto: enough for a "
+        "URL, or if the budget does not cover all.",
+        metavar="auto|enough|all|N",
+        check=lambda text: _evaluate(text),
+        fingerprint=False,
+        group="budget",
+    )
+    precision: float | None = option(
+        None,
+        help="Go on with a proof until its interval is as narrow as +- P points.",
+        metavar="P",
+        minimum=0.1,
+        maximum=50,
         fingerprint=False,
         group="budget",
     )
@@ -234,6 +253,13 @@ def _epsilon(text: str) -> float:
     if not 0 < value <= 1:
         raise ValueError("it is outside (0, 1]: give the largest change of a pixel, such as 8/255")
     return value
+
+
+def _evaluate(text: str) -> str:
+    text = text.strip().lower()
+    if text in ("auto", "enough", "all") or (text.isdecimal() and int(text) >= 2):
+        return text
+    raise ValueError("it must be auto, enough, all or a number of test images, 2 or more")
 
 
 def _finite(value: float) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blackbox_dft._utils.types import Floats, Scores
+from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
@@ -19,12 +19,13 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
+from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
-from blackbox_dft.run.budget import Plan, make_plan
+from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
 from blackbox_dft.scoring import drift
 from blackbox_dft.scoring.backends import make_backend
@@ -137,7 +138,7 @@ class Experiment:
             InputError: no such space.
         """
         made = copy.copy(self)
-        for cached in ("plan", "path", "proposal"):
+        for cached in ("plan", "path", "proposal", "test_images", "proof_draws"):
             vars(made).pop(cached, None)
         made.config = replace(self.config, space=space, estimator=estimator, seed=seed, budget=budget)
         made._make_space()
@@ -155,23 +156,55 @@ class Experiment:
         Raises:
             BudgetError: it cannot cover the job.
         """
-        splits = self.data.splits
-        budget = self.config.budget
-        reserve = self.config.reserve if self.counts_in_doubt else 0.0
-        val, test = len(splits["val"]), len(splits["test"])
-        repeats = self.config.repeats
-        watch = repeats * drift.queries() if self.watched else 0
+        splits, config = self.data.splits, self.config
+        reserve = config.reserve if self.counts_in_doubt else 0.0
+        watch = config.repeats * drift.queries() if self.watched else 0
+        if self.sequential:
+            return make_sequential_plan(
+                config.budget,
+                val=len(splits["val"]),
+                held=sum(len(draw) for draw in self.proof_draws),
+                proposal=self.proposal,
+                reserve=reserve,
+                watch=watch,
+                repeats=config.repeats,
+            )
         return make_plan(
-            budget,
-            val=val,
-            test=test,
+            config.budget,
+            val=len(splits["val"]),
+            test=len(self.test_images),
             proposal=self.proposal,
             spent_earlier=self.spent_earlier,
             reserve=reserve,
             watch=watch,
-            repeats=repeats,
-            parts=len(self.space.parts) if self.config.space == "auto" and isinstance(self.space, Composed) else 0,
+            repeats=config.repeats,
+            parts=len(self.space.parts) if config.space == "auto" and isinstance(self.space, Composed) else 0,
         )
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the gain is proven image by image, until it is decided."""
+        config = self.config
+        test, priced = len(self.data.splits["test"]), self.watched or config.price is not None
+        return sequential(config.evaluate, config.budget, test=test, repeats=config.repeats, priced=priced)
+
+    @cached_property
+    def test_images(self) -> Ints:
+        """Test images that are all scored: the split, or as many of it as ``--evaluate N`` says."""
+        test = self.data.splits["test"]
+        if not self.config.evaluate.isdecimal():
+            return test
+        return np.sort(np.random.default_rng(self.config.seed).permutation(test)[: int(self.config.evaluate)])
+
+    @cached_property
+    def proof_draws(self) -> list[Ints]:
+        """Images of each draw of a sequential proof: those of the test split first, then the validation images.
+
+        Neither the search nor the output map has seen any of them.
+        """
+        data, seed = self.data, self.config.seed
+        held = (data.splits[split] for split in ("test", "val"))
+        return [images[draw] for images in held for draw in draw_order(data.groups_of(images), len(images), seed)]
 
     @property
     def watched(self) -> bool:
@@ -244,18 +277,11 @@ class Experiment:
             InputError: it does not exist, or cannot do what other options need.
         """
         made = make_estimator(self.config.estimator, self.search_space, seed=self.config.seed)
-        if not isinstance(made, SupportsDelayedTell):
-            name, instead = self.config.estimator, "take surface, nes, spsa or finite-difference."
-            if self.config.in_flight > 1:
-                raise InputError(
-                    f"--estimator {name} needs the losses of a proposal before the next: leave out --in-flight, or "
-                    + instead
-                )
-            if self.config.early_stop:
-                raise InputError(
-                    f"--estimator {name} proposes no pairs, which early stopping needs: leave out --early-stop, or "
-                    + instead
-                )
+        if self.config.in_flight > 1 and not isinstance(made, SupportsDelayedTell):
+            raise InputError(
+                f"--estimator {self.config.estimator} needs the losses of a proposal before the next: leave out "
+                "--in-flight, or take surface, nes, spsa or finite-difference."
+            )
         return made
 
     def scorer(

@@ -37,6 +37,8 @@ class Predictions:
     """``(P, 3)``: tuning queries so far, loss and accuracy of each step of the search."""
     groups: Ints | None = None
     """``(N,)``: images of one group depend on each other, such as those of one person."""
+    proof: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    """``(P, 4)``: draws so far, their mean gain and both ends of its interval; empty without a sequential proof."""
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further columns of the CSV, N values each, by name."""
 
@@ -53,6 +55,7 @@ class Predictions:
             "after": self.after,
             "points": self.points,
             "groups": np.empty(0, np.int64) if self.groups is None else self.groups,
+            "proof": self.proof,
             "texts": np.array(json.dumps(texts)),
         }
         write_atomically(run / FILE, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -71,13 +74,15 @@ class Predictions:
                 labels = np.asarray(file["labels"], np.int64)
                 before, after = np.asarray(file["before"], np.float64), np.asarray(file["after"], np.float64)
                 points, groups = np.asarray(file["points"], np.float64), np.asarray(file["groups"], np.int64)
+                # Files of earlier versions have none.
+                proof = np.asarray(file["proof"], np.float64) if "proof" in file else np.empty((0, 4))
             classes, files = tuple(texts["classes"]), tuple(texts["files"])
             traits = {str(name): tuple(values) for name, values in texts["traits"].items()}
             lengths = {len(files), len(labels), *map(len, traits.values())}
             shapes = {before.shape, after.shape}
             if lengths != {len(labels)} or shapes != {(len(labels), len(classes))} or points.ndim != 2:
                 raise ValueError("its parts do not belong together")
-            return cls(classes, files, labels, before, after, points, groups if groups.size else None, traits)
+            return cls(classes, files, labels, before, after, points, groups if groups.size else None, proof, traits)
         except FileNotFoundError as error:
             raise InputError(f"{run} has no {FILE}: give 'bbdft resume {run}', which writes it.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, BadZipFile) as error:

@@ -6,81 +6,29 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
-from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.data.dataset import Dataset
+from blackbox_dft._utils.types import Ints
 from blackbox_dft.data.decoding import page_releaser
-from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import BudgetError, InputError
-from blackbox_dft.estimators.base import SupportsDelayedTell
-from blackbox_dft.objectives import make_objective
-from blackbox_dft.objectives.losses import lacks_score
-from blackbox_dft.objectives.outputs import MEANING, rows_with_scores
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
-from blackbox_dft.run.first_look import (
-    chance_warning,
-    require_scores,
-    require_scores_still,
-    stopping_without_scores,
-)
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
-from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.phases import run_phases
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
-from blackbox_dft.run.summary import Summary, summarize
+from blackbox_dft.run.result import Result
 from blackbox_dft.scoring import autotune
 from blackbox_dft.scoring.concurrency import ConcurrencySearch
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, FixedConcurrency
-from blackbox_dft.scoring.drift import DriftCheck
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.early_stopping import EarlyStopping
-from blackbox_dft.search.loop import Task, Trajectory, tune
-from blackbox_dft.search.mapped_selection import choose
-from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.search.selection import PartGain, Selection, part_gains
-from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.targets.base import ConcurrentTarget
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A finished run: its summary, the tuning, and what both were computed from."""
-
-    summary: Summary
-    """What ``RUN/summary.json`` holds."""
-    tuning: Tuning
-    """The chosen z, ready to apply to images."""
-    choice: Selection
-    trajectory: Trajectory
-    data: Dataset
-    before: Floats
-    """Probabilities of the labels ``(N, L)`` on the test split, unchanged images; NaN for those without a score."""
-    after: Floats
-    """The same on changed images."""
-
-    def predictions(self) -> Predictions:
-        """What ``RUN/answers.npz`` holds and reports are made from."""
-        data, test = self.data, self.data.splits["test"]
-        return Predictions(
-            classes=data.classes,
-            files=tuple(data.files[i] for i in test),
-            labels=data.labels[test],
-            before=self.before,
-            after=self.after,
-            points=np.array([(p.queries, p.loss, p.accuracy) for p in self.trajectory.points], np.float64).reshape(
-                -1, 3
-            ),
-            groups=data.groups_of(test),
-            traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
-        )
 
 
 def optimize(config: Config, out: str | Path, progress: Progress | None = None, *, overwrite: bool = False) -> Result:
@@ -126,8 +74,12 @@ def start(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
-    # The run keeps its path, as the last bits of the other one's scores differ.
-    config = experiment.config = replace(experiment.config, path="fused" if experiment.fused else "array")
+    # The run keeps its path, as the last bits of the other one's scores differ, and its kind of proof.
+    config = experiment.config = replace(
+        experiment.config,
+        path="fused" if experiment.fused else "array",
+        evaluate="enough" if experiment.sequential else experiment.config.evaluate.replace("auto", "all"),
+    )
     step = experiment.proposal * config.repeats
     ahead = experiment.fused is None or experiment.fused.has_outer_part
     plan = autotune.default_plan(experiment.target)
@@ -179,11 +131,13 @@ def reopen(
     cluster: str | None = None,
     workers: int | None = None,
     price: float | None = None,
+    evaluate: str | None = None,
+    precision: float | None = None,
 ) -> tuple[Experiment, Callable[[Progress | None], Result]]:
     """``resume`` in two steps: returns the run's experiment, opened and checked, and a function that continues it.
 
     ``cluster`` and ``workers`` say where the model runs from now on, as for ``with_cluster``; ``price`` is the new
-    cost of one image scored.
+    cost of one image scored; ``evaluate`` and ``precision`` say how far the proof goes from now on.
     """
     out = Path(out)
     recorded = RunRecord.read(out)
@@ -193,8 +147,13 @@ def reopen(
             raise InputError(
                 f"--budget {budget} is less than the {record.config.budget} that {out} has: a budget only grows."
             )
-        # A larger budget is given to be spent.
-        record = replace(record, config=replace(record.config, budget=budget, early_stop=False))
+        # A larger budget is given to be spent: on the proof if there is a sequential one.
+        stop = record.config.early_stop and record.config.evaluate == "enough"
+        record = replace(record, config=replace(record.config, budget=budget, early_stop=stop))
+    if evaluate is not None and evaluate != "auto":
+        record = replace(record, config=replace(record.config, evaluate=evaluate))
+    if precision is not None:
+        record = replace(record, config=replace(record.config, precision=precision))
     if accept_drift:
         record = replace(record, config=replace(record.config, accept_drift=True))
     if price is not None:
@@ -208,7 +167,7 @@ def reopen(
             return dict(json.loads(ledger.note("files") or "{}"))
 
     check_inputs(experiment, record.inputs, out, recorded_files)
-    if budget is not None:
+    if budget is not None and not experiment.sequential:
         record = replace(record, spent_earlier=_spent_earlier(experiment, out, record.batch))
         experiment.spent_earlier = record.spent_earlier
     _ = experiment.plan
@@ -229,7 +188,11 @@ def unspent(experiment: Experiment, out: str | Path) -> int:
         return experiment.plan.total
     with suppress(OSError, ValueError, KeyError, TypeError):
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-        if summary["budget"] == experiment.config.budget:
+        recorded = RunRecord.read(out).config
+        if summary["budget"] == experiment.config.budget and (recorded.evaluate, recorded.precision) == (
+            experiment.config.evaluate,
+            experiment.config.precision,
+        ):
             return 0
     with experiment.ledger(out / LEDGER) as ledger:
         return max(0, experiment.plan.total - ledger.total)
@@ -267,7 +230,7 @@ def _run(
         scorer = experiment.scorer(ledger, batch=batch, concurrency=concurrency, progress=scored)
         started, before, known = time.perf_counter(), float(ledger.note("seconds") or 0), ledger.total
         try:
-            result = _all_phases(experiment, scorer, progress, find_call_plan)
+            result = run_phases(experiment, scorer, progress, find_call_plan)
         except ReplayError as error:
             raise _with_versions(error, ledger) from error
         finally:
@@ -323,140 +286,3 @@ def _concurrency(experiment: Experiment, ledger: Ledger, batch: int) -> Concurre
         # Half of the reserve is left even if the run dies again and again, with half as many requests each time.
         most = min(most, max(target.workers, experiment.plan.reserve // (4 * batch)))
     return ConcurrencySearch(target, max(1, most >> ledger.halvings))
-
-
-def _end_search(scorer: Scorer, progress: Progress) -> None:
-    """Ends the search for the best number of requests at once, and records the number."""
-    search, ledger = scorer.concurrency, scorer.ledger
-    if not isinstance(search, ConcurrencySearch):
-        return
-    if search.settled:
-        ledger.set_note("concurrency", str(search.limit << ledger.halvings))
-    search.end()
-    if search.rates:
-        progress.note(f"concurrency: {search}")
-
-
-def _in_flight_advice(experiment: Experiment, scorer: Scorer) -> str | None:
-    """Advice to use ``--in-flight`` if a step of the search needs less than half of the requests allowed at once."""
-    if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
-        experiment.estimator(), SupportsDelayedTell
-    ):
-        return None
-    requests = -(-experiment.proposal * experiment.config.repeats // scorer.batch) * experiment.config.in_flight
-    times = scorer.concurrency.limit // requests
-    if times < 2:
-        return None
-    return (
-        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
-        f"be sent at once: --in-flight {times * experiment.config.in_flight} would use them"
-    )
-
-
-def _all_phases(
-    experiment: Experiment,
-    scorer: Scorer,
-    progress: Progress,
-    find_call_plan: Callable[[Scorer, Ints], None] | None = None,
-) -> Result:
-    """Unchanged validation images, search, choice of z, evaluation on the test images; the times are still missing."""
-    plan, data, ledger = experiment.plan, experiment.data, scorer.ledger
-    identity = experiment.space.initial()
-    val = StratifiedSampler(data.splits["val"], data.labels, experiment.config.seed)(plan.select_images)
-    test = data.splits["test"]
-
-    # The unchanged validation images come first: they show what kind of scores the target returns.
-    first = plan.repeats * plan.select_images
-    progress.phase("select", first)
-    with stopping_without_scores(experiment, scorer, val, identity):
-        if find_call_plan:
-            find_call_plan(scorer, val)
-        raw = scorer.score("select", val, identity)
-        require_scores(rows_with_scores(raw))
-        decoder = experiment.decoder(raw)
-        require_scores(decoder.has_score(raw))
-    _end_search(scorer, progress)
-    name = experiment.objective(decoder)
-    progress.note(f"scores: {MEANING[decoder.kind]}; objective: {name}")
-    scored = decoder.has_score(raw)
-    if not scored.all():
-        progress.note(f"no score: {(~scored).sum():,} of {len(val):,} unchanged validation images; they count as wrong")
-    if warning := chance_warning(decoder(raw), data.labels[val], experiment):
-        progress.note(f"WARNING: {warning}")
-    task = Task(scorer, decoder, make_objective(name), data.labels, experiment.penalty)
-
-    limit = plan.tune
-    if ledger.counts_in_doubt and (short := ledger.in_doubt_of("tune") - plan.reserve) > 0:
-        limit -= short
-        progress.note(f"{short} more images are in doubt than the reserve covers: the search is shorter by as many")
-        if limit <= 0:
-            raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
-    if advice := _in_flight_advice(experiment, scorer):
-        progress.note(advice)
-    progress.phase("tune", limit)
-    watch = (
-        DriftCheck(scorer, val[scored], identity, limit, accept=experiment.config.accept_drift)
-        if experiment.watched
-        else None
-    )
-    seed = experiment.config.seed
-    trajectory = tune(
-        task,
-        experiment.estimator(),
-        data.splits["train"],
-        limit=limit,
-        seed=seed,
-        in_flight=experiment.config.in_flight,
-        early_stopping=EarlyStopping(experiment.search_space) if experiment.config.early_stop else None,
-        on_step=progress.step,
-        check_drift=watch or (lambda spent: None),
-        check_scores=watch.check_scores if watch else (lambda spent, keys: None),
-    )
-    if watch and watch.moved > watch.tolerance:
-        progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
-    if trajectory.stopped:
-        progress.note(
-            f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
-        )
-    progress.phase("select", plan.select + plan.part_queries - first)
-    choice, map_alone = choose(task, trajectory, val, identity, experiment.config.output_map, seed)
-    progress.note(f"chosen on {len(val)} validation images: {choice.name}")
-    mapped = replace(task, decoder=decoder.with_map(choice.output_map))
-    parts: list[PartGain] = []
-    if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
-    progress.phase("evaluate", plan.evaluate)
-    on_val = (task.probabilities("select", val, identity), mapped.probabilities("select", val, choice.z))
-
-    def evaluated(judged: Task, z: Floats, before: Floats) -> Floats:
-        found = judged.probabilities("evaluate", test, z)
-        require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
-        return found
-
-    on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))
-    # The scores are recorded, so what the change and the map do apart costs nothing; to read them twice saves nothing.
-    cached = scorer.cached
-    apart = (
-        task.probabilities("evaluate", test, choice.z),
-        replace(task, decoder=decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
-    )
-    scorer.cached = cached
-    progress.phase("done", 0)
-
-    tuning = experiment.tuning(choice.z, mapped.decoder)
-    summary = summarize(
-        experiment,
-        scorer,
-        choice,
-        tuning,
-        val,
-        on_val,
-        on_test,
-        apart,
-        parts,
-        objective=name,
-        scores=decoder.kind,
-        stopped_early=trajectory.stopped,
-        warnings=(warning,) if warning else (),
-    )
-    return Result(summary, tuning, choice, trajectory, data, *on_test)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
-from blackbox_dft.evaluation.threshold import fit_threshold
+from blackbox_dft.evaluation.proof import ALPHA
+from blackbox_dft.evaluation.proof import Proof as SequentialProof
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.selection import PartGain, Selection
+from blackbox_dft.search.selection import IDENTITY, PartGain, Selection
 
 SIMILARITY_IMAGES = 64
 """Test images that PSNR and SSIM are means over."""
+
+MAX_LOG_E = 60.0
+"""Greater e-values are cut to its exponential: they say nothing more."""
 
 Interval = tuple[float, float]
 """Ends of a 95 % interval."""
@@ -91,6 +96,28 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """How the gain was proven."""
+
+    method: Literal["betting", "bootstrap"]
+    """``betting``: sequential, valid whenever it stops; ``bootstrap``: of a number of test images fixed before."""
+    n: int
+    """Draws, each an image or some of a group; all test images if the number was fixed."""
+    decided_at: int | None
+    """Draws after which the sequential interval first excluded 0."""
+    alpha: float
+    """Chance that the interval misses the gain."""
+    e_value: float | None
+    """Of a sequential proof, against "no gain": the greatest so far."""
+    precision: float
+    """Half the width of the interval, in points."""
+    ci95: Interval | None = None
+    """Of a sequential proof: the interval of the gain of the tuned candidate, kept or not."""
+    verdict: Verdict | None = None
+    """Of a sequential proof, on that candidate."""
+
+
+@dataclass(frozen=True)
 class PartSummary:
     """What one part of a composed space gains on the validation split."""
 
@@ -113,14 +140,16 @@ class Summary(Document):
     repeats: int
     queries: Queries
     accuracy: dict[str, Accuracy]
-    """Of the splits ``val`` and ``test``."""
+    """Of the test images, and of the validation images if z was chosen on them."""
     threshold: Threshold
-    """The free threshold: fitted on unchanged images, at no query; its interval is of after - threshold."""
+    """The free threshold: fitted on unchanged validation images, or on the other folds of the test images; its interval
+    is of after - threshold."""
     calibrated: Threshold | None
     """With ``--calibrate``, fitted on changed images; its interval is of calibrated - free threshold."""
     parts: Parts
     space_parts: tuple[PartSummary, ...]
     """Of a composed space, if they were measured."""
+    proof: Proof
     mcnemar_p: float
     psnr_db: float | None
     ssim: float
@@ -147,16 +176,33 @@ class Summary(Document):
     images_per_second: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Probabilities of the test images, and what was measured beside them; ``(N, L)`` each."""
+
+    test: Ints
+    """The images ``(N,)``, as indices into the data."""
+    on_test: tuple[Floats, Floats]
+    """Before and after."""
+    apart: tuple[Floats, Floats]
+    """With the image change alone, and with an output map alone."""
+    free: tuple[Floats, Floats]
+    """Unchanged images with the free threshold, and its bias ``(L,)``."""
+    calibrated: tuple[Floats, Floats] | None = None
+    """With ``--calibrate``: changed images with a threshold fitted on such, and its bias."""
+    val: tuple[Ints, Floats, Floats] | None = None
+    """Validation images ``(V,)`` that z was chosen on, and their probabilities before and after."""
+    parts: Sequence[PartGain] = ()
+    """What the parts of the space do, on the first of the validation images."""
+
+
 def summarize(
     experiment: Experiment,
     scorer: Scorer,
     choice: Selection,
     tuning: Tuning,
-    val: Ints,
-    on_val: tuple[Floats, Floats],
-    on_test: tuple[Floats, Floats],
-    apart: tuple[Floats, Floats],
-    parts: Sequence[PartGain],
+    found: Evaluated,
+    proof: SequentialProof | None,
     *,
     objective: str,
     scores: str,
@@ -170,21 +216,21 @@ def summarize(
         scorer: what counted its queries.
         choice: the candidate that was chosen.
         tuning: the same, applied to images.
-        val: validation images that z was chosen on.
-        on_val: probabilities ``(N, L)`` before and after on them.
-        on_test: the same on the whole test split.
-        apart: the same with the image change alone, and with an output map alone.
-        parts: what the parts of the space do, on the first of the validation images.
+        found: the probabilities of the test images.
+        proof: of the gain of z and its map, if it was sequential.
         objective: the loss that was minimised.
         scores: kind of the target's scores.
         stopped_early: whether the search ended before its budget.
         warnings: what was said before the search.
     """
     data, config, ledger = experiment.data, experiment.config, scorer.ledger
-    test = data.splits["test"]
+    test, on_test = found.test, found.on_test
     paired = compared(data, test, *on_test)
-    free = fit_threshold(on_val[0], data.labels[val])
-    against = compared(data, test, free(on_test[0]), on_test[1])
+    against = compared(data, test, found.free[0], on_test[1])
+    on_all = accuracy(paired)
+    if proof and choice.name != IDENTITY:
+        # Only this interval holds although one looked after every image.
+        on_all = replace(on_all, ci95=rounded(proof.interval))
     images = data.images[test[:SIMILARITY_IMAGES]]
     changed = tuning(images)
     paid = scorer.paid
@@ -206,22 +252,21 @@ def summarize(
             cached=scorer.cached,
             in_doubt=ledger.in_doubt,
         ),
-        accuracy={"val": accuracy(compared(data, val, *on_val)), "test": accuracy(paired)},
-        threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(free.bias.tolist())),
-        calibrated=_calibrated(data, val, on_val[1], on_test[1], free(on_test[0])) if config.calibrate else None,
-        parts=_parts(data.labels[test], *apart, on_test[1]),
-        space_parts=tuple(_part(data, val, part) for part in parts),
+        accuracy=_on_val(data, found) | {"test": on_all},
+        threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(found.free[1].tolist())),
+        calibrated=_calibrated(data, found),
+        parts=_parts(data.labels[test], *found.apart, on_test[1]),
+        space_parts=tuple(_part(data, found.val[0], part) for part in found.parts) if found.val else (),
+        proof=_proof(proof, on_all),
         mcnemar_p=paired.mcnemar_p,
         psnr_db=psnr(images, changed),
         ssim=ssim(images, changed),
-        verdict=verdict(paired.ci95),
+        verdict=verdict(on_all.ci95),
         beats_threshold=against.ci95[0] > 0,
         no_score=no_score(*on_test),
         scored=scored(data, test, *on_test),
         warnings=warnings,
-        interval="paired bootstrap over "
-        + ("images" if data.groups is None else "groups of images")
-        + (f", each decided by {config.repeats} answers" if config.repeats > 1 else ""),
+        interval=_interval_in_words(experiment, proof),
         chosen=choice.name,
         images={split: len(indices) for split, indices in data.splits.items()},
         skipped=len(data.skipped),
@@ -229,6 +274,36 @@ def summarize(
         scores=scores,
         stopped_early=stopped_early,
     )
+
+
+def _on_val(data: Dataset, found: Evaluated) -> dict[str, Accuracy]:
+    return {"val": accuracy(compared(data, *found.val))} if found.val else {}
+
+
+def _proof(proof: SequentialProof | None, on_test: Accuracy) -> Proof:
+    if proof is None:
+        half = (on_test.ci95[1] - on_test.ci95[0]) / 2
+        return Proof("bootstrap", on_test.n, None, ALPHA, None, round(100 * half, 3))
+    half = 100 * proof.half_width
+    return Proof(
+        "betting",
+        proof.draws,
+        proof.decided_at,
+        proof.alpha,
+        round(math.exp(min(proof.log_e, MAX_LOG_E)), 3),
+        round(half, 3),
+        rounded(proof.interval),
+        proof.verdict,
+    )
+
+
+def _interval_in_words(experiment: Experiment, proof: SequentialProof | None) -> str:
+    repeats = experiment.config.repeats
+    each = f", each decided by {repeats} answers" if repeats > 1 else ""
+    whose = "images" if experiment.data.groups is None else "groups of images"
+    if proof:
+        return f"valid whenever one stops, by betting on {whose} drawn one after the other{each}"
+    return f"paired bootstrap over {whose}{each}"
 
 
 def no_score(before: Floats, after: Floats) -> NoScore:
@@ -244,11 +319,12 @@ def scored(data: Dataset, indices: Ints, before: Floats, after: Floats) -> Accur
     return accuracy(compared(data, indices[both], before[both], after[both]))
 
 
-def _calibrated(data: Dataset, val: Ints, on_val: Floats, on_test: Floats, free: Floats) -> Threshold:
-    """Changed images with a threshold fitted on them, against unchanged ones with theirs: ``free (N, L)``."""
-    fitted = fit_threshold(on_val, data.labels[val])
-    result = compared(data, data.splits["test"], free, fitted(on_test))
-    return Threshold(round(result.after, 6), rounded(result.ci95), tuple(fitted.bias.tolist()))
+def _calibrated(data: Dataset, found: Evaluated) -> Threshold | None:
+    """Changed images with a threshold fitted on them, against unchanged ones with theirs."""
+    if found.calibrated is None:
+        return None
+    result = compared(data, found.test, found.free[0], found.calibrated[0])
+    return Threshold(round(result.after, 6), rounded(result.ci95), tuple(found.calibrated[1].tolist()))
 
 
 def _parts(labels: Ints, *probabilities: Floats) -> Parts:

@@ -1,18 +1,18 @@
-"""Early stopping: ends a search if going on promises too little, judged by the losses of pairs it has not learned from.
+"""Early stopping: ends a search if going on promises too little.
 
-Losses that a search has used to find its direction cannot say whether the direction was right: it fitted them. Later
-ones can. So the search is cut into intervals. The mean iterate moves from one interval to the next; the pairs of the
-interval after that, mostly on other images, tell how the loss would change by the same move once more.
+An estimator with a model of the loss says itself what is left to gain (``ByPromise``). Of the others, the losses of
+pairs that the search has not learned from tell (``ByMoves``).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.base import Estimator, Proposal, SupportsPromise
 from blackbox_dft.estimators.pairs import pair_differences
 from blackbox_dft.estimators.search_space import SearchSpace
 
@@ -26,8 +26,80 @@ PATIENCE = 2
 """Intervals in a row that must promise less than ``MIN_GAIN``."""
 
 
-class EarlyStopping:
+WORTH_OF_A_QUERY = 5e-5
+"""Fall of the loss that is worth a query where it has a price: half a point of accuracy for 100 queries."""
+WORTH_OF_A_BUDGET = 0.02
+"""Fall of the loss that is worth all queries of the search if they are there to be used."""
+MIN_QUERIES = 96
+"""No search ends before, as its model of the loss is hardly more than a guess."""
+STEPS_IN_A_ROW = 3
+"""Steps that must promise too little."""
+
+
+class EarlyStopping(Protocol):
+    """Told every step of a search in order; says when to end it."""
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether going on promises too little."""
+        ...
+
+    def tell(self, proposal: Proposal, losses: Floats) -> None:
+        """Called after the estimator was told ``losses (Q,)`` of ``proposal``."""
+        ...
+
+
+def make_early_stopping(estimator: Estimator, space: SearchSpace, worth: float) -> EarlyStopping:
+    """The rule that suits an estimator; ``worth`` is the fall of the loss for which a query would still be spent."""
+    return ByPromise(estimator, worth) if isinstance(estimator, SupportsPromise) else ByMoves(estimator, space)
+
+
+class ByPromise:
+    """Ends a search once a query promises less than it is worth.
+
+    What is left to gain, G, falls about as 1/n with the n queries told, as the variance of a mean does; so the next
+    query promises G/n.
+
+    >>> from blackbox_dft.estimators import make_estimator
+    >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
+    >>> surface = make_estimator("surface", space)
+    >>> early_stopping, queries = ByPromise(surface, worth=5e-5), 0
+    >>> while not early_stopping.should_stop:
+    ...     proposal = surface.ask()
+    ...     losses = 0.01 * ((proposal.candidates - [1, -2]) ** 2).sum(axis=1)
+    ...     surface.tell(proposal, losses)
+    ...     early_stopping.tell(proposal, losses)
+    ...     queries += proposal.queries
+    >>> MIN_QUERIES < queries < 1000
+    True
+
+    Args:
+        estimator: told the same losses before.
+        worth: fall of the loss.
+    """
+
+    def __init__(self, estimator: SupportsPromise, worth: float) -> None:
+        self._estimator, self._worth = estimator, worth
+        self._queries = self._in_a_row = 0
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the last ``STEPS_IN_A_ROW`` steps promised too little."""
+        return self._in_a_row >= STEPS_IN_A_ROW and self._queries >= MIN_QUERIES
+
+    def tell(self, proposal: Proposal, losses: Floats) -> None:
+        """Called after the estimator was told ``losses (Q,)`` of ``proposal``."""
+        self._queries += len(losses)
+        promised = self._estimator.promised_gain / self._queries
+        self._in_a_row = self._in_a_row + 1 if promised < self._worth else 0
+
+
+class ByMoves:
     """Decides from the proposals and losses of a search by antithetic pairs whether going on is worth it.
+
+    Losses that a search has used to find its direction cannot say whether the direction was right: it fitted them.
+    Later ones can. So the search is cut into intervals. The mean iterate moves from one interval to the next; the pairs
+    of the interval after that, mostly on other images, tell how the loss would change by the same move once more.
 
     With ``v`` the last move of the mean iterate, and a pair's span ``s (k,)`` and loss difference ``d``,
     ``k d (s v) / |s|^2`` estimates the slope of the loss along ``v`` without bias if directions are spread evenly: it
@@ -37,21 +109,24 @@ class EarlyStopping:
 
     >>> from blackbox_dft.estimators import make_estimator
     >>> space = SearchSpace(np.zeros(2), np.full(2, -9.0), np.full(2, 9.0))
-    >>> estimator, early_stopping, queries = make_estimator("surface", space), EarlyStopping(space), 0
+    >>> estimator = make_estimator("nes", space)
+    >>> early_stopping, queries = ByMoves(estimator, space), 0
     >>> while not early_stopping.should_stop:
     ...     proposal = estimator.ask()
     ...     losses = 0.01 * ((proposal.candidates - [1, -2]) ** 2).sum(axis=1)
     ...     estimator.tell(proposal, losses)
-    ...     early_stopping.tell(proposal, losses, estimator.best)
+    ...     early_stopping.tell(proposal, losses)
     ...     queries += proposal.queries
     >>> 2 * FIRST_INTERVAL < queries < 10_000
     True
 
     Args:
-        space: what the estimator searches; only its bounds are used.
+        estimator: told the same losses before.
+        space: what it searches; only its bounds are used.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, estimator: Estimator, space: SearchSpace) -> None:
+        self._estimator = estimator
         self._groups = [mask for mask in (space.ranged, ~space.ranged) if mask.any()]
         self._queries, self._end = 0, FIRST_INTERVAL
         self._sum, self._count = np.zeros(space.size), 0
@@ -67,11 +142,11 @@ class EarlyStopping:
         """Whether the last ``PATIENCE`` intervals promised too little."""
         return self._flat_intervals >= PATIENCE
 
-    def tell(self, proposal: Proposal, losses: Floats, best: Floats) -> None:
-        """Learns from a proposal of pairs, its losses ``(Q,)``, and the estimate ``(k,)`` after them."""
+    def tell(self, proposal: Proposal, losses: Floats) -> None:
+        """Learns from a proposal of pairs, its losses ``(Q,)``, and the estimate after them."""
         if self._move is not None:
             self._add_gains(proposal, losses, self._move)
-        self._sum += best
+        self._sum += self._estimator.best
         self._count += 1
         self._queries += len(losses)
         if self._queries >= self._end:

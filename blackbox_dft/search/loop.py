@@ -15,14 +15,15 @@ from blackbox_dft.estimators.base import Estimator, Proposal
 from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losses
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
-from blackbox_dft.search.early_stopping import FIRST_INTERVAL, EarlyStopping
+from blackbox_dft.search.early_stopping import EarlyStopping
 from blackbox_dft.search.minibatches import ImportanceSampler, StratifiedSampler
 from blackbox_dft.search.progress import Point
 
 SEGMENTS = 64
 """A trajectory keeps the mean iterate of each of this many equal parts of the search."""
-MAX_SEGMENT_FACTOR = 16
-"""At most this many times as many parts if the search may stop early."""
+SEGMENT_QUERIES, MAX_SEGMENTS = 32, 1024
+"""If the search may stop early, its parts are of this many queries each, whatever its limit, so that a larger budget
+changes nothing of a search that stopped; more if there would be more than so many parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ class ScoredProposal:
     """``(Q,)``, as indices into the pool."""
     scores: Scores
     """Raw, ``(Q, K)``."""
-    fraction: float
-    """Of the search that was done after it."""
+    segment: int
+    """Part of the search that it belongs to."""
     spread: float
     """Mean squared distance of its candidates from the estimate."""
 
@@ -61,10 +62,10 @@ class Trajectory:
     """Iterates of a search, averaged by segment so that memory stays bounded.
 
     >>> trajectory = Trajectory(last=np.zeros(1), segments=4)
-    >>> for step in range(1, 9):
-    ...     trajectory.visit(np.array([float(step)]), fraction=step / 8)
+    >>> for step in range(8):
+    ...     trajectory.visit(np.array([float(step)]), segment=step // 2)
     >>> trajectory.average(1 / 4)
-    array([7.])
+    array([6.5])
     """
 
     last: Floats
@@ -79,9 +80,8 @@ class Trajectory:
     """All scores of the search, for an output map."""
     _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
-    def visit(self, z: Floats, fraction: float) -> None:
-        """Adds the iterate ``z (k,)`` reached after this fraction of the search."""
-        segment = min(self.segments - 1, int(fraction * self.segments))
+    def visit(self, z: Floats, segment: int) -> None:
+        """Adds the iterate ``z (k,)`` reached in this part of the search."""
         total, count = self._sums.get(segment, (np.zeros_like(z), 0))
         self._sums[segment] = (total + z, count + 1)
         self.last = z
@@ -89,9 +89,8 @@ class Trajectory:
     def squared_distances(self, z: Floats) -> Floats:
         """Mean squared distance of the candidates of each of ``scored`` from ``z (k,)``, ``(P,)``."""
         centres = {segment: float(((total / count - z) ** 2).sum()) for segment, (total, count) in self._sums.items()}
-        of = [min(self.segments - 1, int(scored.fraction * self.segments)) for scored in self.scored]
         spreads = [scored.spread for scored in self.scored]
-        return np.asarray(np.array([centres[segment] for segment in of]) + np.array(spreads), np.float64)
+        return np.asarray(np.array([centres[scored.segment] for scored in self.scored]) + np.array(spreads), np.float64)
 
     def average(self, share: float) -> Floats:
         """Mean iterate ``(k,)`` of the last ``share`` of the search (Polyak and Juditsky 1992)."""
@@ -139,9 +138,8 @@ def tune(
         TargetError: the target failed; the scores it gave before are recorded.
         ReplayError: the estimator's proposals are not those of the recorded search.
     """
-    # Finer segments if the search may end early, as only those reached are averaged.
-    segments = SEGMENTS * min(MAX_SEGMENT_FACTOR, 1 + limit // FIRST_INTERVAL) if early_stopping else SEGMENTS
-    trajectory = Trajectory(estimator.best, segments)
+    width = max(SEGMENT_QUERIES, -(-limit // MAX_SEGMENTS))
+    trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS)
     importance = ImportanceSampler(train, task.labels, seed)
     proposals = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
     pending: deque[tuple[Proposal, Ints, Submission]] = deque()
@@ -165,12 +163,13 @@ def tune(
         centre = estimator.best
         estimator.tell(proposal, loss)
         if early_stopping:
-            early_stopping.tell(proposal, loss, estimator.best)
+            early_stopping.tell(proposal, loss)
             trajectory.stopped = early_stopping.should_stop
         spent += proposal.queries * task.scorer.repeats
-        trajectory.visit(estimator.best, spent / limit)
+        segment = (spent - 1) // width if early_stopping else min(SEGMENTS - 1, int(spent / limit * SEGMENTS))
+        trajectory.visit(estimator.best, segment)
         spread = float(((proposal.candidates - centre) ** 2).sum(axis=1).mean())
-        trajectory.scored.append(ScoredProposal(images, raw, spent / limit, spread))
+        trajectory.scored.append(ScoredProposal(images, raw, segment, spread))
         right = decide(probabilities) == labels
         weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
         mean_loss, accuracy = (float(np.average(values, weights=weights)) for values in (loss, right))

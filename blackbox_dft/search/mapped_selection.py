@@ -8,7 +8,7 @@ unchanged images is fitted on the validation images themselves and judged there 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -125,32 +125,88 @@ def select_with_map(
     return selection, alone
 
 
+def select_proven(
+    task: Task,
+    output_map: OutputMap | None,
+    zs: tuple[Floats, Floats],
+    raw: tuple[Scores, Scores],
+    images: Ints,
+    verdict: str,
+    seed: int,
+) -> Selection:
+    """Keeps z with its map, or the identity, by the images of a sequential proof.
+
+    What is proven is kept, what is proven worse is not. In between it is kept if loss and accuracy together speak for
+    it, as in ``select``: the interval that is reported holds for it whether it is kept or not.
+
+    Args:
+        task: how unchanged images are decided.
+        output_map: of z; fitted without the images of the proof.
+        zs: the identity and z, ``(k,)`` each.
+        raw: their scores ``(N, K)``.
+        images: ``(N,)``, as indices into the pool.
+        verdict: of the proof.
+        seed: of the folds that temperatures are fitted on.
+    """
+    labels, matrix = task.labels[images], task.decoder.label_matrix
+    before, after = (_class_probabilities(task, scores) for scores in raw)
+    unchanged = _calibrated(zs[0], before @ matrix, labels, seed)
+    changed = _calibrated(zs[1], after @ matrix, labels, seed)
+    name = LAST_QUARTER
+    kept = replace(changed, penalty=float(task.penalty(zs[1][None])[0]))
+    if output_map is not None:
+        name, mapped = BOTH, output_map(after)
+        kept = replace(kept, output_map=output_map, probabilities=mapped, right=_right(mapped, labels))
+    candidates = {name: kept, IDENTITY: unchanged}
+    if name == BOTH:
+        candidates[LAST_QUARTER] = changed
+    if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, labels)):
+        name = IDENTITY
+    return Selection(
+        name,
+        candidates[name].z,
+        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
+        {each: float(c.right.mean()) for each, c in candidates.items()},
+        candidates[name].output_map,
+    )
+
+
+def cross_fitted_map(task: Task, raw: Scores, images: Ints, choice: MapChoice, seed: int) -> Floats:
+    """Probabilities ``(N, L)`` of images with raw scores ``(N, K)``, by maps that were fitted on the others of them."""
+    before, labels = _class_probabilities(task, raw), task.labels[images]
+    unmapped = OutputMap(task.decoder.label_matrix)
+    return _cross_fitted(np.empty(0), before, labels, unmapped, FAMILIES[choice], seed).probabilities
+
+
 def fit_search_map(task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int) -> OutputMap:
     """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
     return _Answers.of(task, trajectory, z).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
 
 
 def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
-    def gains(name: str, base: str) -> tuple[float, float]:
-        one, other = candidates[name], candidates[base]
-        losses = other.losses(labels) - one.losses(labels)
-        return in_standard_errors(losses), in_standard_errors(one.right - other.right)
-
-    def beats(name: str) -> bool:
-        # One standard error more than ``select`` demands, as chance has three candidates here instead of one.
-        # The model's own scores say whether it tells labels apart: a map has looked at the labels.
-        own = [LAST_QUARTER] if name == LAST_QUARTER else [IDENTITY, LAST_QUARTER] if name == BOTH else [IDENTITY]
-        scores = [np.nan_to_num(candidates[each].probabilities, nan=0.0) for each in own]
-        least = MIN_GAIN if all(better_than_chance(p, labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
-        found = gains(name, IDENTITY)
-        return sum(found) > least and min(found) >= -MAX_FALL
-
-    best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if beats(name)), IDENTITY)
+    best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if _beats(name, candidates, labels)), IDENTITY)
     for simpler in (LAST_QUARTER, MAP_ALONE):
         # Only decisions count here: a map is calibrated, so its log loss is less by itself.
-        if best != IDENTITY and gains(simpler, best)[1] > MIN_GAIN:
+        if best != IDENTITY and _gains(candidates[simpler], candidates[best], labels)[1] > MIN_GAIN:
             best = simpler
     return best
+
+
+def _gains(one: _Candidate, other: _Candidate, labels: Ints) -> tuple[float, float]:
+    """What ``one`` gains over ``other`` in loss and in accuracy, each in its standard errors."""
+    losses = other.losses(labels) - one.losses(labels)
+    return in_standard_errors(losses), in_standard_errors(one.right - other.right)
+
+
+def _beats(name: str, candidates: dict[str, _Candidate], labels: Ints) -> bool:
+    """Whether a candidate is better than the identity."""
+    # One standard error more than ``select`` demands, as chance has three candidates here instead of one.
+    # The model's own scores say whether it tells labels apart: a map has looked at the labels.
+    own = [LAST_QUARTER] if name == LAST_QUARTER else [IDENTITY, LAST_QUARTER] if name == BOTH else [IDENTITY]
+    scores = [np.nan_to_num(candidates[each].probabilities, nan=0.0) for each in own]
+    least = MIN_GAIN if all(better_than_chance(p, labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
+    found = _gains(candidates[name], candidates[IDENTITY], labels)
+    return sum(found) > least and min(found) >= -MAX_FALL
 
 
 @dataclass(frozen=True, eq=False)

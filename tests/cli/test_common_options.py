@@ -21,8 +21,8 @@ NOT_OPTIONS = {Config: {"target", "target_options"}, TargetOptions: set()}
 """The argument TARGET, and what holds the other table."""
 ALL = [(kind, option) for kind in (Config, TargetOptions) for option in options_of(kind).values()]
 RESUMABLE = {
-    "data", "allow_outside", "budget", "price", "early_stop", "calibrate", "in_doubt", "accept_drift", "provider",
-    "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure", "cluster",
+    "data", "allow_outside", "budget", "price", "early_stop", "evaluate", "precision", "calibrate", "in_doubt",
+    "accept_drift", "provider", "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure", "cluster",
 }  # fmt: skip
 """Options with which a run may continue under other values."""
 
@@ -36,7 +36,9 @@ def another_value(option: Option) -> Any:
         return item.get(option.name, ("a=b", "c=d"))
     if option.name == "epsilon":
         return "4/255"
-    values = {bool: True, int: 3, float: 0.5, str: "other"}
+    if option.name == "evaluate":
+        return "enough"
+    values = {bool: not option.default, int: 3, float: 0.5, str: "other"}
     return values[option.type]
 
 

@@ -12,8 +12,8 @@ from tests.helpers.main_job import words
 
 KEYS = [
     "target", "space", "epsilon", "estimator", "distance_weight", "seed", "budget", "repeats", "queries", "accuracy",
-    "threshold", "calibrated", "parts", "space_parts", "mcnemar_p", "psnr_db", "ssim", "verdict", "beats_threshold",
-    "no_score", "scored", "warnings", "interval",
+    "threshold", "calibrated", "parts", "space_parts", "proof", "mcnemar_p", "psnr_db", "ssim", "verdict",
+    "beats_threshold", "no_score", "scored", "warnings", "interval",
     "chosen", "images", "skipped", "objective", "scores", "stopped_early", "seconds", "images_per_second",
 ]  # fmt: skip
 
@@ -79,7 +79,8 @@ def test_json_prints_the_summary_alone(bbdft: Bbdft, tiny: Path, tmp_path: Path)
 def test_dry_run_prints_the_plan_and_writes_nothing(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     done = bbdft(*words(tiny, tmp_path / "run"), "--dry-run", "--price", "0.5", code=0)
     assert "evaluate" in done.stdout
-    assert "500.00" in done.stdout
+    # 16 first, 400 for the search, 240 for the 120 held-out images.
+    assert "328.00" in done.stdout
     assert not (tmp_path / "run").exists()
 
 

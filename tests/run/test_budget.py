@@ -94,6 +94,10 @@ def test_the_json_of_a_plan_keeps_its_keys() -> None:
         "repeats": 1,
         "parts": 0,
         "part_images": 0,
+        "sequential": False,
+        "total": 6000,
+        "expected": 6000,
+        "range90": [6000, 6000],
     }
 
 

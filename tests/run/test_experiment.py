@@ -14,7 +14,6 @@ from blackbox_dft.run.experiment import Experiment
     [
         ({"distance_weight": 1, "space": "color"}, "--distance-weight needs an additive space, and color is not one"),
         ({"estimator": "cma-es", "in_flight": 2}, "--estimator cma-es needs the losses of a proposal before the next"),
-        ({"estimator": "random", "early_stop": True}, "--estimator random proposes no pairs"),
         ({"path": "fused", "encoding": "jpeg:90"}, "--path fused is impossible here"),
     ],
 )

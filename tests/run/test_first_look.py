@@ -79,7 +79,7 @@ def test_a_service_that_finds_half_of_the_images_goes_on_and_the_rest_counts_as_
 ) -> None:
     # It knows bright images only, and finds nothing in the others. "bright" comes first by name.
     server.respond = lambda body: answer(0.1) if level(body) > 0.435 else {"predictions": []}
-    done = bbdft(*service(server.url, tiny, tmp_path / "run"), code=0)
+    done = bbdft(*service(server.url, tiny, tmp_path / "run", "--evaluate", "all"), code=0)
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     before = summary["no_score"]["before"]
     assert 30 <= before <= 50

@@ -136,7 +136,7 @@ def test_evaluation_repeats_too(here: Path, tiny: Path, bbdft: Bbdft) -> None:
 
 def test_repeats_of_a_url_stay_within_the_budget(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count", fault="reset-after", share=0.05) as url:
-        short = bbdft(*words(url, tiny, tmp_path / "run", budget=700), "--repeats", 2, code=3)
+        short = bbdft(*words(url, tiny, tmp_path / "run", budget=300), "--repeats", 2, code=3)
         (least,) = map(int, re.findall(r"give --budget (\d+)", short.stderr))
         assert "every query scored 2 times" in short.stderr
         bbdft(*words(url, tiny, tmp_path / "run", budget=least - 1), "--repeats", 2, code=3)

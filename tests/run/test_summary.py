@@ -11,6 +11,7 @@ from blackbox_dft.run.summary import (
     NoScore,
     Parts,
     PartSummary,
+    Proof,
     Queries,
     Summary,
     Threshold,
@@ -24,6 +25,7 @@ SUMMARY = Summary(
     accuracy={"val": Accuracy(0.5, 0.75, 40, (0.125, 0.375)), "test": Accuracy(0.5, 0.625, 80, (0.0, 0.25))},
     threshold=Threshold(0.6, (-0.1, 0.15), (0.25, -0.25)), calibrated=None,
     parts=Parts(0.6, 0.55, 0.625), space_parts=(PartSummary("color", 0.1, (0.0, 0.2)),),
+    proof=Proof("betting", 40, 31, 0.05, 24.5, 12.5, (0.0, 0.25), "no significant change"),
     mcnemar_p=0.01, psnr_db=None, ssim=1.0, verdict="improved",
     beats_threshold=False, no_score=NoScore(3, 1), scored=None, warnings=("dark",),
     interval="paired bootstrap over images", chosen="identity", images={"test": 80}, skipped=0,
@@ -41,6 +43,10 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     assert document["threshold"] == {"test": 0.6, "ci95": [-0.1, 0.15], "bias": [0.25, -0.25]}
     assert document["parts"] == {"image": 0.6, "output": 0.55, "both": 0.625}
     assert document["space_parts"] == [{"part": "color", "gain": 0.1, "ci95": [0.0, 0.2]}]
+    assert document["proof"] == {
+        "method": "betting", "n": 40, "decided_at": 31, "alpha": 0.05, "e_value": 24.5, "precision": 12.5,
+        "ci95": [0.0, 0.25], "verdict": "no significant change",
+    }  # fmt: skip
     assert document["calibrated"] is None
     assert (document["no_score"], document["scored"]) == ({"before": 3, "after": 1}, None)
     assert document["warnings"] == ["dark"]

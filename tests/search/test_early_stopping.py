@@ -12,7 +12,15 @@ from blackbox_dft import Tuning
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.search.early_stopping import FIRST_INTERVAL, INTERVAL_GROWTH, EarlyStopping
+from blackbox_dft.search.early_stopping import (
+    FIRST_INTERVAL,
+    INTERVAL_GROWTH,
+    MIN_QUERIES,
+    STEPS_IN_A_ROW,
+    ByMoves,
+    ByPromise,
+    make_early_stopping,
+)
 from tests.conftest import Bbdft
 
 PAIRED = ["surface", "nes", "spsa", "finite-difference", "spsa:crossed=true"]
@@ -20,11 +28,26 @@ BOUND = 9.0
 DEMO = Path(__file__).parents[2] / "blackbox_dft" / "demo" / "assets"
 
 
+class Still:
+    """An estimator that stays where it is put."""
+
+    best = np.zeros(1)
+    promised_gain = 0.0
+
+    def ask(self) -> Proposal:
+        raise NotImplementedError
+
+    def tell(self, proposal: Proposal, losses: Floats) -> None:
+        raise NotImplementedError
+
+
 class Intervals:
     """Early stopping of one coordinate, in intervals whose promised gains are set by hand."""
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.early_stopping = EarlyStopping(SearchSpace(np.zeros(1), np.array([-BOUND]), np.array([BOUND])))
+        self.estimator = Still()
+        space = SearchSpace(np.zeros(1), np.array([-BOUND]), np.array([BOUND]))
+        self.early_stopping = ByMoves(self.estimator, space)
         self.weight = weight
         self.number, self.end, self.spent = 0, FIRST_INTERVAL, 0
         # The first two intervals only give the first move.
@@ -49,7 +72,8 @@ class Intervals:
             proposal = Proposal(
                 candidates, proposal.rows, proposal.slots, pairs, weights=np.full(pairs, self.weight), uneven=True
             )
-        self.early_stopping.tell(proposal, losses, np.array([float(self.number)]))
+        self.estimator.best = np.array([float(self.number)])
+        self.early_stopping.tell(proposal, losses)
         self.spent, self.end = self.end, int(INTERVAL_GROWTH * self.end)
         return self.early_stopping.should_stop
 
@@ -93,7 +117,8 @@ def queries_until_stop(
     lower[4:], upper[4:] = -np.inf, np.inf
     minimum = np.array([2.0, -1.0, 0.5, 0.0, 1.0, -1.0])
     space = SearchSpace(np.zeros(6), lower, upper)
-    made, early_stopping = make_estimator(estimator, space, seed=seed), EarlyStopping(space)
+    made = make_estimator(estimator, space, seed=seed)
+    early_stopping = make_early_stopping(made, space, worth=5e-5)
     spent = 0
 
     def loss(z: Floats) -> Floats:
@@ -106,7 +131,7 @@ def queries_until_stop(
         own = rng.normal(size=proposal.images)[proposal.slots]
         losses = loss(proposal.candidates)[proposal.rows] + own + noise * rng.normal(size=proposal.queries)
         made.tell(proposal, losses)
-        early_stopping.tell(proposal, losses, made.best)
+        early_stopping.tell(proposal, losses)
         spent += proposal.queries
         if early_stopping.should_stop:
             return spent
@@ -125,14 +150,44 @@ def test_it_never_stops_while_losses_fall(estimator: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_it_stops_soon_at_a_minimum(estimator: str, seed: int) -> None:
     queries = queries_until_stop(estimator, seed, slope=0, curvature=0.03, noise=0.02, limit=20_000)
-    assert 2 * FIRST_INTERVAL < queries < 20_000
+    assert MIN_QUERIES < queries < (2_000 if estimator == "surface" else 20_000)
+
+
+def test_a_query_that_promises_less_than_its_worth_ends_the_search_after_three_steps() -> None:
+    estimator = Still()
+    early_stopping = ByPromise(estimator, worth=1e-4)
+    proposal = Proposal.paired(np.zeros((16, 1)), np.tile(np.arange(8), 2))
+
+    def steps(promised: float, count: int) -> list[bool]:
+        estimator.promised_gain = promised
+        found = []
+        for _ in range(count):
+            early_stopping.tell(proposal, np.zeros(16))
+            found.append(early_stopping.should_stop)
+        return found
+
+    # After 6 steps of 16 queries .0097 / 96 is more than 1e-4; three steps in a row must promise less.
+    assert not any(steps(np.inf, 5))
+    assert not any(steps(0.0097, 1))
+    assert steps(0.0001, STEPS_IN_A_ROW) == [False, False, True]
+    assert steps(1.0, 1) == [False]
+
+
+def test_nothing_ends_before_the_model_has_seen_a_little() -> None:
+    early_stopping = ByPromise(Still(), worth=1.0)
+    proposal = Proposal.paired(np.zeros((16, 1)), np.tile(np.arange(8), 2))
+    told = 0
+    while not early_stopping.should_stop:
+        early_stopping.tell(proposal, np.zeros(16))
+        told += 16
+    assert told == MIN_QUERIES
 
 
 @pytest.mark.slow
 def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft, tmp_path: Path) -> None:
     run = tmp_path / "run"
     line = [DEMO / "digits.onnx", "--data", DEMO / "labels.csv", "--space", "color", "--budget", 12_000, "--out", run]
-    said = bbdft("optimize", *line, "--early-stop", code=0)
+    said = bbdft("optimize", *line, code=0)
     first = json.loads((run / "summary.json").read_text())
     assert first["stopped_early"]
     assert "the search stopped early" in said.stdout
@@ -147,7 +202,7 @@ def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft
     assert first["queries"]["total"] < second["queries"]["total"] <= 12_000
 
 
-def test_an_estimator_without_pairs_is_refused(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+def test_an_estimator_without_pairs_searches_to_the_end(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     line = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--out", tmp_path / "run", "--estimator", "cma-es"]
-    done = bbdft("optimize", *line, "--early-stop", code=2)
-    assert "--estimator cma-es proposes no pairs, which early stopping needs: leave out --early-stop" in done.stderr
+    bbdft("optimize", *line, "--space", "color", "--budget", 900, code=0)
+    assert not json.loads((tmp_path / "run/summary.json").read_text())["stopped_early"]

@@ -122,13 +122,13 @@ def test_a_trajectory_averages_its_last_part() -> None:
     trajectory = Trajectory(np.zeros(1), segments=8)
     np.testing.assert_array_equal(trajectory.average(1 / 4), [0])
     for step in range(1, 17):
-        trajectory.visit(np.array([float(step)]), step / 16)
-    # Segments 6 and 7 hold the steps from 12/16 on.
+        trajectory.visit(np.array([float(step)]), min(7, step // 2))
+    # Segments 6 and 7 hold the steps from 12 on.
     np.testing.assert_array_equal(trajectory.average(1 / 4), [np.mean([12, 13, 14, 15, 16])])
     # A search that stopped early has the last quarter of what it reached.
     stopped = Trajectory(np.zeros(1), segments=8, stopped=True)
     for step in range(1, 8):
-        stopped.visit(np.array([float(step)]), step / 16)
+        stopped.visit(np.array([float(step)]), step // 2)
     np.testing.assert_array_equal(stopped.average(1 / 4), [np.mean([6, 7])])
 
 

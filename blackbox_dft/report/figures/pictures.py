@@ -14,7 +14,7 @@ from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.figures.style import write_png
-from blackbox_dft.run.runner import Result
+from blackbox_dft.run.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def write_pictures(result: Result, out: Path) -> None:
 
 
 def _contact(result: Result) -> Figure:
-    data, test = result.data, result.data.splits["test"]
+    data, test = result.data, result.tested
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
     shown = chosen_images(truth, before, after)
     images = data.images[test[shown]]

@@ -225,7 +225,7 @@ def test_a_url_gives_the_same_change_as_the_file(url: str, bbdft: Bbdft, tiny: P
         "--yes",
     ]
     # If a run is a few steps shorter, NES moves z half as far as surface (.09 for .17 after some 60 queries less).
-    words += ["--estimator", "nes"]
+    words += ["--estimator", "nes", "--evaluate", "all"]
     base = url.rsplit("/v2", 1)[0]
     found = json.loads(bbdft("optimize", base, *words, "--out", tmp_path / "url", code=0).stdout)
     assert found["verdict"] == "improved"

@@ -1,0 +1,286 @@
+"""The phases of a run: first unchanged images, search, choice of what is kept, evaluation or proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
+from blackbox_dft.errors import BudgetError, TargetError
+from blackbox_dft.estimators.base import SupportsDelayedTell
+from blackbox_dft.evaluation.proof import Proof
+from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
+from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.losses import lacks_score
+from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.first_look import (
+    chance_warning,
+    require_scores,
+    require_scores_still,
+    stopping_without_scores,
+)
+from blackbox_dft.run.proving import prove
+from blackbox_dft.run.result import Result
+from blackbox_dft.run.summary import Evaluated, summarize
+from blackbox_dft.scoring.concurrency import ConcurrencySearch
+from blackbox_dft.scoring.drift import DriftCheck
+from blackbox_dft.scoring.scorer import Scorer
+from blackbox_dft.search.early_stopping import (
+    WORTH_OF_A_BUDGET,
+    WORTH_OF_A_QUERY,
+    EarlyStopping,
+    make_early_stopping,
+)
+from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
+from blackbox_dft.search.minibatches import StratifiedSampler
+from blackbox_dft.search.progress import Progress
+from blackbox_dft.search.selection import PartGain, Selection, part_gains
+from blackbox_dft.spaces.composed import Composed
+from blackbox_dft.targets.base import ConcurrentTarget
+
+DRIFT_CHECKED = 1000
+"""Tuning queries over which drift checks are spread if the search may stop long before its limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class _FirstLook:
+    """What the unchanged images that are scored first show."""
+
+    images: Ints
+    """Validation images ``(N,)``, as indices into the pool."""
+    decoder: OutputDecoder
+    scored: Bools
+    """``(N,)``: which have a score."""
+    warning: str
+
+
+def run_phases(
+    experiment: Experiment,
+    scorer: Scorer,
+    progress: Progress,
+    find_call_plan: Callable[[Scorer, Ints], None] | None = None,
+) -> Result:
+    """Runs all phases; the times of the summary are still missing."""
+    plan, data = experiment.plan, experiment.data
+    first = _first_look(experiment, scorer, progress, find_call_plan)
+    name = experiment.objective(first.decoder)
+    progress.note(f"scores: {MEANING[first.decoder.kind]}; objective: {name}")
+    if not first.scored.all():
+        missing = (~first.scored).sum()
+        progress.note(
+            f"no score: {missing:,} of {len(first.images):,} unchanged validation images; they count as wrong"
+        )
+    if first.warning:
+        progress.note(f"WARNING: {first.warning}")
+    task = Task(scorer, first.decoder, make_objective(name), data.labels, experiment.penalty)
+    trajectory = _search(experiment, task, first, progress)
+    finish = _prove if plan.sequential else _evaluate
+    choice, found, proof = finish(experiment, task, trajectory, first, progress)
+    progress.phase("done", 0)
+    tuning = experiment.tuning(choice.z, first.decoder.with_map(choice.output_map))
+    summary = summarize(
+        experiment,
+        scorer,
+        choice,
+        tuning,
+        found,
+        proof,
+        objective=name,
+        scores=first.decoder.kind,
+        stopped_early=trajectory.stopped,
+        warnings=(first.warning,) if first.warning else (),
+    )
+    return Result(summary, tuning, choice, trajectory, data, *found.on_test, found.test, proof)
+
+
+def _first_look(
+    experiment: Experiment, scorer: Scorer, progress: Progress, find_call_plan: Callable[[Scorer, Ints], None] | None
+) -> _FirstLook:
+    """Scores unchanged validation images first: they show what kind of scores the target returns."""
+    plan, data = experiment.plan, experiment.data
+    identity = experiment.space.initial()
+    val = StratifiedSampler(data.splits["val"], data.labels, experiment.config.seed)(plan.select_images)
+    progress.phase("select", plan.repeats * plan.select_images)
+    with stopping_without_scores(experiment, scorer, val, identity):
+        if find_call_plan:
+            find_call_plan(scorer, val)
+        raw = scorer.score("select", val, identity)
+        require_scores(rows_with_scores(raw))
+        decoder = experiment.decoder(raw)
+        require_scores(decoder.has_score(raw))
+    _end_concurrency_search(scorer, progress)
+    return _FirstLook(val, decoder, decoder.has_score(raw), chance_warning(decoder(raw), data.labels[val], experiment))
+
+
+def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Progress) -> Trajectory:
+    plan, config, scorer = experiment.plan, experiment.config, task.scorer
+    ledger, limit = scorer.ledger, plan.tune
+    if ledger.counts_in_doubt and (short := ledger.in_doubt_of("tune") - plan.reserve) > 0:
+        limit -= short
+        progress.note(f"{short} more images are in doubt than the reserve covers: the search is shorter by as many")
+        if limit <= 0:
+            raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
+    if advice := _in_flight_advice(experiment, scorer):
+        progress.note(advice)
+    progress.phase("tune", limit)
+    watch = (
+        DriftCheck(
+            scorer,
+            first.images[first.scored],
+            experiment.space.initial(),
+            min(limit, DRIFT_CHECKED) if plan.sequential else limit,
+            accept=config.accept_drift,
+        )
+        if experiment.watched
+        else None
+    )
+    estimator = experiment.estimator()
+    early_stopping: EarlyStopping | None = None
+    if config.early_stop and isinstance(estimator, SupportsDelayedTell):
+        worth = WORTH_OF_A_QUERY if plan.sequential else WORTH_OF_A_BUDGET / plan.tune
+        early_stopping = make_early_stopping(estimator, experiment.search_space, worth / plan.repeats)
+    trajectory = tune(
+        task,
+        estimator,
+        experiment.data.splits["train"],
+        limit=limit,
+        seed=config.seed,
+        in_flight=config.in_flight,
+        early_stopping=early_stopping,
+        on_step=progress.step,
+        check_drift=watch or (lambda spent: None),
+        check_scores=watch.check_scores if watch else (lambda spent, keys: None),
+    )
+    if watch and watch.moved > watch.tolerance:
+        progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
+    if trajectory.stopped:
+        progress.note(
+            f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
+        )
+    return trajectory
+
+
+def _evaluate(
+    experiment: Experiment, task: Task, trajectory: Trajectory, first: _FirstLook, progress: Progress
+) -> tuple[Selection, Evaluated, Proof | None]:
+    """Chooses on the validation images, and evaluates what is kept on all test images."""
+    plan, config, scorer = experiment.plan, experiment.config, task.scorer
+    identity, val, test = experiment.space.initial(), first.images, experiment.test_images
+    progress.phase("select", plan.select + plan.part_queries - plan.repeats * plan.select_images)
+    choice, map_alone = choose(task, trajectory, val, identity, config.output_map, config.seed)
+    progress.note(f"chosen on {len(val)} validation images: {choice.name}")
+    mapped = replace(task, decoder=task.decoder.with_map(choice.output_map))
+    parts: list[PartGain] = []
+    if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
+        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
+    progress.phase("evaluate", plan.evaluate)
+    on_val = (task.probabilities("select", val, identity), mapped.probabilities("select", val, choice.z))
+
+    def evaluated(judged: Task, z: Floats, before: Floats) -> Floats:
+        found = judged.probabilities("evaluate", test, z)
+        require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
+        return found
+
+    on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))
+    # The scores are recorded, so what the change and the map do apart costs nothing; to read them twice saves nothing.
+    cached = scorer.cached
+    apart = (
+        task.probabilities("evaluate", test, choice.z),
+        replace(task, decoder=task.decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
+    )
+    scorer.cached = cached
+    threshold = fit_threshold(on_val[0], task.labels[val])
+    again = fit_threshold(on_val[1], task.labels[val]) if config.calibrate else None
+    return (
+        choice,
+        Evaluated(
+            test,
+            on_test,
+            apart,
+            free=(threshold(on_test[0]), threshold.bias),
+            calibrated=(again(on_test[1]), again.bias) if again else None,
+            val=(val, *on_val),
+            parts=parts,
+        ),
+        None,
+    )
+
+
+def _prove(
+    experiment: Experiment, task: Task, trajectory: Trajectory, first: _FirstLook, progress: Progress
+) -> tuple[Selection, Evaluated, Proof | None]:
+    """Proves the gain of z and its map on held-out images, and keeps them if that speaks for them."""
+    plan, config, scorer = experiment.plan, experiment.config, task.scorer
+    identity, z, seed = experiment.space.initial(), trajectory.average(1 / 4), experiment.config.seed
+    fitted = None
+    if config.output_map != "none" and trajectory.scored:
+        fitted = fit_search_map(task, trajectory, z, config.output_map, seed)
+    mapped = replace(task, decoder=task.decoder.with_map(fitted))
+    progress.phase("evaluate", plan.evaluate)
+
+    def check(images: Ints, before: Scores, after: Scores) -> None:
+        try:
+            require_scores_still(
+                experiment, scorer, first.scored, first.images, task.decoder.has_score(before), images, identity
+            )
+        except TargetError:
+            # What the service did not score then was not the fault of z either.
+            scorer.ledger.forget_scoreless(scorer.keys(images, z))
+            raise
+
+    proven = prove(task, mapped, identity, z, experiment.proof_draws, precision=config.precision, check=check)
+    proof, test = proven.proof, proven.images
+    raw = (proven.before, proven.after)
+    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed)
+    progress.note(f"proof on {proof.draws:,} of {len(experiment.proof_draws):,} draws: {proof.verdict}; {choice.name}")
+    before = task.decoder(proven.before)
+    kept = choice.name != "identity"
+    after = mapped.decoder(proven.after) if kept else before
+    labels = task.labels[test]
+    output = before
+    if config.output_map != "none":
+        output = cross_fitted_map(task, proven.before, test, config.output_map, seed)
+    again = fit_threshold(after, labels) if config.calibrate else None
+    return (
+        choice,
+        Evaluated(
+            test,
+            (before, after),
+            (task.decoder(proven.after) if kept else before, output),
+            free=(cross_fitted(before, labels, seed), fit_threshold(before, labels).bias),
+            calibrated=(cross_fitted(after, labels, seed), again.bias) if again else None,
+        ),
+        proof,
+    )
+
+
+def _end_concurrency_search(scorer: Scorer, progress: Progress) -> None:
+    """Ends the search for the best number of requests at once, and records the number."""
+    search, ledger = scorer.concurrency, scorer.ledger
+    if not isinstance(search, ConcurrencySearch):
+        return
+    if search.settled:
+        ledger.set_note("concurrency", str(search.limit << ledger.halvings))
+    search.end()
+    if search.rates:
+        progress.note(f"concurrency: {search}")
+
+
+def _in_flight_advice(experiment: Experiment, scorer: Scorer) -> str | None:
+    """Advice to use ``--in-flight`` if a step of the search needs less than half of the requests allowed at once."""
+    if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
+        experiment.estimator(), SupportsDelayedTell
+    ):
+        return None
+    requests = -(-experiment.proposal * experiment.config.repeats // scorer.batch) * experiment.config.in_flight
+    times = scorer.concurrency.limit // requests
+    if times < 2:
+        return None
+    return (
+        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
+        f"be sent at once: --in-flight {times * experiment.config.in_flight} would use them"
+    )
