@@ -22,7 +22,8 @@ NOT_OPTIONS = {Config: {"target", "target_options"}, TargetOptions: set()}
 ALL = [(kind, option) for kind in (Config, TargetOptions) for option in options_of(kind).values()]
 RESUMABLE = {
     "data", "allow_outside", "budget", "price", "early_stop", "evaluate", "precision", "calibrate", "in_doubt",
-    "accept_drift", "provider", "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure", "cluster",
+    "accept_drift", "provider", "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure",
+    "cluster",
 }  # fmt: skip
 """Options with which a run may continue under other values."""
 
