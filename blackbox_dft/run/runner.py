@@ -31,6 +31,7 @@ from blackbox_dft.run.first_look import (
     stopping_without_scores,
 )
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
+from blackbox_dft.run.larger_budget import require_longer_search
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -211,6 +212,7 @@ def reopen(
     if budget is not None:
         record = replace(record, spent_earlier=_spent_earlier(experiment, out, record.batch))
         experiment.spent_earlier = record.spent_earlier
+        require_longer_search(experiment, out)
     _ = experiment.plan
 
     def go(progress: Progress | None) -> Result:
