@@ -6,12 +6,15 @@ decode JPEG, PNG, BMP and WebP to the same bits, and as fast.
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import os
 import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -173,7 +176,23 @@ def _pillow() -> ModuleType:
 
     # They do not carry the file's name; `catch_warnings` is not safe in threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Errors that nothing handles go to stderr.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    _silence_libtiff()
     return Image
+
+
+def _silence_libtiff() -> None:
+    """Has the libtiff that Pillow is linked to print nothing: it knows no file's name, and what fails is an error."""
+    from PIL import _imaging
+
+    # Where it is linked statically, its symbols are not to be found.
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(library, handler)
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
 
 
 def _pillow_open(data: bytes) -> Image.Image | None:

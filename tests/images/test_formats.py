@@ -287,6 +287,13 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
         "float_cut.tif": tiff(NOISY.astype(np.float32))[:3000],
         "samples.tif": tiff(deep(np.dstack([NOISY, NOISY])), tags={338: 0}),
     }
+    for compression in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits"):
+        data = bytearray(saved(Image.fromarray(NOISY), "TIFF", compression=compression))
+        data[200:206] = b"\xff\0\xff\0\xff\0"
+        strange[f"{compression}.tif"] = bytes(data)
+    bits = saved(Image.fromarray(NOISY).convert("1"), "TIFF", compression="group4")
+    strange["group4.tif"] = bits[:40] + bytes(6) + bits[46:]
+    strange["samples_per_pixel.tif"] = tiff(NOISY, tags={277: 114})
     read = []
     for name, file in strange.items():
         (tmp_path / name).write_bytes(file)
