@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from blackbox_dft import Config, TargetOptions
 from blackbox_dft.run.fingerprint import changed, fingerprint
 from blackbox_dft.run.paths import record_paths, restore_paths
 from tests.conftest import Bbdft
+from tests.helpers.recording_server import RecordingServer, decoded
 
 
 @pytest.fixture
@@ -134,3 +136,31 @@ def test_a_function_is_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: P
     bbdft("resume", folder / "run", "--budget", 1400, cwd=tmp_path / "away", code=0, fresh=True)
     folder.rename(tmp_path / "moved")
     bbdft("evaluate", tmp_path / "moved/run", cwd=tmp_path / "away", code=0, fresh=True)
+
+
+def test_files_of_secrets_are_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    shutil.copytree(tiny, folder)
+    (folder / "api").mkdir()
+    (folder / "api/secret").write_text("abc")
+    (folder / "token").write_text("def")
+    (folder / "api/my.toml").write_text(
+        'name = "mine"\n[request]\nheaders = { X-Key = "{file:secret}" }\njson = { image = "{base64}" }\n'
+        '[response]\nitems = "predictions"\nlabel = "label"\nscore = "score"\n'
+    )
+    server = RecordingServer()
+
+    def respond(body: bytes) -> Any:
+        bright = float(decoded(json.loads(body)["image"]).mean() > 127)
+        return {"predictions": [{"label": "dark", "score": 1 - bright}, {"label": "bright", "score": bright}]}
+
+    server.respond = respond
+    line = ["optimize", server.url, "--profile", "api/my.toml", "--header", "X-Token: {file:token}", "--size", 16]
+    line += ["--data", "labels.csv", "--out", "run", "--space", "color", "--budget", 450, "--quiet", "--concurrency", 4]
+    bbdft(*line, "--model-classes", "dark,bright", cwd=folder, code=0)
+    folder.rename(tmp_path / "moved")
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/token").write_text("another")
+    bbdft("evaluate", tmp_path / "moved/run", "--split", "val", cwd=tmp_path / "away", code=0)
+    assert {(headers["x-key"], headers["x-token"]) for _, headers, _ in server.requests} == {("abc", "def")}
+    server.server.shutdown()

@@ -317,7 +317,11 @@ class ProfileResponse:
         likely = [name for name, value in others.items() if isinstance(value, kinds) and name != taken]
         has = f" (they have {listed(list(others))})" if others else f" (one is {str(item)[:60]!r})"
         example = f', such as {key} = "{likely[0]}"' if likely else ""
-        self._reason = f"its items have no {path!r}{has}: mend {key} in the profile{example}{self._copy}"
+        if key in self._declared:
+            what = f"its items have no {path!r}{has}: mend"
+        else:
+            what = f"the profile does not say which key of its items holds the {key}{has}: add"
+        self._reason = f"{what} {key} in the profile{self._copy}{example}"
         if likely or not others:
             raise _UnreadableError(self._reason)
 

@@ -202,3 +202,13 @@ def test_documents_nested_deep_end_in_an_error_or_without_a_score(depth: int) ->
     for document in ({"other": deep}, {"predictions": deep}):
         with suppress(LostAnswer, InputError):
             assert not reader().scores(response(document), 1).any()
+
+
+def test_a_profile_without_a_label_is_told_to_add_one() -> None:
+    read = ProfileResponse({"items": "predictions"}, CLASSES, "my.toml")
+    with pytest.raises(InputError) as error:
+        read.scores(response({"predictions": PAIRS}), 1)
+    assert str(error.value) == (
+        "the server's response cannot be read: the profile does not say which key of its items holds the label "
+        '(they have label and score): add label in the profile of my.toml, such as label = "label".'
+    )
