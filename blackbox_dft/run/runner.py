@@ -384,7 +384,7 @@ def _all_phases(
     if not scored.all():
         progress.note(f"no score: {(~scored).sum():,} of {len(val):,} unchanged validation images; they count as wrong")
     if warning := chance_warning(decoder(raw), data.labels[val], experiment):
-        progress.note(f"WARNING: {warning}")
+        progress.warning(warning)
     task = Task(scorer, decoder, make_objective(name), data.labels, experiment.penalty)
 
     limit = plan.tune

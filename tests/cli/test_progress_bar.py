@@ -11,7 +11,7 @@ import pytest
 from blackbox_dft.cli.progress_bar import BarProgress, PlainProgress, RunningAccuracy, resume_hint, show_progress
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.progress import NoProgress, Point, Progress
+from blackbox_dft.search.progress import Point, Progress
 
 
 class Terminal(io.StringIO):
@@ -62,11 +62,12 @@ def test_one_moving_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().out == ""
 
 
-def test_nothing_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_alone_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(100, quiet=True) as progress:
-        assert isinstance(progress, NoProgress)
         search(progress)
-    assert capsys.readouterr().err == ""
+        assert capsys.readouterr().err == ""
+        progress.warning("these images are odd")
+    assert capsys.readouterr() == ("", "WARNING: these images are odd\n")
 
 
 def test_the_running_accuracy_forgets_and_keeps_its_best() -> None:

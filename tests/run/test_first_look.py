@@ -216,6 +216,9 @@ def test_unchanged_images_at_chance_are_warned_of_before_the_search(
     assert "--range" not in done.stderr  # a function prepares its images itself
     assert "warning: unchanged validation images" in done.stdout
     assert json.loads((job / "run/summary.json").read_text())["warnings"]
+    # Also if nothing else is said.
+    quiet = bbdft(*local("--quiet", "--json", "--overwrite"), cwd=job, code=0)
+    assert quiet.stderr == done.stderr[first:].splitlines()[0] + "\n"
 
 
 def test_a_model_fed_in_the_wrong_range_is_warned_of(bbdft: Bbdft, job: Path) -> None:
