@@ -211,7 +211,7 @@ def resume_hint(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        hint = f"; {_hint(run)}" if _recorded(run) else ""
+        hint = f"; {_hint(run)}" if _recorded(run) else " before the first score: give the same command again to start"
         say(f"\nbbdft: stopped{hint}.")
         raise click.exceptions.Exit(130) from None
     except MisfitError:
