@@ -54,8 +54,10 @@ def test_a_run_remembers_its_price_and_every_command_on_it_asks(
 ) -> None:
     run = tmp_path / "run"
     done = bbdft(*words(server.url, tiny, run, budget=450, price=0.5), code=0)
-    spent = json.loads((run / "summary.json").read_text())["queries"]["total"]
+    summary = json.loads((run / "summary.json").read_text())
+    spent = summary["queries"]["total"]
     assert server.scored == spent
+    assert summary["price"] == {"per_image": 0.5, "spent": 0.5 * spent}
     assert f"{0.5 * spent:.2f} paid" in done.stdout
     # More budget is asked for, a finished run is not.
     refused = bbdft("resume", run, "--budget", 1200, code=2)

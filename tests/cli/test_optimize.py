@@ -14,7 +14,8 @@ KEYS = [
     "target", "space", "epsilon", "estimator", "distance_weight", "seed", "budget", "repeats", "queries", "accuracy",
     "threshold", "calibrated", "parts", "space_parts", "mcnemar_p", "psnr_db", "ssim", "verdict", "beats_threshold",
     "no_score", "scored", "warnings", "interval",
-    "chosen", "images", "skipped", "objective", "scores", "stopped_early", "seconds", "images_per_second",
+    "chosen", "images", "skipped", "objective", "scores", "stopped_early", "price", "seconds",
+    "images_per_second",
 ]  # fmt: skip
 
 
