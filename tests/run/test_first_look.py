@@ -221,6 +221,13 @@ def test_unchanged_images_at_chance_are_warned_of_before_the_search(
     assert quiet.stderr == done.stderr[first:].splitlines()[0] + "\n"
 
 
+def test_equal_scores_for_all_labels_are_told_from_wrong_ones(bbdft: Bbdft, job: Path) -> None:
+    function(job, "p * 0 + 0.5")
+    done = bbdft(*local("--quiet"), cwd=job, code=0)
+    assert "WARNING: 40 of 40 unchanged validation images have equal scores for several labels" in done.stderr
+    assert "by chance" not in done.stderr
+
+
 def test_a_model_fed_in_the_wrong_range_is_warned_of(bbdft: Bbdft, job: Path) -> None:
     words = ["optimize", "model.onnx", "--range", "0..255", *local()[2:]]
     done = bbdft(*words, cwd=job, code=0)
