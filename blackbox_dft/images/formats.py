@@ -42,6 +42,8 @@ MAX_IMAGE_PIXELS = 100_000_000
 """Larger images are not decoded: a mistake, or a decompression bomb."""
 MAX_OVERSHOOT = 0.5
 """Floating-point pixels in [0, 1] may lie this far outside: resampling overshoots."""
+MAX_OVERSHOOT_SHARE = 0.25
+"""Below 0, by no more than this share of all their range: pixels around 0 are normalised ones."""
 MIN_FLOAT_LEVEL = 16
 """Floating-point pixels are levels from 0 to 255 if their largest is at least this; they may lie as far outside."""
 
@@ -147,7 +149,7 @@ def levels_of_floats(values: Array) -> ImageBytes:
     """
     values = np.nan_to_num(values)
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    if low >= -MAX_OVERSHOOT and high <= 1 + MAX_OVERSHOOT:
+    if low >= -min(MAX_OVERSHOOT, MAX_OVERSHOOT_SHARE * (high - low)) and high <= 1 + MAX_OVERSHOOT:
         return to_bytes(values.clip(0, 1))
     bright = low >= -MIN_FLOAT_LEVEL and high >= MIN_FLOAT_LEVEL
     if high <= 255 + MIN_FLOAT_LEVEL and (bright or (low >= 0 and bool((values == np.rint(values)).all()))):

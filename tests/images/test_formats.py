@@ -183,7 +183,9 @@ def test_floats_are_zero_to_one_or_levels(floats: list[float], levels: list[int]
     assert levels_of_floats(np.array(floats, np.float32)).tolist() == levels
 
 
-@pytest.mark.parametrize("floats", [[0, 0.3, 7.2], [-1, 0, 1], [0, 1000.0], [0, 65535], [-128, 127]])
+@pytest.mark.parametrize(
+    "floats", [[0, 0.3, 7.2], [-1, 0, 1], [-0.5, 0, 0.5], [-0.2, 0.3], [0, 1000.0], [0, 65535], [-128, 127]]
+)
 def test_floats_of_unknown_meaning_are_refused(floats: list[float]) -> None:
     with pytest.raises(BadImageError, match="holds floating-point numbers from"):
         levels_of_floats(np.array(floats))
