@@ -19,6 +19,7 @@ from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
+from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.predictions import FILE, Predictions
 from blackbox_dft.run.record import RunRecord, with_cluster
 from blackbox_dft.run.summary import (
@@ -189,6 +190,7 @@ def open_evaluation(
     except (OSError, ValueError) as error:
         raise InputError(f"{run} is not finished: continue it with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
+    require_files(record.config, run, ("target",) if data else ("target", "data"))
     config = with_cluster(record.config, cluster, workers)
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.http.secrets import secret_files
 
@@ -59,6 +60,21 @@ def restore_paths(config: Config, places: Mapping[str, Place], run: Path) -> Con
                 texts[name] = f"{place.get('prefix', '')}{found or place['absolute']}"
     options = replace(config.target_options, profile=texts["profile"], cert=texts["cert"] or None, headers=headers)
     return replace(config, target=texts["target"], data=texts["data"], target_options=options)
+
+
+def require_files(config: Config, run: Path, names: Sequence[str] = ("target", "data")) -> None:
+    """Checks that the files that a restored ``config`` names are there.
+
+    Raises:
+        InputError: one is gone; says where it was.
+    """
+    for name in names:
+        path = Path(_texts(config)[name])
+        # What is not found stays a name, or becomes the absolute path that it had.
+        if path.is_absolute() and not path.exists():
+            raise InputError(
+                f"{path}, the {name} of {run}, is gone: put it back there, or where it was beside the run's folder."
+            )
 
 
 def _texts(config: Config) -> dict[str, str]:

@@ -32,6 +32,7 @@ from blackbox_dft.run.first_look import (
 )
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
 from blackbox_dft.run.larger_budget import require_longer_search
+from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.summary import Summary, summarize
@@ -188,6 +189,7 @@ def reopen(
     """
     out = Path(out)
     recorded = RunRecord.read(out)
+    require_files(recorded.config, out)
     record = replace(recorded, config=with_cluster(recorded.config, cluster, workers))
     if budget is not None:
         if budget < record.config.budget:

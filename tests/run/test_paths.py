@@ -120,6 +120,22 @@ def test_commands_take_a_run_from_anywhere(copied: Path, bbdft: Bbdft, tmp_path:
     assert document["paths"]["data"] == {"absolute": str(tmp_path / "moved/labels.csv"), "relative": "../labels.csv"}
 
 
+@pytest.mark.parametrize("command", ["resume", "evaluate"])
+@pytest.mark.parametrize(("what", "file"), [("data", "labels.csv"), ("target", "model.onnx")])
+def test_a_run_whose_files_are_gone_says_where_they_were(
+    command: str, what: str, file: str, copied: Path, bbdft: Bbdft, tmp_path: Path
+) -> None:
+    first = json.loads((copied / "run/config.json").read_text())["paths"][what]["absolute"]
+    document = (copied / "run/config.json").read_text().replace(first, str(copied / file))
+    (copied / "run/config.json").write_text(document)
+    (copied / file).unlink()
+    said = bbdft(command, copied / "run", cwd=tmp_path, code=2).stderr
+    assert f"{copied / file}, the {what} of {copied / 'run'}, is gone: put it back there" in said
+    if what == "data" and command == "evaluate":
+        (copied / "other.csv").write_text("file,label\nimages/000.png,dark\n")
+        bbdft("evaluate", copied / "run", "--data", copied / "other.csv", cwd=tmp_path, code=0)
+
+
 def test_a_function_is_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     shutil.copytree(tiny, folder)
