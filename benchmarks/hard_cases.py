@@ -99,9 +99,9 @@ def hard(seeds: int) -> None:
     gain = None
     for kind in KINDS:
         what = replace(base, target=f"benchmarks.hard_cases:{kind.__name__}", target_options=options)
-        tests = [measured(what, seed)["accuracy"]["test"] for seed in range(seeds)]
-        after = np.array([test["after"] for test in tests])
-        middle, before = float(np.median(after)), tests[0]["before"]
+        tests = [measured(what, seed).accuracy["test"] for seed in range(seeds)]
+        after = np.array([test.after for test in tests])
+        middle, before = float(np.median(after)), tests[0].before
         gain = gain or middle - before
         share = (middle - before) / gain
         print(f"| {kind.__name__} | {before:.3f} | {middle:.3f} | {after.min():.3f} | {share:.0%} |", flush=True)
@@ -118,7 +118,9 @@ def relabelled(what: Config, path: Path, seed: int | None) -> Config:
         experiment = Experiment(what)
         with experiment.target:
             raw = experiment.target.scores(experiment.data.images)
-        names = np.array(data.classes)[decide(experiment.decoder(raw)(raw))]
+        given = decide(experiment.decoder(raw)(raw))
+        # An image that is not decided keeps its label.
+        names = np.array(data.classes)[np.where(given < 0, data.labels, given)]
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "label", "split"])

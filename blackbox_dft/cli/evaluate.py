@@ -73,7 +73,7 @@ def evaluate(
     )
     quiet, config = quiet or as_json, evaluation.experiment.config
     left = evaluation.unspent(parts=parts)
-    Consent(yes, confirm_above).require(config.target, left, config.price)
+    Consent(yes, confirm_above).require(config.target, left + evaluation.reserve(left), config.price)
     if parts:
         _parts(evaluation, left, quiet=quiet, as_json=as_json)
         return

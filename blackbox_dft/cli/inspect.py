@@ -58,7 +58,7 @@ def inspect(
         _show_exchange(target, target_options, data, label, outside)
         return
     with make_target(target, target_options) as opened:
-        images = None if data is None else _sample(data, label, opened.image_size, outside)
+        images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside)
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
@@ -72,6 +72,7 @@ def inspect(
         found["path"] = "array" if isinstance(path, str) else "fused"
         found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
+        found["notes"] = [*found.get("notes", ()), *data_notes]
     if as_json:
         print_json(found)
         return
@@ -81,14 +82,16 @@ def inspect(
             click.echo(f"{key.replace('_', ' ') if line == 0 else '':<{width}}  {text}")
 
 
-def _sample(data: str, label: str | None, size: tuple[int, int] | None, outside: bool) -> ImageBytes:
-    """Up to 64 images of ``data``; not the first ones, as in a folder of classes all of them are of one class."""
+def _sample(
+    data: str, label: str | None, size: tuple[int, int] | None, outside: bool
+) -> tuple[ImageBytes, tuple[str, ...]]:
+    """Up to 64 images of ``data``, and its notes; not the first ones, as in a folder those are of one class."""
     import numpy as np
 
     from blackbox_dft.data import load
 
-    images = load(data, label=label or "", size=size, allow_outside=outside, splits=False).images
-    return images[np.random.default_rng(0).permutation(len(images))[:64]]
+    loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False)
+    return loaded.images[np.random.default_rng(0).permutation(len(loaded.images))[:64]], loaded.notes
 
 
 def _show_exchange(target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool) -> None:
@@ -102,7 +105,7 @@ def _show_exchange(target: str, options: TargetOptions, data: str | None, label:
     with HttpTarget(target, replace(options, patience=0.0, batch=1), observe=_print_exchange) as opened:
         size = opened.image_size
         smooth = size or (DEFAULT_SIDE, DEFAULT_SIDE)
-        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside)
+        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside)[0]
         scores = opened.scores(images[:1])
         names = opened.classes or tuple(map(str, range(scores.shape[1])))
         hint = None if scores.any() else opened.explain_no_score()

@@ -62,6 +62,14 @@ class PlainProgress(Progress):
         self._accuracy.add(point.accuracy)
 
 
+class QuietProgress(NoProgress):
+    """Warnings alone: what should stop a run before its budget is spent is worth a line on stderr in any case."""
+
+    @override
+    def warning(self, text: str) -> None:
+        say(f"WARNING: {text}")
+
+
 class BarProgress(Progress):
     """One line of a terminal: phase, time left, queries of the budget, images/s, accuracy; notes appear above it.
 
@@ -169,7 +177,7 @@ class RunningAccuracy:
 def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     """The progress display of a run of ``total`` queries that suits stderr."""
     if quiet:
-        yield NoProgress()
+        yield QuietProgress()
     elif not sys.stderr.isatty():
         yield PlainProgress(total)
     else:
@@ -203,7 +211,7 @@ def resume_hint(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        hint = f"; {_hint(run)}" if _recorded(run) else ""
+        hint = f"; {_hint(run)}" if _recorded(run) else " before the first score: give the same command again to start"
         say(f"\nbbdft: stopped{hint}.")
         raise click.exceptions.Exit(130) from None
     except MisfitError:

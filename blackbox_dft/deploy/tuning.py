@@ -14,6 +14,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
@@ -65,17 +66,24 @@ class Tuning:
         levels = Encoding.parse(self.encoding).levels
         return make_space(self.space, self.shape, epsilon=self.epsilon, channels=self.channels, levels=levels)
 
-    def __call__(self, images: ImageBytes) -> ImageBytes:
-        """Changes ``images (N, H, W, 3)`` uint8 RGB to what the target received, before any JPEG compression.
+    def __call__(self, images: object) -> ImageBytes:
+        """Changes ``images (N, H, W, 3)``, RGB, to what the target received, before any JPEG compression.
+
+        Args:
+            images: uint8, or floats in [0, 1]; also one image, a list of them, or Pillow images (``as_batch``).
 
         Raises:
-            InputError: the images have another size than those the change was learned on.
+            InputError: the images have another size than those the change was learned on, or numbers of unknown range.
         """
-        if images.shape[1:] != self.shape:
+        batch = as_batch(images)
+        if not batch.size and batch.ndim < 4:
+            batch = np.empty((0, *self.shape), np.uint8)
+        if batch.shape[1:] != self.shape:
             raise InputError(
-                f"images of {_size(images.shape[1:])} do not fit a tuning for {_size(self.shape)}: resize them first."
+                f"images of {_size(batch.shape[1:])} do not fit a tuning for {_size(self.shape)}: "
+                f"{_how_to_fit(batch.shape[1:], self.shape)}."
             )
-        return to_bytes(self._space.apply(to_floats(images), self.z))
+        return to_bytes(self._space.apply(to_floats(batch), self.z))
 
     def decide(self, outputs: Scores) -> Floats:
         """Probabilities ``(N, L)`` of the labels from the target's raw scores ``(N, K)`` of changed images.
@@ -156,3 +164,12 @@ class Tuning:
 
 def _size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def _how_to_fit(shape: tuple[int, ...], wanted: tuple[int, int, int]) -> str:
+    height, width, channels = wanted
+    if shape == (channels, height, width):
+        return "their channels come first: give images.transpose(0, 2, 3, 1)"
+    if len(shape) == 3 and shape[-1] == channels:
+        return "resize them first"
+    return f"give (N, {height}, {width}, {channels}), RGB"

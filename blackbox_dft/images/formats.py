@@ -6,12 +6,15 @@ decode JPEG, PNG, BMP and WebP to the same bits, and as fast.
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import os
 import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -39,6 +42,8 @@ MAX_IMAGE_PIXELS = 100_000_000
 """Larger images are not decoded: a mistake, or a decompression bomb."""
 MAX_OVERSHOOT = 0.5
 """Floating-point pixels in [0, 1] may lie this far outside: resampling overshoots."""
+MAX_OVERSHOOT_SHARE = 0.25
+"""Below 0, by no more than this share of all their range: pixels around 0 are normalised ones."""
 MIN_FLOAT_LEVEL = 16
 """Floating-point pixels are levels from 0 to 255 if their largest is at least this; they may lie as far outside."""
 
@@ -144,7 +149,7 @@ def levels_of_floats(values: Array) -> ImageBytes:
     """
     values = np.nan_to_num(values)
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    if low >= -MAX_OVERSHOOT and high <= 1 + MAX_OVERSHOOT:
+    if low >= -min(MAX_OVERSHOOT, MAX_OVERSHOOT_SHARE * (high - low)) and high <= 1 + MAX_OVERSHOOT:
         return to_bytes(values.clip(0, 1))
     bright = low >= -MIN_FLOAT_LEVEL and high >= MIN_FLOAT_LEVEL
     if high <= 255 + MIN_FLOAT_LEVEL and (bright or (low >= 0 and bool((values == np.rint(values)).all()))):
@@ -173,7 +178,23 @@ def _pillow() -> ModuleType:
 
     # They do not carry the file's name; `catch_warnings` is not safe in threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Errors that nothing handles go to stderr.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    _silence_libtiff()
     return Image
+
+
+def _silence_libtiff() -> None:
+    """Has the libtiff that Pillow is linked to print nothing: it knows no file's name, and what fails is an error."""
+    from PIL import _imaging
+
+    # Where it is linked statically, its symbols are not to be found.
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(library, handler)
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
 
 
 def _pillow_open(data: bytes) -> Image.Image | None:

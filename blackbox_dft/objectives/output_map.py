@@ -120,7 +120,10 @@ def fit_output_map(
     >>> bool((found(answers).argmax(1) == labels).mean() > (answers.argmax(1) == labels).mean() + 0.1)
     True
     """
-    used = np.ones(len(labels)) if weights is None else weights * (len(labels) / weights.sum())
+    if not len(labels):
+        # No image had a score.
+        return OutputMap(label_matrix)
+    used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
     problem = _Problem.of(probabilities, labels, label_matrix)
     candidates = [c for c in _candidates(*label_matrix.shape) if c.family in families]
     best = _race(problem, candidates, used, np.arange(len(labels)) if groups is None else groups, seed)

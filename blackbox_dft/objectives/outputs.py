@@ -307,7 +307,7 @@ def _named(labels: Sequence[str], columns: _Lookup) -> Floats:
     if (shared := np.flatnonzero(matrix.sum(axis=1) > 1)).size:
         one, other = (labels[column] for column in np.flatnonzero(matrix[shared[0]])[:2])
         raise InputError(
-            f"the labels {one!r} and {other!r} of the data both stand for the class "
+            f"the labels {one!r} and {other!r} of the data{_look_alike(one, other)} both stand for the class "
             f"{columns.names[shared[0]]!r} of the target: write one of the two for all its images."
         )
     return matrix
@@ -317,11 +317,29 @@ def _is_number(label: str) -> bool:
     return label.isascii() and label.isdecimal()
 
 
+def _look_alike(one: str, other: str) -> str:
+    """What tells two labels apart that look the same."""
+    same = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+    return " (whose accents are encoded in two ways)" if same else ""
+
+
 def _mapped(labels: Sequence[str], columns: _Lookup, table: Mapping[str, Sequence[str]]) -> Floats:
     entries, names = _Lookup(table), columns.names
     known = _Lookup(labels)
     if unknown := [label for label in table if not known(label)]:
         raise InputError(f"--map names the label {unknown[0]!r}, but the data has {shortened(labels)}.")
+    used: dict[int, str] = {}
+    for label in labels:
+        for position in entries(label):
+            if (other := used.setdefault(position, label)) != label:
+                raise InputError(
+                    f"the labels {other!r} and {label!r} of the data{_look_alike(other, label)} have the same entry of "
+                    "--map: write one of the two for all its images, or give each an entry."
+                )
+    if unused := [label for position, label in enumerate(table) if position not in used]:
+        raise InputError(
+            f"--map gives the label {known.names[known(unused[0])[0]]!r} twice: give all its classes at once."
+        )
     matrix = np.zeros((len(names), len(labels)))
     rest = []
     for column, label in enumerate(labels):

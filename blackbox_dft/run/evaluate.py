@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.deploy.tuning import Tuning
-from blackbox_dft.errors import InputError
+from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
+from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.predictions import FILE, Predictions
 from blackbox_dft.run.record import RunRecord, with_cluster
 from blackbox_dft.run.summary import (
@@ -83,6 +85,16 @@ class Evaluation:
         """Queries that ``evaluate``, or ``evaluate_parts``, still has to send, as their scores are not recorded."""
         with _scorer(self, NoProgress(), parts=parts) as scorer:
             return scorer.unrecorded(self.indices, self.part_candidates if parts else self.candidates)
+
+    def reserve(self, queries: int) -> int:
+        """Of ``queries`` to be sent, how many may be sent again because their responses get lost: as in a run.
+
+        At least those of one request, if images sent and never answered cost money.
+        """
+        experiment = self.experiment
+        if not experiment.counts_in_doubt or not queries:
+            return 0
+        return max(math.ceil(experiment.config.reserve * queries), min(self.batch, queries))
 
 
 @dataclass(frozen=True)
@@ -178,6 +190,7 @@ def open_evaluation(
     except (OSError, ValueError) as error:
         raise InputError(f"{run} is not finished: continue it with 'bbdft resume {run}'.") from error
     tuning = Tuning.load(run)
+    require_files(record.config, run, ("target",) if data else ("target", "data"))
     config = with_cluster(record.config, cluster, workers)
     config = config if data is None else replace(config, data=data)
     config = config if label is None else replace(config, label=label)
@@ -206,7 +219,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
     watcher.phase("evaluate", evaluation.queries)
     with experiment.opened(), _scorer(evaluation, watcher) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, evaluation.candidates)
-        before, after = _probabilities(evaluation, scorer, evaluation.candidates)
+        with _within_reserve(evaluation, scorer, missing):
+            before, after = _probabilities(evaluation, scorer, evaluation.candidates)
         sent = scorer.ledger.total - spent
     _replace_scores(evaluation)
     result = compared(data, indices, before, after)
@@ -257,8 +271,9 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
     watcher = progress or NoProgress()
     watcher.phase("evaluate", len(every) * experiment.config.repeats * len(indices))
     with experiment.opened(), _scorer(evaluation, watcher, parts=True) as scorer:
-        spent = scorer.ledger.total
-        before, *rest = _probabilities(evaluation, scorer, every)
+        spent, missing = scorer.ledger.total, scorer.unrecorded(indices, every)
+        with _within_reserve(evaluation, scorer, missing):
+            before, *rest = _probabilities(evaluation, scorer, every)
         sent = scorer.ledger.total - spent
     _replace_scores(evaluation)
     rows = []
@@ -288,6 +303,27 @@ def _scorer(evaluation: Evaluation, watcher: Progress, *, parts: bool = False) -
             yield scorer
         finally:
             scorer.close()
+
+
+@contextmanager
+def _within_reserve(evaluation: Evaluation, scorer: Scorer, queries: int) -> Iterator[None]:
+    """Within it, ``queries`` images are sent, and no more again than the reserve holds.
+
+    Raises:
+        TargetError: more responses got lost.
+    """
+    if not evaluation.experiment.counts_in_doubt:
+        yield
+        return
+    ledger, reserve = scorer.ledger, evaluation.reserve(queries)
+    ledger.budget = ledger.total + queries + reserve
+    try:
+        yield
+    except BudgetError as error:
+        raise TargetError(
+            f"responses to more images got lost than the {reserve:,} that may be sent again: see whether "
+            f"{evaluation.experiment.target.name} is well, and give the command again; the scores that came are kept."
+        ) from error
 
 
 def _replace_scores(evaluation: Evaluation) -> None:

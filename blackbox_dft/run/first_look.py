@@ -140,6 +140,13 @@ def chance_warning(probabilities: Floats, labels: Ints, experiment: Experiment) 
         experiment: whose target and options say what can be tried.
     """
     accuracy, chance, error = against_chance(probabilities, labels)
+    undecided = int((decide(probabilities) < 0).sum() - lacks_score(probabilities).sum())
+    if undecided > len(labels) / 2:
+        return (
+            f"{undecided} of {len(labels)} unchanged validation images have equal scores for several labels, so they "
+            f"are not decided: before you spend more, see what the target returns ('bbdft inspect'), and check "
+            f"{_pixel_options(experiment)}"
+        )
     skill = (accuracy - chance) / (1 - chance)
     if skill >= (MIN_PROVEN_SKILL if accuracy < chance + STANDARD_ERRORS * error else MIN_SKILL):
         return ""

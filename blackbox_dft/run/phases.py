@@ -75,7 +75,7 @@ def run_phases(
             f"no score: {missing:,} of {len(first.images):,} unchanged validation images; they count as wrong"
         )
     if first.warning:
-        progress.note(f"WARNING: {first.warning}")
+        progress.warning(first.warning)
     task = Task(scorer, first.decoder, make_objective(name), data.labels, experiment.penalty)
     trajectory = _search(experiment, task, first, progress)
     finish = _prove if plan.sequential else _evaluate

@@ -19,6 +19,8 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
+from blackbox_dft.run.larger_budget import require_longer_search
+from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.phases import run_phases
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.result import Result
@@ -141,6 +143,7 @@ def reopen(
     """
     out = Path(out)
     recorded = RunRecord.read(out)
+    require_files(recorded.config, out)
     record = replace(recorded, config=with_cluster(recorded.config, cluster, workers))
     if budget is not None:
         if budget < record.config.budget:
@@ -170,6 +173,7 @@ def reopen(
     if budget is not None and not experiment.sequential:
         record = replace(record, spent_earlier=_spent_earlier(experiment, out, record.batch))
         experiment.spent_earlier = record.spent_earlier
+        require_longer_search(experiment, out)
     _ = experiment.plan
 
     def go(progress: Progress | None) -> Result:

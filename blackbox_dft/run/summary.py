@@ -127,6 +127,20 @@ class PartSummary:
 
 
 @dataclass(frozen=True)
+class Price:
+    """What a run cost."""
+
+    per_image: float
+    spent: float
+    """For all images sent, those in doubt included."""
+
+    @classmethod
+    def of(cls, per_image: float | None, queries: int) -> Price | None:
+        """Of so many queries, rounded to millionths."""
+        return None if per_image is None else cls(per_image, round(per_image * queries, 6))
+
+
+@dataclass(frozen=True)
 class Summary(Document):
     """A finished run; the fields are the keys of ``RUN/summary.json``."""
 
@@ -172,6 +186,8 @@ class Summary(Document):
     scores: str
     """Kind of the target's scores: ``probabilities``, ``logits`` ..."""
     stopped_early: bool
+    price: Price | None = None
+    """None if the run was given no price."""
     seconds: float = 0.0
     images_per_second: float = 0.0
 
@@ -273,6 +289,7 @@ def summarize(
         objective=objective,
         scores=scores,
         stopped_early=stopped_early,
+        price=Price.of(config.price, ledger.total),
     )
 
 

@@ -203,7 +203,8 @@ class Dispatcher:
         self._under_way.remove(request)
         if request.tries >= self._max_tries:
             raise TargetError(
-                f"{str(lost).rstrip('.')}, {self._max_tries} times in a row for the same images."
+                f"{str(lost).rstrip('.')}, {self._max_tries} times in a row for the same images: try later, or see "
+                "what 'bbdft inspect' prints."
             ) from lost
         request.response, request.tries = None, request.tries + 1
         self._reserve(request)

@@ -24,12 +24,16 @@ class Progress(Protocol):
     """Receives what a run reports, from the thread that runs it.
 
     A run calls ``phase`` at the start of each phase; within it ``scored`` as scores arrive, ``step`` after each step of
-    the search, and ``note`` at any time.
+    the search, and ``note`` and ``warning`` at any time.
     """
 
     def note(self, text: str) -> None:
         """A line of text for the user."""
         ...
+
+    def warning(self, text: str) -> None:
+        """A line about what may be wrong, to be shown even if notes are not."""
+        self.note(f"WARNING: {text}")
 
     def phase(self, name: str, queries: int) -> None:
         """The phase ``name`` (``select``, ``tune``, ``evaluate`` or ``done``) of ``queries`` queries begins."""

@@ -82,7 +82,9 @@ class CallableTarget(Target):
                 f"{self.name} returned {result.dtype} of shape {result.shape} for {len(images)} images: "
                 "return one row of scores, one class index or one class name for each image."
             )
-        return np.asarray(result, np.float32).reshape(len(images), -1)
+        # Greater numbers become infinite, which is no score.
+        with np.errstate(over="ignore"):
+            return np.asarray(result, np.float32).reshape(len(images), -1)
 
     def _indices(self, names: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.classes is None:

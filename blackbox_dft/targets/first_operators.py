@@ -340,7 +340,7 @@ def _clipped_range(responses: Mapping[float, Floats]) -> Range | None:
     """The range that values are clipped to, if it is a known one."""
     if _same(responses, 300, -300) or not _same(responses, -5, -300):
         return None
-    if _same(responses, 255, 300) and _same(responses, 0, -5) and not _same(responses, 5, 255):
+    if _same(responses, 255, 300) and _same(responses, 0, -5) and not _same(responses, 127.5, 255):
         return "0..255"
     if _same(responses, 1, 300) and _same(responses, 0, -5) and not _same(responses, 0.5, 1):
         return "0..1"

@@ -10,10 +10,12 @@ import pytest
 
 from benchmarks import moved
 from benchmarks.efficiency_table import Results, lines
+from benchmarks.hard_cases import relabelled
 from benchmarks.peer_adapters import Crossed
 from benchmarks.peers import PEERS, Factory, Peer, text
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators import SearchSpace
+from blackbox_dft.run.config import Config
 
 ROOT = Path(__file__).parents[2]
 NEEDS = {"cmaes": "cmaes", "nevergrad": "nevergrad"}
@@ -138,3 +140,17 @@ def test_moved_images_are_what_their_names_say() -> None:
     # Counter-clockwise: what was at the top left is at the bottom left now.
     assert moved.moved(image, turn=90)[12:16, 5:8].min() == 200
     assert (moved.dark(image, 2, 0.5) == np.where(image > 0, round(255 * (0.25 + (200 / 255) ** 2 / 2)), 64)).all()
+
+
+def test_an_image_without_a_decision_keeps_its_label(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "undecided.py").write_text(
+        "import numpy as np\n\ndef score(images):\n    return np.full((len(images), 2), 0.5)\n\n"
+        "score.classes = ['dark', 'bright']\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    made = relabelled(Config("undecided:score", str(tiny / "labels.csv")), tmp_path / "own.csv", None)
+    given = dict(line.split(",") for line in (tiny / "labels.csv").read_text().splitlines()[1:])
+    written = (line.split(",") for line in Path(made.data).read_text().splitlines()[1:])
+    assert {file: label for file, label, _ in written} == given

@@ -54,8 +54,10 @@ def test_a_run_remembers_its_price_and_every_command_on_it_asks(
 ) -> None:
     run = tmp_path / "run"
     done = bbdft(*words(server.url, tiny, run, budget=450, price=0.5), code=0)
-    spent = json.loads((run / "summary.json").read_text())["queries"]["total"]
+    summary = json.loads((run / "summary.json").read_text())
+    spent = summary["queries"]["total"]
     assert server.scored == spent
+    assert summary["price"] == {"per_image": 0.5, "spent": 0.5 * spent}
     assert f"{0.5 * spent:.2f} paid" in done.stdout
     # More budget is asked for, a finished run is not.
     refused = bbdft("resume", run, "--budget", 1200, code=2)
@@ -63,12 +65,12 @@ def test_a_run_remembers_its_price_and_every_command_on_it_asks(
     assert "--confirm-above 1200" in refused.stderr
     assert json.loads((run / "config.json").read_text())["config"]["budget"] == 450
     bbdft("resume", run, "--confirm-above", 0, code=0)
-    # Every image twice.
-    refused = bbdft("evaluate", run, "--split", "all", "--confirm-above", 399, code=2)
-    assert "up to 400 images" in refused.stderr
-    assert "for up to 200.00" in refused.stderr
+    # Every image twice, and an eighth of them again if their responses get lost.
+    refused = bbdft("evaluate", run, "--split", "all", "--confirm-above", 449, code=2)
+    assert "up to 450 images" in refused.stderr
+    assert "for up to 225.00" in refused.stderr
     assert server.scored == spent
-    bbdft("evaluate", run, "--split", "all", "--confirm-above", 400, "--price", 2, code=0)
+    bbdft("evaluate", run, "--split", "all", "--confirm-above", 450, "--price", 2, code=0)
     assert server.scored == spent + 400
     # What is recorded costs nothing.
     bbdft("evaluate", run, "--split", "all", "--confirm-above", 0, code=0)

@@ -20,8 +20,10 @@ def test_inspect_shows_what_was_inferred(bbdft: Bbdft, tiny: Path) -> None:
 
 
 def test_inspect_needs_no_splits(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text(f"file,label\n{(tiny / 'images/000.png').as_posix()},dark\n")
-    bbdft("inspect", tiny / "model.onnx", "--data", tmp_path / "one.csv", code=0)
+    (tmp_path / "one.csv").write_text(f"file,label\n{(tiny / 'images/000.png').as_posix()},nan\n")
+    found = bbdft("inspect", tiny / "model.onnx", "--data", tmp_path / "one.csv", "--json", code=0).stdout
+    # What is odd in the images is said here, too.
+    assert "1 image has the label 'nan', which looks like a missing value: fill it in" in json.loads(found)["notes"]
 
 
 def test_show_prints_one_exchange_without_secrets(bbdft: Bbdft, monkeypatch: pytest.MonkeyPatch) -> None:

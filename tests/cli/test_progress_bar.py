@@ -1,17 +1,18 @@
-"""The progress display: a moving line on a terminal, plain lines elsewhere, nothing if quiet; all on stderr."""
+"""The progress display: a moving line on a terminal, plain lines elsewhere, warnings alone if quiet; all on stderr."""
 
 import io
 import re
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from blackbox_dft.cli.progress_bar import BarProgress, PlainProgress, RunningAccuracy, resume_hint, show_progress
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.progress import NoProgress, Point, Progress
+from blackbox_dft.search.progress import Point, Progress
 
 
 class Terminal(io.StringIO):
@@ -62,11 +63,12 @@ def test_one_moving_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().out == ""
 
 
-def test_nothing_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_alone_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress(100, quiet=True) as progress:
-        assert isinstance(progress, NoProgress)
         search(progress)
-    assert capsys.readouterr().err == ""
+        assert capsys.readouterr().err == ""
+        progress.warning("these images are odd")
+    assert capsys.readouterr() == ("", "WARNING: these images are odd\n")
 
 
 def test_the_running_accuracy_forgets_and_keeps_its_best() -> None:
@@ -115,6 +117,22 @@ def stopped(run: Path, error: BaseException) -> str:
     with pytest.raises(type(error)) as caught, resume_hint(run):
         raise error
     return str(caught.value)
+
+
+def test_a_stop_before_the_first_score_is_told_to_start_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(click.exceptions.Exit) as caught, resume_hint(tmp_path):
+        raise KeyboardInterrupt
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == (
+        "\nbbdft: stopped before the first score: give the same command again to start.\n"
+    )
+    with Ledger(tmp_path / "ledger.sqlite", budget=10) as ledger:
+        ledger.record(ledger.reserve("tune", [b"a" * 16]), np.ones((1, 2), np.float32))
+    with pytest.raises(click.exceptions.Exit), resume_hint(tmp_path):
+        raise KeyboardInterrupt
+    assert "stopped; all scores are kept: continue with 'bbdft resume" in capsys.readouterr().err
 
 
 def test_errors_say_how_to_continue_only_if_that_can_help(tmp_path: Path) -> None:

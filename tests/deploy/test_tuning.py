@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from blackbox_dft import InputError, Tuning
 from blackbox_dft.images.files import read_image
@@ -81,3 +82,28 @@ def test_a_file_of_the_first_format_loads_and_does_not_decide(tmp_path: Path) ->
     assert tuning.map_to(["a", "b"]) is None
     with pytest.raises(InputError, match="resume"):
         tuning.decide(np.zeros((1, 2), np.float32))
+
+
+def test_floats_lists_and_pillow_images_give_the_bytes_of_uint8(tuning: Tuning) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    changed = tuning(images)
+    for same in (images / 255, images.astype(np.int64), list(images), [Image.fromarray(image) for image in images]):
+        np.testing.assert_array_equal(tuning(same), changed)
+    np.testing.assert_array_equal(tuning(Image.fromarray(images[0])), changed[:1])
+    assert tuning([]).shape == (0, 16, 16, 3)
+    with pytest.raises(InputError, match=r"float64 from 0 to 255.*divided by 255"):
+        tuning(images.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("shape", "mend"),
+    [
+        ((2, 3, 16, 16), r"3x16x16 do not fit a tuning for 16x16x3: their channels come first: give images\.transpose"),
+        ((2, 16, 16), r"give \(N, 16, 16, 3\), RGB"),
+        ((2, 16, 16, 4), r"give \(N, 16, 16, 3\), RGB"),
+        ((8, 8, 3), "8x8x3 do not fit a tuning for 16x16x3: resize them first"),
+    ],
+)
+def test_images_of_another_shape_are_told_how_to_fit(tuning: Tuning, shape: tuple[int, ...], mend: str) -> None:
+    with pytest.raises(InputError, match=mend):
+        tuning(np.zeros(shape, np.uint8))

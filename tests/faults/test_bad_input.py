@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, load, numpy_helper, save
 
 from tests.conftest import Bbdft
+from tests.helpers.messages import errors
 
 Break = Callable[[Path], list[str]]
 CASES: dict[str, tuple[Break, str, int]] = {}
@@ -328,7 +329,7 @@ def test_one_sentence(name: str, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> No
     assert done.returncode == code, (done.returncode, done.stderr)
     assert sentence in done.stderr
     assert done.stderr.startswith("bbdft: ")
-    assert done.stderr.count("\n") == 1, done.stderr
+    assert len(errors(done.stderr)) == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     # The kind of scores is inferred from the first ones, which are kept.
@@ -366,7 +367,7 @@ def test_other_commands_name_what_is_missing(words: list[str], bbdft: Bbdft, tin
     replaced = {"RUN": tmp_path / "tuning.npz", "IMAGES": tiny / "images"}
     done = bbdft(*[replaced.get(word, word) for word in words], cwd=tmp_path, code=2)
     assert "nowhere" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tuning.npz"]
 
 
@@ -391,7 +392,7 @@ def test_out_under_a_file_is_refused(bbdft: Bbdft, tiny: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 1000, "--out", tmp_path / "file" / "run"]
     done = bbdft("optimize", tiny / "model.onnx", *words, "--quiet", code=2)
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
 
 
 def test_disk_full(tmp_path: Path, tiny: Path) -> None:
@@ -458,7 +459,7 @@ def test_a_disk_that_fills_up_in_the_middle(bbdft: Bbdft, tiny: Path, tmp_path: 
         done = bbdft("optimize", tiny / "model.onnx", *words, "--out", disk / "run", code=2)
         assert "is full: make room" in done.stderr
         assert "bbdft resume" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert len(errors(done.stderr)) == 1
         subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
         bbdft("resume", disk / "run", "--quiet", code=0)
         bbdft("optimize", tiny / "model.onnx", *words, "--out", tmp_path / "roomy", code=0)

@@ -35,6 +35,9 @@ class RecordingServer:
         recorder = self
 
         class Handler(BaseHTTPRequestHandler):
+            # Else the body waits 40 ms for the client to acknowledge the headers.
+            disable_nagle_algorithm = True
+
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -183,7 +183,9 @@ def test_floats_are_zero_to_one_or_levels(floats: list[float], levels: list[int]
     assert levels_of_floats(np.array(floats, np.float32)).tolist() == levels
 
 
-@pytest.mark.parametrize("floats", [[0, 0.3, 7.2], [-1, 0, 1], [0, 1000.0], [0, 65535], [-128, 127]])
+@pytest.mark.parametrize(
+    "floats", [[0, 0.3, 7.2], [-1, 0, 1], [-0.5, 0, 0.5], [-0.2, 0.3], [0, 1000.0], [0, 65535], [-128, 127]]
+)
 def test_floats_of_unknown_meaning_are_refused(floats: list[float]) -> None:
     with pytest.raises(BadImageError, match="holds floating-point numbers from"):
         levels_of_floats(np.array(floats))
@@ -287,6 +289,13 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
         "float_cut.tif": tiff(NOISY.astype(np.float32))[:3000],
         "samples.tif": tiff(deep(np.dstack([NOISY, NOISY])), tags={338: 0}),
     }
+    for compression in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits"):
+        data = bytearray(saved(Image.fromarray(NOISY), "TIFF", compression=compression))
+        data[200:206] = b"\xff\0\xff\0\xff\0"
+        strange[f"{compression}.tif"] = bytes(data)
+    bits = saved(Image.fromarray(NOISY).convert("1"), "TIFF", compression="group4")
+    strange["group4.tif"] = bits[:40] + bytes(6) + bits[46:]
+    strange["samples_per_pixel.tif"] = tiff(NOISY, tags={277: 114})
     read = []
     for name, file in strange.items():
         (tmp_path / name).write_bytes(file)

@@ -125,3 +125,11 @@ def test_any_scores_give_probabilities(answers: np.ndarray, labels: np.ndarray, 
     assert np.isfinite(mapped).all()
     if found.family != "none":
         np.testing.assert_allclose(mapped.sum(axis=1), 1)
+
+
+def test_without_answers_or_weights_the_map_is_that_of_none() -> None:
+    nothing = fit_output_map(np.zeros((0, 3)), np.zeros(0, np.int64), np.eye(3))
+    assert nothing.family == "none"
+    answers, labels = np.eye(2)[[0, 1, 0, 1]], np.array([0, 1, 0, 1])
+    without = fit_output_map(answers, labels, np.eye(2), weights=np.zeros(4))
+    np.testing.assert_array_equal(without(answers), fit_output_map(answers, labels, np.eye(2))(answers))

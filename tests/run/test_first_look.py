@@ -216,6 +216,24 @@ def test_unchanged_images_at_chance_are_warned_of_before_the_search(
     assert "--range" not in done.stderr  # a function prepares its images itself
     assert "warning: unchanged validation images" in done.stdout
     assert json.loads((job / "run/summary.json").read_text())["warnings"]
+    # Also if nothing else is said.
+    quiet = bbdft(*local("--quiet", "--json", "--overwrite"), cwd=job, code=0)
+    assert quiet.stderr == done.stderr[first:].splitlines()[0] + "\n"
+
+
+def test_a_few_validation_images_with_a_score_are_enough(bbdft: Bbdft, job: Path) -> None:
+    # Whatever images a fold of the output map is fitted on, there may be none with a score among them.
+    function(job, "np.where((np.arange(len(p)) % 13 == 12)[:, None], p, np.nan)")
+    done = bbdft(*local("--quiet", "--batch", 40), cwd=job, code=0)
+    assert "Traceback" not in done.stderr
+    assert json.loads((job / "run/summary.json").read_text())["verdict"] != "improved"
+
+
+def test_equal_scores_for_all_labels_are_told_from_wrong_ones(bbdft: Bbdft, job: Path) -> None:
+    function(job, "p * 0 + 0.5")
+    done = bbdft(*local("--quiet"), cwd=job, code=0)
+    assert "WARNING: 40 of 40 unchanged validation images have equal scores for several labels" in done.stderr
+    assert "by chance" not in done.stderr
 
 
 def test_a_model_fed_in_the_wrong_range_is_warned_of(bbdft: Bbdft, job: Path) -> None:

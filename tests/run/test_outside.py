@@ -38,4 +38,4 @@ def test_a_url_gets_images_from_outside_only_if_allowed(
         assert int((tmp_path / "count").read_text()) == before
         bbdft("evaluate", tmp_path / "run", *data, "--allow-outside", code=0)
         bbdft(*words(url, outside, tmp_path / "allowed", budget=800), "--allow-outside", code=0)
-        bbdft("resume", tmp_path / "allowed", "--budget", 900, code=0)
+        bbdft("resume", tmp_path / "allowed", "--budget", 1000, code=0)

@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from blackbox_dft import Config, TargetOptions
 from blackbox_dft.run.fingerprint import changed, fingerprint
 from blackbox_dft.run.paths import record_paths, restore_paths
 from tests.conftest import Bbdft
+from tests.helpers.recording_server import RecordingServer, decoded
 
 
 @pytest.fixture
@@ -118,6 +120,22 @@ def test_commands_take_a_run_from_anywhere(copied: Path, bbdft: Bbdft, tmp_path:
     assert document["paths"]["data"] == {"absolute": str(tmp_path / "moved/labels.csv"), "relative": "../labels.csv"}
 
 
+@pytest.mark.parametrize("command", ["resume", "evaluate"])
+@pytest.mark.parametrize(("what", "file"), [("data", "labels.csv"), ("target", "model.onnx")])
+def test_a_run_whose_files_are_gone_says_where_they_were(
+    command: str, what: str, file: str, copied: Path, bbdft: Bbdft, tmp_path: Path
+) -> None:
+    first = json.loads((copied / "run/config.json").read_text())["paths"][what]["absolute"]
+    document = (copied / "run/config.json").read_text().replace(first, str(copied / file))
+    (copied / "run/config.json").write_text(document)
+    (copied / file).unlink()
+    said = bbdft(command, copied / "run", cwd=tmp_path, code=2).stderr
+    assert f"{copied / file}, the {what} of {copied / 'run'}, is gone: put it back there" in said
+    if what == "data" and command == "evaluate":
+        (copied / "other.csv").write_text("file,label\nimages/000.png,dark\n")
+        bbdft("evaluate", copied / "run", "--data", copied / "other.csv", cwd=tmp_path, code=0)
+
+
 def test_a_function_is_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     shutil.copytree(tiny, folder)
@@ -134,3 +152,31 @@ def test_a_function_is_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: P
     bbdft("resume", folder / "run", "--budget", 1400, cwd=tmp_path / "away", code=0, fresh=True)
     folder.rename(tmp_path / "moved")
     bbdft("evaluate", tmp_path / "moved/run", cwd=tmp_path / "away", code=0, fresh=True)
+
+
+def test_files_of_secrets_are_found_from_anywhere(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    shutil.copytree(tiny, folder)
+    (folder / "api").mkdir()
+    (folder / "api/secret").write_text("abc")
+    (folder / "token").write_text("def")
+    (folder / "api/my.toml").write_text(
+        'name = "mine"\n[request]\nheaders = { X-Key = "{file:secret}" }\njson = { image = "{base64}" }\n'
+        '[response]\nitems = "predictions"\nlabel = "label"\nscore = "score"\n'
+    )
+    server = RecordingServer()
+
+    def respond(body: bytes) -> Any:
+        bright = float(decoded(json.loads(body)["image"]).mean() > 127)
+        return {"predictions": [{"label": "dark", "score": 1 - bright}, {"label": "bright", "score": bright}]}
+
+    server.respond = respond
+    line = ["optimize", server.url, "--profile", "api/my.toml", "--header", "X-Token: {file:token}", "--size", 16]
+    line += ["--data", "labels.csv", "--out", "run", "--space", "color", "--budget", 450, "--quiet", "--concurrency", 4]
+    bbdft(*line, "--model-classes", "dark,bright", cwd=folder, code=0)
+    folder.rename(tmp_path / "moved")
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/token").write_text("another")
+    bbdft("evaluate", tmp_path / "moved/run", "--split", "val", cwd=tmp_path / "away", code=0)
+    assert {(headers["x-key"], headers["x-token"]) for _, headers, _ in server.requests} == {("abc", "def")}
+    server.server.shutdown()

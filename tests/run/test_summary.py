@@ -11,6 +11,7 @@ from blackbox_dft.run.summary import (
     NoScore,
     Parts,
     PartSummary,
+    Price,
     Proof,
     Queries,
     Summary,
@@ -50,7 +51,15 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     assert document["calibrated"] is None
     assert (document["no_score"], document["scored"]) == ({"before": 3, "after": 1}, None)
     assert document["warnings"] == ["dark"]
-    assert list(document)[-3:] == ["stopped_early", "seconds", "images_per_second"]
+    assert document["price"] is None
+    assert list(document)[-4:] == ["stopped_early", "price", "seconds", "images_per_second"]
+
+
+def test_a_price_is_of_all_images_sent() -> None:
+    paid = replace(SUMMARY, price=Price.of(0.0015, 990)).to_json()
+    assert paid["price"] == {"per_image": 0.0015, "spent": 1.485}
+    # Free is a price.
+    assert Price.of(0.0, 990) == Price(0.0, 0.0)
 
 
 def test_summaries_are_equal_if_all_fields_are() -> None:

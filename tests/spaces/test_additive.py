@@ -1,5 +1,7 @@
 """Additive spaces: epsilon, bases, distance."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,3 +72,30 @@ def test_the_distance_is_the_mean_squared_change_of_a_grey_image(spec: str, chan
     moved = ((space.apply(grey, z) - grey).astype(np.float64) ** 2).reshape(5, -1).mean(axis=1)
     np.testing.assert_allclose(distance(z), moved, rtol=1e-4, atol=1e-9)
     assert distance(space.initial()[None])[0] == 0
+
+
+@pytest.mark.parametrize("spec", ["dct:4", "grid:3"])
+def test_the_field_of_the_last_z_is_remembered_to_the_bit(spec: str) -> None:
+    grey = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    space = make_space(spec, (16, 16, 3))
+    candidates = np.random.default_rng(1).normal(size=(2, space.size)) * 20
+    for z in (*candidates, *candidates[::-1]):
+        rows = np.stack([z, z])
+        np.testing.assert_array_equal(space.apply(grey, z), space.apply(grey, rows))
+        np.testing.assert_array_equal(space.apply(grey, z), space.apply(grey, rows))
+    # A vector that is changed in place is another z.
+    moving = candidates[0].copy()
+    before = space.apply(grey, moving)
+    moving += 1
+    np.testing.assert_array_equal(space.apply(grey, moving), space.apply(grey, moving[None]))
+    assert (space.apply(grey, moving) != before).any()
+
+
+def test_threads_with_a_z_of_their_own_do_not_mix_their_fields() -> None:
+    space = make_space("dct:4", (16, 16, 3))
+    grey = np.full((1, 16, 16, 3), 0.5, np.float32)
+    candidates = np.random.default_rng(1).normal(size=(4, space.size))
+    expected = [space.apply(grey, z[None]) for z in candidates]
+    with ThreadPoolExecutor(4) as threads:
+        for number, changed in enumerate(threads.map(lambda n: space.apply(grey, candidates[n % 4]), range(400))):
+            np.testing.assert_array_equal(changed, expected[number % 4])

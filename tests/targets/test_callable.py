@@ -57,3 +57,12 @@ def test_functions(module: str) -> None:
         make_target(f"{module}:nothing")
     with pytest.raises(InputError, match="is not a function"):
         make_target(f"{module}:number")
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_too_large_for_float32_are_no_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "huge_scores.py").write_text(
+        "import numpy as np\ndef f(images):\n    return np.full((len(images), 2), 1e39)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert np.isinf(make_target("huge_scores:f", TargetOptions()).scores(IMAGES)).all()

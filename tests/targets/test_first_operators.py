@@ -79,6 +79,11 @@ CASES: dict[str, Case] = {
         [constant("lo", 0), constant("hi", 255)],
         "0..255",
     ),
+    "clipped as by ReLU6": (
+        [node("Clip", ["x", "lo", "hi"], ["y"])],
+        [constant("lo", 0), constant("hi", 6)],
+        "0..1",
+    ),
     "clipped to -1..1": ([node("Clip", ["x", "lo", "hi"], ["y"])], [constant("lo", -1), constant("hi", 1)], "-1..1"),
     "clipped to 0..1, times 255": (
         [node("Clip", ["x", "lo", "hi"], ["c"]), node("Mul", ["c", "k"], ["y"])],

@@ -12,6 +12,8 @@ from blackbox_dft._utils.types import Floats
 
 MAX_UNKNOWN_LABELS = 1000
 """Labels that are kept for messages."""
+MAX_LABEL_LENGTH = 200
+"""A longer text is no label."""
 MAX_LISTED_LABELS = 8
 """Labels that a message lists before it counts the rest."""
 
@@ -60,6 +62,11 @@ class LabelColumns:
     def explain(self) -> str:
         """Which labels came instead of the classes, and what to give."""
         names = list(self.unknown)
+        if (longest := max(names, key=len)) and len(longest) > MAX_LABEL_LENGTH:
+            return (
+                f"what it gives as a label is a text of {len(longest):,} characters, such as {listed([longest])}: "
+                "see what 'bbdft inspect URL --show' prints, and mend the profile's places"
+            )
         known = listed(self.classes, "or")
         example = shlex.quote(f"{self.classes[0]}={names[0]}")
         every = shlex.quote(",".join(names)) if len(names) <= MAX_LISTED_LABELS else "with the names that it uses"

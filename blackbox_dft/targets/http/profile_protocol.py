@@ -48,7 +48,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.profile_response import ProfileResponse
-from blackbox_dft.targets.http.profile_schema import MARKS, holds_many
+from blackbox_dft.targets.http.profile_schema import MARKS, holds_many, profile_folder
 from blackbox_dft.targets.http.protocol import ServerInfo, WireProtocol
 from blackbox_dft.targets.http.secrets import resolve
 from blackbox_dft.targets.http.transport import Transport
@@ -79,7 +79,10 @@ class ProfileProtocol(WireProtocol):
         classes = self.options.classes or self._response.get("classes")
         self.classes = tuple(map(str, classes)) if classes else None
         self._reader = ProfileResponse(self._response, self.classes, self.options.profile)
-        self._query = {key: resolve(str(value))[0] for key, value in self._request.get("query", {}).items()}
+        self._folder = profile_folder(self.options.profile)
+        self._query = {
+            key: resolve(str(value), self._folder)[0] for key, value in self._request.get("query", {}).items()
+        }
 
     @property
     @override
@@ -142,7 +145,7 @@ class ProfileProtocol(WireProtocol):
         """A text of the profile with its marks replaced."""
         if "{base64}" in node:
             return node.replace("{base64}", base64.b64encode(self._encoded(images[0])).decode())
-        return resolve(node)[0]
+        return resolve(node, self._folder)[0]
 
     @property
     def _kind(self) -> str:

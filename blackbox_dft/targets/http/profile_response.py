@@ -27,6 +27,9 @@ POLL_MEND = (
     "or a Python function that waits for them, as module:function"
 )
 
+FENCED = re.compile(r"```\w*\n(.*)\n?```", re.DOTALL)
+"""A block of Markdown, in which language models write JSON."""
+
 
 class _UnreadableError(Exception):
     """A score is neither a number nor a word that the profile knows."""
@@ -105,7 +108,7 @@ class ProfileResponse:
             # A proxy on the way sends pages if the service is not there for a moment; plain text is its own.
             if self._scored or response.body.lstrip()[:1] == b"<":
                 raise
-            raise TargetError(str(error)) from error
+            raise TargetError(f"{error}: see what 'bbdft inspect URL --show' prints") from error
 
     def _scores(self, document: Any, response: HttpResponse, count: int) -> Scores:
         if error := self._find("error", document):
@@ -317,7 +320,11 @@ class ProfileResponse:
         likely = [name for name, value in others.items() if isinstance(value, kinds) and name != taken]
         has = f" (they have {listed(list(others))})" if others else f" (one is {str(item)[:60]!r})"
         example = f', such as {key} = "{likely[0]}"' if likely else ""
-        self._reason = f"its items have no {path!r}{has}: mend {key} in the profile{example}{self._copy}"
+        if key in self._declared:
+            what = f"its items have no {path!r}{has}: mend"
+        else:
+            what = f"the profile does not say which key of its items holds the {key}{has}: add"
+        self._reason = f"{what} {key} in the profile{self._copy}{example}"
         if likely or not others:
             raise _UnreadableError(self._reason)
 
@@ -352,10 +359,18 @@ class ProfileResponse:
 
 
 def _unpacked(node: Any) -> Any:
-    """``node``, or the JSON object or list in it if it is a text."""
-    if isinstance(node, str) and node.lstrip()[:1] in ("{", "["):
+    """``node``, or the JSON object or list in it if it is a text, also between the fences of Markdown.
+
+    >>> _unpacked("```json\\n[0.25, 0.75]\\n```")
+    [0.25, 0.75]
+    """
+    if not isinstance(node, str):
+        return node
+    fenced = FENCED.fullmatch(node.strip())
+    text = fenced[1] if fenced else node
+    if text.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(node)
+            return json.loads(text)
         except (ValueError, RecursionError):
             return node
     return node

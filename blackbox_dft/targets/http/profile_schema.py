@@ -84,6 +84,11 @@ def read_profile(name: str) -> dict[str, Any]:
     return table
 
 
+def profile_folder(name: str) -> Path | None:
+    """The folder of a profile in a file, where its relative ``{file:PATH}`` lead from; ``None`` for the package's."""
+    return Path(name).parent if name.endswith(".toml") else None
+
+
 def profile_title(name: str) -> str:
     """The first sentence of a profile of the package.
 

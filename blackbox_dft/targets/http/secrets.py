@@ -12,8 +12,12 @@ REFERENCE = re.compile(r"\{(env|file):([^}]+)\}")
 SENSITIVE = re.compile(r"auth|token|secret|key|cookie|password", re.IGNORECASE)
 
 
-def resolve(text: str) -> tuple[str, list[str]]:
+def resolve(text: str, folder: Path | None = None) -> tuple[str, list[str]]:
     """``text`` with its references replaced by values, and the list of these values.
+
+    Args:
+        text: with references.
+        folder: where relative paths lead from, if the file is there; else from the working directory.
 
     Raises:
         InputError: an environment variable is not set, or a file cannot be read.
@@ -32,15 +36,36 @@ def resolve(text: str) -> tuple[str, list[str]]:
                 raise InputError(f"the environment variable {name} is not set: set it to the value for {match[0]}.")
         else:
             try:
-                value = Path(name).expanduser().read_text(encoding="utf-8").strip()
+                value = _place(name, folder).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"{name} cannot be read: it should contain the value for {match[0]}.") from error
+                where = (
+                    "" if folder is None or Path(name).expanduser().is_absolute() else f" from here or from {folder}"
+                )
+                raise InputError(
+                    f"{name} cannot be read{where}: it should contain the value for {match[0]}."
+                ) from error
             if not value:
                 raise InputError(f"{name} is empty: it should contain the value for {match[0]}.")
         values.append(value)
         return value
 
     return REFERENCE.sub(fill, text), values
+
+
+def secret_files(text: str) -> list[str]:
+    """Paths of the files that ``text`` refers to.
+
+    >>> secret_files("Bearer {file:key.txt}")
+    ['key.txt']
+    """
+    return [name for kind, name in REFERENCE.findall(text) if kind == "file"]
+
+
+def _place(name: str, folder: Path | None) -> Path:
+    path = Path(name).expanduser()
+    # An absolute path stays what it is.
+    beside = path if folder is None else folder / path
+    return beside if beside.exists() else path
 
 
 def parse_header(text: str) -> tuple[str, str]:

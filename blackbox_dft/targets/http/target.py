@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from hashlib import blake2b
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, Target
 from blackbox_dft.targets.http.exchange import Exchange
 from blackbox_dft.targets.http.messages import HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
-from blackbox_dft.targets.http.profile_schema import read_profile
+from blackbox_dft.targets.http.profile_schema import profile_folder, read_profile
 from blackbox_dft.targets.http.protocol import WireProtocol
 from blackbox_dft.targets.http.secrets import REFERENCE, parse_header, resolve
 from blackbox_dft.targets.http.transport import Transport
@@ -154,19 +155,20 @@ def _wire_protocol(url: str, options: TargetOptions) -> tuple[WireProtocol, list
             "the URL contains a password, which would be stored in the run's files: "
             "give it as --header 'Authorization: Basic {env:VARIABLE}'."
         )
-    texts = dict(parse_header(text) for text in options.headers)
+    texts: dict[str, tuple[str, Path | None]] = {}
     profile = None if options.profile == "v2" else read_profile(options.profile)
+    folder = profile_folder(options.profile)
     if profile is not None:
-        texts = {**{str(k): str(v) for k, v in profile["request"].get("headers", {}).items()}, **texts}
+        texts |= {str(k): (str(v), folder) for k, v in profile["request"].get("headers", {}).items()}
+    texts |= {name: (value, None) for name, value in map(parse_header, options.headers)}
     headers: dict[str, str] = {}
     secrets: list[str] = []
-    for name, text in texts.items():
-        headers[name], values = resolve(text)
+    for name, (text, place) in texts.items():
+        headers[name], values = resolve(text, place)
         secrets += values
     if profile is not None:
-        secrets += [
-            value for text in _strings(profile["request"]) if REFERENCE.search(text) for value in resolve(text)[1]
-        ]
+        strings = filter(REFERENCE.search, _strings(profile["request"]))
+        secrets += [value for text in strings for value in resolve(text, folder)[1]]
     if secrets and parts.scheme == "http" and host not in LOCAL_HOSTS and not options.insecure:
         raise InputError(f"{url} would carry a secret unencrypted: use https, or give --insecure.")
     if profile is None:

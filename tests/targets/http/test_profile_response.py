@@ -40,6 +40,8 @@ PAIRS = [{"label": "left", "score": 0.75}, {"label": "right", "score": 0.25}]
         # JSON inside a text.
         (ITEMS, {"predictions": json.dumps(PAIRS)}),
         (ITEMS, json.dumps({"predictions": PAIRS})),
+        (ITEMS, {"predictions": f"```json\n{json.dumps(PAIRS)}\n```"}),
+        ({**ITEMS, "items": "[0].text"}, [{"text": f"```\n{json.dumps(PAIRS, indent=1)}\n```\n"}]),
         ({**ITEMS, "items": "body.predictions"}, {"statusCode": 200, "body": json.dumps({"predictions": PAIRS})}),
         # An object of scores by label, or of one label.
         (ITEMS, {"predictions": {"left": 0.75, "right": "25%"}}),
@@ -202,3 +204,24 @@ def test_documents_nested_deep_end_in_an_error_or_without_a_score(depth: int) ->
     for document in ({"other": deep}, {"predictions": deep}):
         with suppress(LostAnswer, InputError):
             assert not reader().scores(response(document), 1).any()
+
+
+def test_a_profile_without_a_label_is_told_to_add_one() -> None:
+    read = ProfileResponse({"items": "predictions"}, CLASSES, "my.toml")
+    with pytest.raises(InputError) as error:
+        read.scores(response({"predictions": PAIRS}), 1)
+    assert str(error.value) == (
+        "the server's response cannot be read: the profile does not say which key of its items holds the label "
+        '(they have label and score): add label in the profile of my.toml, such as label = "label".'
+    )
+
+
+def test_a_long_text_is_no_label() -> None:
+    read = reader()
+    for number in range(8):
+        read.scores(response({"predictions": f"I see {number} birds. " * 40}), 1)
+    hint = read.explain()
+    assert hint is not None
+    assert "what it gives as a label is a text of" in hint
+    assert "--map" not in hint
+    assert len(hint) < 300

@@ -44,6 +44,21 @@ def test_references_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert resolve("nothing to replace") == ("nothing to replace", [])
 
 
+def test_a_file_beside_the_profile_goes_before_one_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "key").write_text("here")
+    assert resolve("{file:key}", Path("profiles")) == ("here", ["here"])
+    (tmp_path / "profiles/key").write_text("beside")
+    assert resolve("{file:key}", Path("profiles")) == ("beside", ["beside"])
+    assert resolve("{file:key}") == ("here", ["here"])
+    assert resolve(f"{{file:{tmp_path / 'key'}}}", Path("profiles"))[0] == "here"
+    with pytest.raises(InputError, match="gone cannot be read from here or from profiles: it should contain the value"):
+        resolve("{file:gone}", Path("profiles"))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

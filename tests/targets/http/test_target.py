@@ -9,6 +9,7 @@ import pytest
 
 from blackbox_dft import Tuning
 from tests.conftest import Bbdft
+from tests.helpers.messages import errors
 from tests.helpers.recording_server import RecordingServer, Reply
 from tests.helpers.serving import BUDGET, same_result, serving, words
 
@@ -87,7 +88,7 @@ def test_faults_that_do_not_heal_end_in_one_sentence(
         timeout = 1 if kind == "slow" else 30
         done = bbdft(*words(url, tiny, tmp_path / "run", timeout=timeout, patience=2), "--quiet", code=4)
     assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
     # To continue helps only if something was scored.
     assert ("bbdft resume" in done.stderr) == (kind not in ("garbage", "slow", "503"))
     with serving(tmp_path / "count2") as url:
@@ -101,7 +102,7 @@ def test_faults_that_do_not_heal_end_in_one_sentence(
 def test_an_unreachable_server_ends_in_one_sentence(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     done = bbdft(*words("http://127.0.0.1:9/v2/models/x", tiny, tmp_path / "run", patience=1), "--quiet", code=4)
     assert "did not serve for 1 s" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -122,7 +123,7 @@ def test_impossible_urls_and_options(
 ) -> None:
     done = bbdft(*words(url, tiny, tmp_path / "run", patience=1), *more, "--quiet", code=2)
     assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -131,7 +132,7 @@ def test_another_model_behind_the_url_is_detected(bbdft: Bbdft, tiny: Path, tmp_
         done = bbdft(*words(url, tiny, tmp_path / "run"), "--quiet", code=4)
         assert "has changed" in done.stderr
         assert "--accept-drift" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert len(errors(done.stderr)) == 1
         assert "has changed" in bbdft("resume", tmp_path / "run", code=4).stderr
         bbdft("resume", tmp_path / "run", "--accept-drift", code=0)
     assert json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"] <= BUDGET
@@ -175,7 +176,7 @@ def test_the_text_of_a_5xx_is_shown_without_secrets(
     assert "500 Internal Server Error" in done.stderr
     assert "batch-size must be <= 4 for ***" in done.stderr
     assert "hush123" not in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
 
 
 def test_a_url_of_another_protocol_names_the_profile(
@@ -185,4 +186,4 @@ def test_a_url_of_another_protocol_names_the_profile(
     for url in (server.url, server.url.replace("/score", "/v2/models/m")):
         done = bbdft(*words(url, tiny, tmp_path / "run", patience=1), "--quiet", code=2)
         assert "--profile" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert len(errors(done.stderr)) == 1

@@ -20,6 +20,7 @@ from hypercorn.config import Config
 from blackbox_dft.deploy.serve.app import make_app
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
+from tests.helpers.messages import errors
 from tests.helpers.serving import serving, words
 
 
@@ -93,7 +94,7 @@ def test_an_unknown_authority_is_not_trusted(authority: trustme.CA, bbdft: Bbdft
         done = bbdft(*words(server.url, tiny, tmp_path / "run"), "--quiet", code=4)
     assert "its TLS certificate cannot be trusted" in done.stderr
     assert "set SSL_CERT_FILE" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -107,7 +108,7 @@ def test_a_client_certificate_is_presented(
         refused = bbdft(*words(server.url, tiny, tmp_path / "other"), "--quiet", code=4)
     # The server closes the connection without a response.
     assert "broke off" in refused.stderr
-    assert refused.stderr.count("\n") == 1
+    assert len(errors(refused.stderr)) == 1
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])
@@ -117,11 +118,11 @@ def test_a_certificate_that_cannot_be_read(text: str | None, bbdft: Bbdft, tiny:
     line = words("https://localhost:9/v2/models/x", tiny, tmp_path / "run", cert=tmp_path / "me.pem")
     done = bbdft(*line, "--quiet", code=2)
     assert "me.pem cannot be used" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
 
 
 def test_a_server_without_tls(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "count") as url:
         done = bbdft(*words(url.replace("http:", "https:"), tiny, tmp_path / "run"), "--quiet", code=4)
     assert "does not use TLS" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert len(errors(done.stderr)) == 1
