@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.specs import to_file
 
 MAX_NAME_LETTERS = 40
 """Of an estimator or a space, in the name of a run's files."""
@@ -42,8 +43,9 @@ class GridRun:
     def file_name(self) -> str:
         """The stem of this run's files: unique, and plain letters whatever characters the specs have."""
         # Specs that differ only in replaced or cut characters get another digest.
-        mark = digest(self.variant.space, self.variant.estimator).hex()[:8]
-        return f"{_plain(self.variant.space)}.{_plain(self.variant.estimator)}.{mark}.{self.seed}"
+        space = to_file(self.variant.space)
+        mark = digest(space, self.variant.estimator).hex()[:8]
+        return f"{_plain(space)}.{_plain(self.variant.estimator)}.{mark}.{self.seed}"
 
 
 @dataclass(frozen=True)

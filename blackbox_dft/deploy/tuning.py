@@ -20,6 +20,7 @@ from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.specs import from_file, to_file
 
 FORMAT = 2
 FORMATS = (1, 2)
@@ -119,7 +120,7 @@ class Tuning:
         """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
         about: dict[str, Any] = {
             "format": FORMAT,
-            "space": self.space,
+            "space": to_file(self.space),
             "epsilon": self.epsilon,
             "channels": self.channels,
             "encoding": self.encoding,
@@ -153,6 +154,7 @@ class Tuning:
             if parts := about.pop("output_map", None):
                 about["output_map"] = OutputMap(**parts, **{n.removeprefix(MAP_PREFIX): a for n, a in numbers.items()})
             about["labels"] = tuple(about.get("labels", ()))
+            about["space"] = from_file(about["space"])
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error

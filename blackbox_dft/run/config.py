@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Literal
 
 from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
+from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.targets.options import TargetOptions
 
 BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all"}
@@ -42,7 +43,8 @@ class Config:
     )
     space: str = option(
         "dct:8",
-        help="What may change: pixel, tanh, dct:N, grid:N, color, affine, joined by '+'; or auto: affine+color+dct:8.",
+        help="What may change: pixel, tanh, dct:N, grid:N, color, affine or affine:BORDER, joined by '+'; or auto: "
+        "affine+color+dct:8.",
         fingerprint=True,
         group="what may change",
     )
@@ -211,9 +213,13 @@ class Config:
             raise InputError(f"Config(target_options={self.target_options!r}): it must be TargetOptions(...).")
         validate(self)
 
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as it is written to files."""
+        return {**asdict(self), "space": to_file(self.space)}
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
-        """Reads what ``dataclasses.asdict`` and JSON made of a configuration, of this version or an earlier one.
+        """Reads what ``to_json`` made of a configuration, in this version or an earlier one.
 
         Raises:
             ValueError: an unknown key.
@@ -223,7 +229,7 @@ class Config:
         options = TargetOptions(**_tuples(plain.pop("target_options")))
         if unknown := set(plain) - {f.name for f in fields(cls)}:
             raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
-        return cls(**plain, target_options=options)
+        return cls(**{**plain, "space": from_file(plain["space"])}, target_options=options)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

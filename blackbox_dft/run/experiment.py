@@ -37,6 +37,7 @@ from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
+from blackbox_dft.spaces.specs import is_auto
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 
@@ -178,7 +179,7 @@ class Experiment:
             reserve=reserve,
             watch=watch,
             repeats=config.repeats,
-            parts=len(self.space.parts) if config.space == "auto" and isinstance(self.space, Composed) else 0,
+            parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
         )
 
     @property

@@ -14,6 +14,7 @@ from blackbox_dft._utils.options import options_of
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import BEFORE_THE_OPTION, Config
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.spaces.specs import to_file
 from blackbox_dft.targets.options import TargetOptions
 
 PREFIX = "target_options."
@@ -45,6 +46,7 @@ def fingerprint(config: Config, but: Collection[str] = ()) -> dict[str, Any]:
     for name, option in options_of(TargetOptions).items():
         if option.about.fingerprint:
             values[PREFIX + name] = getattr(config.target_options, name)
+    values["space"] = to_file(config.space)
     # As they come back from a file: tuples are lists.
     plain: dict[str, Any] = json.loads(json.dumps({key: value for key, value in values.items() if key not in but}))
     return plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,7 @@ class RunRecord:
     def write(self, run: Path) -> None:
         """Writes the file into the folder ``run``."""
         document = {
-            "config": asdict(self.config),
+            "config": self.config.to_json(),
             "batch": self.batch,
             "threads": self.threads,
             "inputs": dict(self.inputs),

@@ -11,6 +11,7 @@ from blackbox_dft._utils.hashing import KEY_BYTES, digest
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.specs import to_file
 from blackbox_dft.targets.base import Target
 
 
@@ -39,7 +40,7 @@ class Keys:
     ) -> Keys:
         """Keys of a run on images of ``shape (H, W, C)``."""
         size = "x".join(map(str, shape))
-        text = f"{space.spec} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
+        text = f"{to_file(space.spec)} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
         # The array path and the fused path differ in the last bits.
         return cls(f"{target.fingerprint} {encoding} {size}", text + (" fused" if fused else ""), space.initial())
 

@@ -11,6 +11,7 @@ from blackbox_dft._utils import plugins
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import Additive, Space
+from blackbox_dft.spaces.specs import expanded
 
 SPACES = {
     "pixel": "blackbox_dft.spaces.additive:pixel",
@@ -22,8 +23,6 @@ SPACES = {
 }
 
 DEFAULT_EPSILON = 8 / 255
-AUTO_SPEC = "affine+color+dct:8"
-"""The space ``auto``: geometry and tone, which gain most, and a faint additive pattern."""
 
 
 def make_space(
@@ -38,7 +37,7 @@ def make_space(
 
     Args:
         spec: ``auto``, or parts joined by ``+`` and applied in that order (``"affine+color"``). A part is a name and,
-            for some, a number after a colon (``"dct:8"``).
+            for some, a number or a word after a colon (``"dct:8"``, ``"affine:black"``).
         epsilon: largest change of a pixel by additive parts (pixel, tanh, dct, grid), in (0, 1]; 8/255 by default.
         channels: whether the additive parts change colours (``rgb``) or brightness only (``luma``).
         levels: whether images are rounded to 8 bits afterwards; epsilon then holds after rounding.
@@ -62,9 +61,7 @@ def make_space(
     bound = DEFAULT_EPSILON if epsilon is None else epsilon
     if not 0 < bound <= 1:
         raise InputError(f"epsilon {bound:g} is outside (0, 1]: give --epsilon 8/255 or the like.")
-    if spec.strip() == "auto":
-        spec = AUTO_SPEC
-    words = [part.strip() for part in spec.split("+")]
+    words = [part.strip() for part in expanded(spec).split("+")]
     names: list[str] = []
     parts: list[Space] = []
     for word in words:

@@ -1,4 +1,4 @@
-"""The space ``affine``: zoom, shift and rotation about the centre, bilinear, with a reflected border.
+"""The space ``affine``: zoom, shift and rotation about the centre, bilinear, with a choice of borders.
 
 With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
 5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. OpenCV's ``warpAffine`` defines the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from typing_extensions import override
@@ -18,6 +19,11 @@ from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+
+Border = Literal["edge", "black", "mean", "mirror"]
+"""What lies beyond the image: its outer pixels drawn out, black, its mean colour, or its mirror image."""
+BORDERS: tuple[Border, ...] = get_args(Border)
+DEFAULT_BORDER: Border = "edge"
 
 UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 """Size of a step: log of the zoom, shifts relative to the image, angle in radians, at z of 1."""
@@ -30,16 +36,28 @@ class Affine(ZeroIdentity):
     """Zoom, shift right and down, rotation: four coordinates.
 
     >>> dot = np.zeros((1, 4, 4, 1), np.float32)
-    >>> dot[0, 1, 0] = 1
+    >>> dot[0, 1, 1] = 1
     >>> space = Affine((4, 4, 1))
     >>> space.apply(dot, np.array([0, 5, 0, 0]))[0, 1, :, 0]  # right by 5 * .05 * 4 = 1 pixel
-    array([0., 1., 0., 0.], dtype=float32)
+    array([0., 0., 1., 0.], dtype=float32)
+    >>> ramp = np.array([1, 2, 3, 4], np.float32).reshape(1, 1, 4, 1).repeat(4, 1) / 8
+    >>> for border in BORDERS:
+    ...     print(8 * Affine((4, 4, 1), border).apply(ramp, np.array([0, 5, 0, 0]))[0, 1, :, 0], border)
+    [1. 1. 2. 3.] edge
+    [0. 1. 2. 3.] black
+    [2.5 1.  2.  3. ] mean
+    [2. 1. 2. 3.] mirror
     """
 
     shape: tuple[int, int, int]
-    spec: str = "affine"
+    border: Border = DEFAULT_BORDER
     names: tuple[str, ...] = ("zoom", "right", "down", "turn")
     size: int = 4
+
+    @property
+    @override
+    def spec(self) -> str:
+        return "affine" if self.border == DEFAULT_BORDER else f"affine:{self.border}"
 
     @property
     @override
@@ -60,8 +78,11 @@ class Affine(ZeroIdentity):
         out = np.empty_like(images)
         size = self.shape[1::-1]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        modes = {"edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
+        mode = modes.get(self.border, cv2.BORDER_CONSTANT)
         for image, matrix, warped in zip(images, np.broadcast_to(matrices, (len(images), 2, 3)), out, strict=True):
-            cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+            beyond = cv2.mean(image) if self.border == "mean" else ()
+            cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=mode, borderValue=beyond)
         return out
 
     @cached_property
@@ -128,34 +149,47 @@ class Affine(ZeroIdentity):
         across = graph.op("Add", graph.op("Sub", graph.op("Mul", cos, x), graph.op("Mul", sin, y)), number(mx))
         down = graph.op("Add", graph.op("Add", graph.op("Mul", sin, x), graph.op("Mul", cos, y)), number(my))
         last = graph.constant(np.array([-1], np.int64))
-        places = [
-            graph.op("Unsqueeze", _mirrored(graph, at, length, mirrors), last)
-            for at, length, mirrors in zip((across, down), (width, height), self._mirrors, strict=True)
-        ]
+        places = []
+        for at, length, mirrors in zip((across, down), (width, height), self._mirrors, strict=True):
+            inside = _mirrored(graph, at, length, mirrors) if self.border == "mirror" else at
+            places.append(graph.op("Unsqueeze", _in_grid_units(graph, inside, length), last))
         grid = graph.op("Concat", *places, axis=-1)
         # With one z for all images: one grid per image.
         batch = graph.op("Shape", planes, start=0, end=1)
         shape = graph.op("Concat", batch, graph.constant(np.array([height, width, 2], np.int64)), axis=0)
         grid = graph.op("Expand", grid, shape)
-        return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
+        if self.border in ("edge", "mirror"):
+            return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
+        if self.border == "black":
+            return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="zeros")
+        # The mean colour becomes zero, which is what lies beyond; the last bit may pass the range on the way back.
+        mean = graph.op("ReduceMean", planes, axes=[2, 3])
+        warped = graph.op("GridSample", graph.op("Sub", planes, mean), grid, align_corners=1, padding_mode="zeros")
+        return graph.op("Clip", graph.op("Add", warped, mean), number(0), number(1))
 
 
 def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:
     """Makes the space ``affine``; epsilon, channels and levels have no effect on it."""
-    if argument:
-        raise InputError(f"space affine takes no number: write affine instead of affine:{argument}.")
+    border: Border | None = next((known for known in BORDERS if known == (argument or DEFAULT_BORDER)), None)
+    if border is None:
+        choices = f"{', '.join(BORDERS[:-1])} or {BORDERS[-1]}"
+        raise InputError(f"space affine has no border {argument!r}: write affine, or after a colon {choices}.")
     if min(shape[:2]) < 2:
         raise InputError(f"space affine needs images of at least 2x2 pixels, not {shape[0]}x{shape[1]}: take others.")
-    return Affine(shape)
+    return Affine(shape, border)
 
 
 def _mirrored(graph: OnnxBuilder, at: str, length: int, mirrors: int) -> str:
-    """Positions reflected at the outer pixels (3 2 1 | 0 1 2 3 | 2 1 0), in the units of GridSample (-1 to 1)."""
+    """Positions reflected at the outer pixels: 3 2 1 | 0 1 2 3 | 2 1 0."""
     last = graph.constant(np.float32(length - 1))
     # |last - |last - |at||| reflects positions up to 3 last, with one more pair up to 5 last; none within moves.
     at = graph.op("Abs", at)
     for _ in range(2 * mirrors):
         at = graph.op("Abs", graph.op("Sub", last, at))
-    at = graph.op("Min", at, last)
+    return graph.op("Min", at, last)
+
+
+def _in_grid_units(graph: OnnxBuilder, at: str, length: int) -> str:
+    """Positions in the units of GridSample: -1 and 1 are the outer pixels."""
     scaled = graph.op("Mul", at, graph.constant(np.float32(2 / (length - 1))))
     return graph.op("Sub", scaled, graph.constant(np.float32(1)))

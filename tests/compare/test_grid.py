@@ -38,6 +38,12 @@ def test_budgets_are_whole_numbers(text: str) -> None:
         parse_budgets(text)
 
 
+def test_files_of_mirrored_runs_are_called_as_before_other_borders() -> None:
+    mirrored, now = (GridRun(Variant(spec, "nes"), 0).file_name for spec in ("affine:mirror+color", "affine+color"))
+    assert mirrored.startswith("affine+color.nes.")
+    assert now.startswith("affine_edge+color.nes.")
+
+
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=2, max_size=6, unique=True))
 def test_file_names_are_plain_and_unique(specs: list[tuple[str, str]]) -> None:
     names = [GridRun(Variant(*spec), 7).file_name for spec in specs]

@@ -35,7 +35,7 @@ def test_the_file_can_be_read_by_numpy_alone(tuning: Tuning, tmp_path: Path) -> 
         assert file["shape"].tolist() == [16, 16, 3]
         assert json.loads(str(file["about"])) == {
             "format": 2,
-            "space": "affine+color+dct:2",
+            "space": "affine:edge+color+dct:2",
             "epsilon": 8 / 255,
             "channels": "rgb",
             "encoding": "png",
@@ -44,6 +44,18 @@ def test_the_file_can_be_read_by_numpy_alone(tuning: Tuning, tmp_path: Path) -> 
         }
     loaded = Tuning.load(tmp_path)
     assert (loaded.space, loaded.shape, loaded.epsilon) == (tuning.space, tuning.shape, tuning.epsilon)
+
+
+def test_files_of_earlier_versions_are_mirrored(tuning: Tuning, tmp_path: Path) -> None:
+    about = json.dumps({"format": 1, "space": "affine+color+dct:2", "epsilon": 8 / 255, "channels": "rgb",
+                        "encoding": "png"})  # fmt: skip
+    np.savez(tmp_path / "tuning.npz", z=tuning.z, shape=np.array(tuning.shape), about=np.array(about))
+    loaded = Tuning.load(tmp_path)
+    assert loaded.space == loaded.make_space().spec == "affine:mirror+color+dct:2"
+    images = np.random.default_rng(0).integers(0, 256, (2, *tuning.shape), np.uint8)
+    assert (loaded(images) != tuning(images)).any()
+    loaded.save(tmp_path / "again.npz")
+    np.testing.assert_array_equal(Tuning.load(tmp_path / "again.npz")(images), loaded(images))
 
 
 def test_files_that_are_not_tunings(tmp_path: Path) -> None:

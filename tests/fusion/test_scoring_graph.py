@@ -13,7 +13,19 @@ from blackbox_dft.spaces import make_space
 from tests.helpers.mirror_model import SHAPE, mirror, seen
 from tests.helpers.models import form, photos
 
-SPECS = ["pixel", "dct:4", "grid:3", "color", "affine", "affine+color", "affine+color+dct:4", "dct:4+grid:2+affine"]
+SPECS = [
+    "pixel",
+    "dct:4",
+    "grid:3",
+    "color",
+    "affine",
+    "affine+color",
+    "affine+color+dct:4",
+    "dct:4+grid:2+affine",
+    "affine:black",
+    "affine:mean",
+    "affine:mirror",
+]
 
 
 @pytest.fixture(scope="module")

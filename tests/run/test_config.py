@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,24 @@ from blackbox_dft import Config, InputError, TargetOptions
 from blackbox_dft.cli import bbdft as commands
 from blackbox_dft.cli.common_options import take
 from blackbox_dft.run.config import parse_epsilon
+from blackbox_dft.run.fingerprint import fingerprint
 from blackbox_dft.run.record import RunRecord
 
 CONFIG = Config("m", "d", map=("a=b",), target_options=TargetOptions(size=(8, 9), headers=("A: b",)))
 
 
 def test_a_configuration_comes_back_from_json() -> None:
-    assert Config.from_json(json.loads(json.dumps(asdict(CONFIG)))) == CONFIG
+    assert Config.from_json(json.loads(json.dumps(CONFIG.to_json()))) == CONFIG
+
+
+@pytest.mark.parametrize(("recorded", "space"), [("affine+color", "affine:mirror+color"), ("auto", "auto:mirror")])
+def test_before_there_were_borders_they_were_mirrored(recorded: str, space: str) -> None:
+    config = Config.from_json({**CONFIG.to_json(), "space": recorded})
+    assert config.space == space
+    assert config.to_json()["space"] == fingerprint(config)["space"] == recorded
+    for text in ("affine", "auto", "affine:black+color", "dct:8+affine:mirror"):
+        again = Config.from_json(replace(CONFIG, space=text).to_json())
+        assert again.space == text
 
 
 def test_configurations_of_earlier_versions_are_read() -> None:

@@ -1,11 +1,11 @@
-"""The affine space: directions, and the reflected border."""
+"""The affine space: directions, and what lies beyond the image."""
 
 from itertools import product
 
 import numpy as np
 import pytest
 
-from blackbox_dft.spaces.affine import Affine
+from blackbox_dft.spaces.affine import BORDERS, Affine, Border
 
 
 def test_each_coordinate_moves_a_dot_as_documented() -> None:
@@ -25,30 +25,40 @@ def test_each_coordinate_moves_a_dot_as_documented() -> None:
     assert turned == pytest.approx((20 - 10 * np.sin(np.pi / 12), 20 + 10 * np.cos(np.pi / 12)), abs=0.1)
 
 
-def test_the_border_is_reflected_and_images_of_a_batch_do_not_mix() -> None:
+@pytest.mark.parametrize(
+    ("border", "beyond"), [("edge", [1, 1]), ("black", [0, 0]), ("mean", [8.5, 8.5]), ("mirror", [3, 2])]
+)
+def test_each_border_is_as_documented(border: Border, beyond: list[float]) -> None:
+    ramp = np.tile(np.arange(1, 17, dtype=np.float32)[None, None, :, None] / 16, (1, 16, 1, 3))
+    shifted = Affine((16, 16, 3), border).apply(ramp, np.array([0, 2 / (0.05 * 16), 0, 0]))[0, 0, :, 0] * 16
+    np.testing.assert_allclose(shifted, [*beyond, *range(1, 15)], atol=1e-4)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_images_of_a_batch_do_not_mix(border: Border) -> None:
     batch = np.zeros((3, 16, 16, 3), np.float32)
     batch[1] = 1
-    space = Affine((16, 16, 3))
+    space = Affine((16, 16, 3), border)
     z = np.random.default_rng(0).uniform(space.lower, space.upper, (3, 4))
     out = space.apply(batch, z)
     assert (out[0] == 0).all()
-    assert (out[1] == 1).all()
+    assert (out[1] == 1).all() or border == "black"
     assert (out[2] == 0).all()
-    ramp = np.tile(np.arange(16, dtype=np.float32)[None, None, :, None] / 15, (1, 16, 1, 3))
-    shifted = space.apply(ramp, np.array([0, 2 / (0.05 * 16), 0, 0]))[0, 0, :, 0] * 15
-    np.testing.assert_allclose(shifted, [2, 1, *range(14)], atol=1e-4)
 
 
+@pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("shape", [(24, 24, 3), (16, 64, 3), (60, 12, 3), (2, 9, 1)])
-def test_images_of_any_proportion_are_reflected_within_all_bounds(shape: tuple[int, int, int]) -> None:
+def test_images_of_any_proportion_are_continued_within_all_bounds(shape: tuple[int, int, int], border: Border) -> None:
     height, width, _ = shape
     rng = np.random.default_rng(0)
     image = rng.random(shape, np.float32)
-    space = Affine(shape)
-    # The documented border: mirrored copies next to one another, bilinear between them.
+    space = Affine(shape, border)
+    # The documented border, as pixels beside the image, bilinear between them.
     tiles = 16
     pad = [(tiles * height, tiles * height), (tiles * width, tiles * width), (0, 0)]
-    plane = np.pad(image, pad, mode="reflect")
+    level = image.mean(axis=(0, 1)) if border == "mean" else np.float32(0)
+    modes = {"edge": "edge", "mirror": "reflect"}
+    plane = np.pad(image - level, pad, mode=modes.get(border, "constant")) + level  # type: ignore[call-overload]
     y, x = np.mgrid[:height, :width].astype(float)
     for z in [*(np.array(list(product([-1, 1], repeat=4))) * space.upper), *rng.normal(size=(8, 4))]:
         zoom, angle = np.exp(0.1 * z[0]), np.deg2rad(5 * z[3])

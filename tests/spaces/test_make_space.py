@@ -17,10 +17,12 @@ from tests.helpers.models import SHAPE
         ("dct:0", None, "from 1 to 20"),
         ("dct:21", None, "from 1 to 20"),
         ("grid:x", None, "from 1 to 20"),
-        ("affine:3", None, "takes no number"),
+        ("affine:3", None, "no border '3': write affine, or after a colon edge, black, mean or mirror"),
         ("color:3", None, "takes no number"),
         ("pixel:3", None, "takes no number"),
         ("affine+", None, "empty part"),
+        ("auto:red", None, "no border 'red'"),
+        ("auto+color", None, "unknown space 'auto'"),
         ("", None, "empty part"),
         ("affine+affine", None, "twice"),
         ("affine+affine:", None, "twice"),
@@ -35,6 +37,12 @@ from tests.helpers.models import SHAPE
 def test_invalid_specs_are_refused(spec: str, epsilon: float | None, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         make_space(spec, SHAPE, epsilon=epsilon)
+
+
+def test_auto_is_geometry_tone_and_a_pattern_with_any_border() -> None:
+    assert make_space("auto", SHAPE).spec == "affine+color+dct:8"
+    assert make_space(" auto : black", SHAPE).spec == "affine:black+color+dct:8"
+    assert make_space("affine:edge", SHAPE).spec == "affine"
 
 
 def test_the_distance_of_a_composition_is_that_of_its_additive_parts() -> None:
