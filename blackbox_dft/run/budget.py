@@ -25,7 +25,7 @@ TUNE_SHARE = 0.4
 """Of a budget with a sequential proof: the most that the search gets."""
 MIN_PROOF_IMAGES = 12
 """Images that the budget must allow the proof; no gain is proven by fewer than six."""
-USUAL_TUNE, USUAL_PROOF = (112, 300), (16, 150)
+USUAL_TUNE, USUAL_PROOF = (208, 300), (32, 150)
 """Tuning queries and images of a proof: the least (one run in twenty needs less) and the median over the tasks of
 ``benchmarks/accuracy/bill.py``; how many the next run takes depends on a gain that is not known before."""
 
