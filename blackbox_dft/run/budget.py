@@ -56,6 +56,8 @@ class Plan:
     """Parts of the space whose share in the gain is measured."""
     part_images: int = 0
     """Validation images for each of them."""
+    known: int = 0
+    """Queries of unchanged images among select and evaluate whose scores the user has already."""
     sequential: bool = False
     """Whether the gain is proven image by image, until it is decided."""
 
@@ -77,7 +79,7 @@ class Plan:
     @property
     def total(self) -> int:
         """All queries planned."""
-        phases = self.tune + self.select + self.part_queries + self.evaluate
+        phases = self.tune + self.select + self.part_queries + self.evaluate - self.known
         return phases + self.spent_earlier + self.reserve + self.watch
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +99,9 @@ class Plan:
         return least, self.total
 
     def _taking(self, tune: int, images: int) -> int:
-        evaluate = 2 * self.repeats * min(self.evaluate_images, images)
+        images = min(self.evaluate_images, images)
+        share = images / max(1, self.evaluate_images)
+        evaluate = 2 * self.repeats * images - int(share * self.known)
         return self.select + min(self.tune, self.repeats * tune) + evaluate + self.spent_earlier + self.watch
 
     def lines(self, price: float | None = None) -> list[str]:
@@ -134,6 +138,8 @@ class Plan:
             rows.insert(last, ("earlier", self.spent_earlier, "choice and evaluation under the smaller budget"))
         if self.watch:
             rows.insert(last, ("watch", self.watch, "drift check on a few fixed images"))
+        if self.known:
+            rows.insert(last, ("known", -self.known, "scores of unchanged images that you have already"))
         if self.reserve:
             rows.insert(last, ("reserve", self.reserve, "kept back for responses that get lost"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
@@ -161,11 +167,20 @@ def sequential(evaluate: str, budget: int, *, test: int, repeats: int, priced: b
 
 
 def make_sequential_plan(
-    budget: int, *, val: int, held: int, proposal: int, reserve: float = 0.0, watch: int = 0, repeats: int = 1
+    budget: int,
+    *,
+    val: int,
+    held: int,
+    proposal: int,
+    reserve: float = 0.0,
+    watch: int = 0,
+    repeats: int = 1,
+    known: float = 0.0,
 ) -> Plan:
     """Splits ``budget`` for a run that stops as soon as its gain is proven, on ``held`` images at most.
 
-    Arguments as for ``make_plan``. Nothing in it grows with the data.
+    Arguments as for ``make_plan``; ``known`` is the share of the held images whose unchanged scores the user has.
+    Nothing in it grows with the data.
 
     >>> plan = make_sequential_plan(1000, val=560, held=1680, proposal=16)
     >>> plan.select, plan.tune, plan.evaluate, plan.expected
@@ -189,12 +204,14 @@ def make_sequential_plan(
         )
     tune = max(least_tune, int(TUNE_SHARE * (budget - kept)))
     tune = min(tune, budget - kept - first - watch - least_proof)
+    images = min(held, int((budget - kept - first - watch - tune) / ((2 - known) * repeats)))
     return Plan(
         budget=budget,
         tune=tune,
         select_images=min(val, FIRST_IMAGES),
         candidates=1,
-        evaluate_images=min(held, (budget - kept - first - watch - tune) // (2 * repeats)),
+        evaluate_images=images,
+        known=int(known * images),
         reserve=kept,
         watch=watch,
         repeats=repeats,
@@ -213,6 +230,8 @@ def make_plan(
     watch: int = 0,
     repeats: int = 1,
     parts: int = 0,
+    known_val: float = 0.0,
+    known_test: int = 0,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
@@ -234,12 +253,14 @@ def make_plan(
         watch: queries of the drift check, ``repeats`` among them.
         repeats: times every other query is scored.
         parts: parts of the space.
+        known_val: share of the validation images whose unchanged scores the user has.
+        known_test: test images whose unchanged scores the user has.
 
     Raises:
         BudgetError: too small; names the smallest budget that would do.
     """
     per_image = CANDIDATES * repeats
-    evaluate = 2 * repeats * test
+    evaluate = 2 * repeats * test - known_test
     min_select = per_image * min(val, MIN_SELECT_IMAGES)
     min_tune = MIN_PROPOSALS * repeats * proposal
     reserved = int(budget * reserve)
@@ -266,9 +287,11 @@ def make_plan(
     part_images = min(images, (share - images * per_image) // (parts * repeats)) if parts else 0
     if part_images < min(val, MIN_SELECT_IMAGES):
         parts = part_images = 0
+    known_first = int(known_val * images)
     return Plan(
         budget=budget,
-        tune=rest - images * per_image - parts * repeats * part_images,
+        known=known_test + known_first,
+        tune=rest + known_first - images * per_image - parts * repeats * part_images,
         select_images=images,
         candidates=CANDIDATES,
         evaluate_images=test,

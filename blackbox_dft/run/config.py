@@ -90,6 +90,13 @@ class Config:
     price: float | None = option(
         None, help="Cost of one image scored, in your currency.", minimum=0, fingerprint=False, group="budget"
     )
+    known: str = option(
+        "",
+        help="CSV of scores you have already for unchanged images: file and a column a class, or file, label, score.",
+        metavar="FILE.csv",
+        fingerprint=False,
+        group="budget",
+    )
     seed: int = option(0, help="Of the splits and the search.", minimum=0, fingerprint=True, group="search")
     repeats: int = option(
         1,

@@ -27,6 +27,7 @@ from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
+from blackbox_dft.run.known import CHECKED, Known, read_known
 from blackbox_dft.scoring import drift
 from blackbox_dft.scoring.backends import make_backend
 from blackbox_dft.scoring.backends.ray_cluster import open_cluster
@@ -160,6 +161,10 @@ class Experiment:
         splits, config = self.data.splits, self.config
         reserve = config.reserve if self.counts_in_doubt else 0.0
         watch = config.repeats * drift.queries() if self.watched else 0
+        known = np.zeros(len(self.data.labels), bool)
+        if self.known:
+            watch += min(CHECKED, len(self.known.images))
+            known[self.known.images] = True
         if self.sequential:
             return make_sequential_plan(
                 config.budget,
@@ -169,6 +174,7 @@ class Experiment:
                 reserve=reserve,
                 watch=watch,
                 repeats=config.repeats,
+                known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])),
             )
         return make_plan(
             config.budget,
@@ -179,8 +185,23 @@ class Experiment:
             reserve=reserve,
             watch=watch,
             repeats=config.repeats,
+            known_val=float(np.mean(known[splits["val"]])),
+            known_test=int(known[self.test_images].sum()),
             parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
         )
+
+    @cached_property
+    def known(self) -> Known | None:
+        """What ``--known`` holds.
+
+        Raises:
+            InputError: it cannot be read, or belongs to other images or classes.
+        """
+        if not self.config.known:
+            return None
+        if self.config.repeats > 1:
+            raise InputError("--known holds one score an image, and --repeats asks for several: leave one of them out.")
+        return read_known(self.config.known, self.data.files, self.target.classes)
 
     @property
     def sequential(self) -> bool:

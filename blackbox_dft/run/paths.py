@@ -59,7 +59,7 @@ def restore_paths(config: Config, places: Mapping[str, Place], run: Path) -> Con
             if not (found and given.exists() and given.samefile(found)):
                 texts[name] = f"{place.get('prefix', '')}{found or place['absolute']}"
     options = replace(config.target_options, profile=texts["profile"], cert=texts["cert"] or None, headers=headers)
-    return replace(config, target=texts["target"], data=texts["data"], target_options=options)
+    return replace(config, target=texts["target"], data=texts["data"], known=texts["known"], target_options=options)
 
 
 def require_files(config: Config, run: Path, names: Sequence[str] = ("target", "data")) -> None:
@@ -79,7 +79,13 @@ def require_files(config: Config, run: Path, names: Sequence[str] = ("target", "
 
 def _texts(config: Config) -> dict[str, str]:
     options = config.target_options
-    return {"target": config.target, "data": config.data, "profile": options.profile, "cert": options.cert or ""}
+    return {
+        "target": config.target,
+        "data": config.data,
+        "profile": options.profile,
+        "cert": options.cert or "",
+        "known": config.known,
+    }
 
 
 def _find_path(name: str, text: str) -> tuple[str, Path] | None:

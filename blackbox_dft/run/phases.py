@@ -22,6 +22,7 @@ from blackbox_dft.run.first_look import (
     require_scores_still,
     stopping_without_scores,
 )
+from blackbox_dft.run.known import CHECKED, check_known, take_known
 from blackbox_dft.run.proving import prove
 from blackbox_dft.run.result import Result
 from blackbox_dft.run.summary import Evaluated, summarize
@@ -105,6 +106,10 @@ def _first_look(
     identity = experiment.space.initial()
     val = StratifiedSampler(data.splits["val"], data.labels, experiment.config.seed)(plan.select_images)
     progress.phase("select", plan.repeats * plan.select_images)
+    if known := experiment.known:
+        take_known(scorer, known, identity)
+        check_known(scorer, known, identity, experiment.target.classes or (), data.files)
+        progress.note(f"{len(known.images):,} known scores of unchanged images are free; {CHECKED} were scored again")
     with stopping_without_scores(experiment, scorer, val, identity):
         if find_call_plan:
             find_call_plan(scorer, val)

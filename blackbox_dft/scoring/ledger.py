@@ -92,6 +92,7 @@ class Ledger:
         self.trajectory = 0
         """Which of several searches over the same scores ``check_replay`` is about; a run has one."""
         self._rows: dict[bytes, int] = {}
+        self._free: set[bytes] = set()
         self._scores: Scores = np.empty((0, 0), np.float32)
         self._filled = 0
         """Rows of ``_scores`` in use; more than there are keys once some were forgotten."""
@@ -130,6 +131,8 @@ class Ledger:
             if scores is None:
                 self._unanswered += images
             else:
+                if phase == REUSED:
+                    self._free.update(key for key in _split(keys) if key not in self._rows)
                 self._index(_split(keys), np.frombuffer(scores, np.float32).reshape(images, width))
         # A process that died with requests under way left more of them unanswered than the last clean shutdown stored.
         self.crashes = int(self.note("deaths") or 0) + (self._unanswered > int(self.note("doubted") or 0))
@@ -233,6 +236,19 @@ class Ledger:
         with self.transaction():
             return self._take(found)
 
+    def enter(self, keys: Sequence[bytes], scores: Scores) -> None:
+        """Records scores ``(N, K)`` that are known from elsewhere; they are free. Those recorded before stay."""
+        new = [number for number, key in enumerate(keys) if key not in self._rows]
+        if new:
+            rows = np.ascontiguousarray(scores[new], np.float32)
+            joined = b"".join(keys[number] for number in new)
+            with self.transaction():
+                self._take([(len(new), joined, time.time(), rows.tobytes(), rows.shape[1])])
+
+    def is_free(self, key: bytes) -> bool:
+        """Whether the scores of a key were copied from another ledger, or known."""
+        return key in self._free
+
     def _take(self, found: list[tuple[Any, ...]]) -> int:
         taken = 0
         for images, keys, answered, scores, width in found:
@@ -244,6 +260,7 @@ class Ledger:
                 "INSERT INTO requests(phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?)"
             )
             self._write(statement, row)
+            self._free.update(key for key in split if key not in self._rows)
             self._index(split, np.frombuffer(scores, np.float32).reshape(images, width))
             taken += images
         return taken

@@ -77,7 +77,7 @@ class Scorer:
         self.paid: Counter[str] = Counter()
         """Queries with a price, by phase; one served from the ledger counts in the phase that first used it."""
         self.cached = 0
-        """Queries that were free because the same bytes had been scored before in this run."""
+        """Queries that were free: the same bytes had been scored before in this run, in another one, or by the user."""
         self._backend, self._keys, self._progress = backend, keys, progress
         self._used: set[bytes] = set()
         self._dispatcher = Dispatcher(ledger, lambda images: progress(images, images), self.concurrency)
@@ -171,7 +171,9 @@ class Scorer:
                 first.append(position)
         requests = []
         for positions in np.array_split(np.asarray(first, np.int64), -(-len(first) // self.batch)) if first else []:
-            self.paid[phase] += len(positions)
+            free = sum(self.ledger.is_free(keys[i]) for i in positions.tolist())
+            self.paid[phase] += len(positions) - free
+            self.cached += free
             missing = [i for i in positions.tolist() if keys[i] not in self.ledger]
             if known := len(positions) - len(missing):
                 self._progress(known, 0)

@@ -21,7 +21,7 @@ NOT_OPTIONS = {Config: {"target", "target_options"}, TargetOptions: set()}
 """The argument TARGET, and what holds the other table."""
 ALL = [(kind, option) for kind in (Config, TargetOptions) for option in options_of(kind).values()]
 RESUMABLE = {
-    "data", "allow_outside", "budget", "price", "early_stop", "evaluate", "precision", "calibrate", "in_doubt",
+    "data", "allow_outside", "budget", "price", "early_stop", "evaluate", "precision", "known", "calibrate", "in_doubt",
     "accept_drift", "provider", "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure",
     "cluster",
 }  # fmt: skip
