@@ -1,4 +1,4 @@
-"""Names in messages: long lists are shortened, and labels that stand for a missing value are recognized."""
+"""Texts in messages: long lists shortened, durations in words, labels that stand for a missing value recognized."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def shortened(names: Iterable[str]) -> str:
     if len(every) <= MAX_NAMES:
         return ", ".join(every)
     return f"{', '.join(every[: MAX_NAMES - 2])} ... ({len(every):,} in all)"
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two digits.
+
+    >>> duration(8.2), duration(100), duration(5000), duration(200_000)
+    ('8.2 s', '1.7 min', '83 min', '2.3 days')
+    """
+    for unit, length, most in (("s", 1.0, 90.0), ("min", 60.0, 5400.0), ("h", 3600.0, 129600.0)):
+        if seconds < most:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds / 86400:.2g} days"
 
 
 def looks_missing(label: str) -> bool:

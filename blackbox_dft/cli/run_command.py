@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blackbox_dft._utils.text import shortened
+from blackbox_dft._utils.text import duration, shortened
 from blackbox_dft.cli.streams import print_json, say
 
 if TYPE_CHECKING:
@@ -36,10 +36,24 @@ def opening(experiment: Experiment) -> list[str]:
         f"path: {_path(experiment)}",
         "plan:",
         *experiment.plan.lines(experiment.config.price),
+        *_time(experiment),
     ]
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
     return lines
+
+
+def _time(experiment: Experiment) -> list[str]:
+    """How long the plan takes at the ``--rate`` that was given."""
+    from blackbox_dft.targets.http.rate_limit import RateLimit
+
+    if not (text := experiment.config.target_options.rate):
+        return []
+    each = RateLimit.parse(text).gap / experiment.target.batch
+    usual, most = (duration(queries * each) for queries in (experiment.plan.expected, experiment.plan.total))
+    at_most = "" if usual == most else f", {most} at most"
+    images = f"{experiment.target.batch} images" if experiment.target.batch > 1 else "one image"
+    return [f"  time: about {usual} at {text} requests of {images}{at_most}"]
 
 
 def _precision(experiment: Experiment) -> list[str]:

@@ -17,10 +17,17 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
 from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
+from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
-from blackbox_dft.report.terminal import free_threshold_sentence, no_score_texts, rests_on_no_score, verdict_lines
+from blackbox_dft.report.terminal import (
+    free_threshold_sentence,
+    no_score_texts,
+    proof_sentence,
+    rests_on_no_score,
+    verdict_lines,
+)
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
@@ -148,6 +155,7 @@ def _page(
         remarks=[text[0].upper() + text[1:] for text in (*no_score_texts(summary), *summary.get("warnings", ()))],
         facts=_facts(summary, price),
         curve=_curve(summary, predictions, marks),
+        proof=_proof(summary, predictions),
         galleries=[] if images is None else run_pictures.galleries(predictions, tuning, images),
         lack=lack,
         tables=tables,
@@ -191,6 +199,15 @@ def _curve(summary: Mapping[str, Any], predictions: Predictions, more: Mapping[s
     chart = search_curve(predictions.points, summary, more)
     name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
     return {"svg": drawn(line_svg(chart, name)), "series": list(chart.series), "marks": chart.marks}
+
+
+def _proof(summary: Mapping[str, Any], predictions: Predictions) -> dict[str, str] | None:
+    """The chart of a sequential proof, and what it found in a sentence."""
+    if not len(predictions.proof):
+        return None
+    name = "The gain of the images drawn so far, in points, and the interval that closes about it."
+    found = proof_sentence(summary)
+    return {"svg": drawn(line_svg(proof_chart(predictions.proof), name)), "sentence": found[0].upper() + found[1:]}
 
 
 def _matrices(predictions: Predictions) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from blackbox_dft import Tuning
 from blackbox_dft.images.files import read_image
 from tests.conftest import Bbdft
 from tests.helpers.main_job import words
+from tests.helpers.serving import serving
 
 KEYS = [
     "target", "space", "epsilon", "estimator", "distance_weight", "seed", "budget", "repeats", "queries", "accuracy",
@@ -115,3 +116,12 @@ def test_targets_that_return_labels_only_get_the_zero_one_objective(bbdft: Bbdft
     assert summary["objective"] == "zero-one"
     assert summary["scores"] == "index"
     assert summary["accuracy"]["test"]["after"] > 0.8
+
+
+def test_the_plan_says_how_long_it_takes_at_a_given_rate(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "count") as url:
+        line = ["optimize", url, "--data", tiny / "labels.csv", "--space", "color", "--budget", 500, "--batch", 2]
+        done = bbdft(*line, "--rate", "2/s", "--out", tmp_path / "run", "--dry-run", code=0)
+        shown = json.loads(bbdft(*line, "--rate", "2/s", "--out", tmp_path / "run", "--dry-run", "--json").stdout)
+    # Four images a second.
+    assert f"time: about {shown['expected'] / 240:.2g} min at 2/s requests of 2 images" in done.stdout

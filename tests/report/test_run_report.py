@@ -107,3 +107,18 @@ def test_matplotlib_and_jinja_load_only_once_something_is_drawn() -> None:
     code = f"import sys, {modules}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"matplotlib", "jinja2"} & set(loaded)
+
+
+def test_a_sequential_proof_is_drawn_and_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    words = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--space", "color", "--budget", 400]
+    done = bbdft("optimize", *words, "--evaluate", "enough", "--out", tmp_path / "run", code=0)
+    proof = json.loads((tmp_path / "run/summary.json").read_text())["proof"]
+    said = f"gain was decided after {proof['decided_at']} of {proof['n']} draws"
+    page = read_page(tmp_path / "run/report.html")
+    assert f"The {said}" in page.text
+    assert "The proof" in page.text
+    assert f"proof: the {said}" in done.stdout
+    # Draws, mean and both ends each time the interval was looked at.
+    path = Predictions.read(tmp_path / "run").proof
+    assert path[-1, 0] == proof["n"]
+    assert path[-1, 2:].tolist() == pytest.approx(proof["ci95"], abs=1e-5)

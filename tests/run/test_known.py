@@ -60,9 +60,7 @@ def test_a_resumed_run_pays_for_nothing_again(tiny: Path, known: Path, tmp_path:
     assert json.loads((run / "config.json").read_text())["config"]["known"] == str(known)
 
 
-def test_scores_that_no_longer_hold_stop_the_run_and_say_what_differs(
-    tiny: Path, known: Path, tmp_path: Path
-) -> None:
+def test_scores_that_no_longer_hold_stop_the_run_and_say_what_differs(tiny: Path, known: Path, tmp_path: Path) -> None:
     head, *lines = known.read_text().splitlines()
     swapped = [",".join((line.split(",")[0], *reversed(line.split(",")[1:]))) for line in lines]
     known.write_text("\n".join([head, *swapped]) + "\n")
