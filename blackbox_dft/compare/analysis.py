@@ -18,8 +18,9 @@ from blackbox_dft._utils.types import Array, Floats, Ints
 from blackbox_dft.compare.cost import val_images, whole_budget
 from blackbox_dft.compare.grid import Grid, GridRun, Variant
 from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.evaluation.proof import Proof, draw_order
 from blackbox_dft.evaluation.seeds import Difference, crossed, holm
-from blackbox_dft.run.budget import CANDIDATES
+from blackbox_dft.run.budget import CANDIDATES, FIRST_IMAGES
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.version import __version__
 
@@ -116,7 +117,11 @@ def assemble(
         "free": free_name,
         "queries": paid,
         "price": price,
-        "ways": [_of_variant(one, accuracy[number], outcomes, grid) for number, one in enumerate(variants)],
+        "ways": [
+            _of_variant(one, accuracy[number], outcomes, grid)
+            | {"bills": _bills(experiment, right[number], before, outcomes, grid, one)}
+            for number, one in enumerate(variants)
+        ],
         "at": [_at_budget(table, accuracy[:, :, at], at, budget) for at, budget in enumerate(grid.budgets)],
         "version": __version__,
     }
@@ -152,6 +157,40 @@ def _of_variant(
         "numbers": int(runs[0].z.shape[1]),
         "course": curve,
     }
+
+
+def _bills(
+    experiment: Experiment,
+    right: Array,
+    before: Array,
+    outcomes: Mapping[GridRun, RunResult],
+    grid: Grid,
+    variant: Variant,
+) -> list[dict[str, Any]]:
+    """For each budget, what a run of its own would have cost until its gain was proven, image by image.
+
+    Args:
+        experiment: of the comparison.
+        right: which test images are right ``(S, L, N)``.
+        before: which the unchanged model has right ``(N,)``.
+        outcomes: of every run.
+        grid: its runs.
+        variant: of which ``right`` is.
+    """
+    groups = experiment.data.groups_of(experiment.data.splits["test"])
+    repeats, bills = experiment.config.repeats, []
+    for at, budget in enumerate(grid.budgets):
+        each, improved = [], 0
+        for number, seed in enumerate(grid.seeds):
+            gains = right[number, at].astype(np.float64) - before
+            draws, proof = draw_order(groups, len(before), seed), Proof()
+            proof.add(float(gains[draw].mean()) for draw in draws)
+            images = sum(len(draw) for draw in draws[: proof.decided_at])
+            spent = int(outcomes[GridRun(variant, seed)].spent[at])
+            each.append(spent + repeats * (FIRST_IMAGES + 2 * images))
+            improved += proof.decided_at is not None and proof.verdict == "improved"
+        bills.append({"budget": budget, "median": int(np.median(each)), "proven": improved, "each": each})
+    return bills
 
 
 def _at_budget(table: _Table, accuracy: Floats, at: int, budget: int) -> dict[str, Any]:

@@ -81,14 +81,29 @@ def text_lines(results: Results) -> list[str]:
             for point, at in zip(variant["course"], results["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
+    # Comparisons of earlier versions have no bills.
+    if all("bills" in variant for variant in results["ways"]):
+        lines += ["", f"{'whole bill until proven':<{wide}}" + _cells(budgets)]
+        for number, variant in enumerate(results["ways"]):
+            bills = [
+                f"{bill['median']:,}{' ' if bill['proven'] == len(bill['each']) else '-'}" for bill in variant["bills"]
+            ]
+            lines.append(f"{names[number]:<{wide}}" + _cells(bills))
     paid = f"{results['queries']:,} queries"
     if results["price"] is not None:
         paid += f", {results['queries'] * results['price']:,.2f} paid"
     seeds = len(results["seeds"])
     return [
         *lines,
+        *_bill_note(results),
         f"  *: best mean; {seeds} seed{'s' if seeds > 1 else ''}, {results['n']:,} test images, {paid} in all",
     ]
+
+
+def _bill_note(results: Results) -> list[str]:
+    if not all("bills" in variant for variant in results["ways"]):
+        return []
+    return ["  bill: all queries of a run of its own that stops once its gain is proven, medians; -: not in all seeds"]
 
 
 def picture(results: Results) -> Figure:

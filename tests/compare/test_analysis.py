@@ -52,3 +52,13 @@ def test_equal_variants_are_said_to_be_alike() -> None:
 def test_p_values_are_holms() -> None:
     for at in assembled(GAINING)["at"]:
         assert all(test["p_holm"] >= test["p"] for test in [*at["pairs"], *at["against_free"]])
+
+
+def test_the_whole_bill_is_that_of_a_run_that_stops_once_its_gain_is_proven() -> None:
+    nes, spsa = assembled(GAINING)["ways"]
+    # 16 unchanged images, the steps of the search, and two queries for each image until the gain is decided.
+    undecided, gained = nes["bills"][0], spsa["bills"][1]
+    assert undecided["proven"] == 0
+    assert undecided["each"] == [96 + 16 + 2 * 1000] * 2
+    assert gained["proven"] == 2
+    assert 96 + 16 + 2 * 8 <= gained["median"] < 96 + 16 + 2 * 100

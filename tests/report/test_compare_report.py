@@ -27,6 +27,11 @@ def test_the_text_has_the_recommendation_and_all_medians(found: dict[str, Any]) 
         "free threshold              0.520     0.520     0.520",
         "nes on color               0.501*    0.500     0.750*",
         "spsa on color              0.500     0.740*    0.749 ",
+        "",
+        "whole bill until proven       100       200       400",
+        "nes on color               2,112-    2,212-      452 ",
+        "spsa on color              2,112-      255       452 ",
+        "  bill: all queries of a run of its own that stops once its gain is proven, medians; -: not in all seeds",
         "  *: best mean; 2 seeds, 1,000 test images, 123 queries in all",
     ]
     assert text_lines({**found, "price": 0.5})[-1].endswith("123 queries, 61.50 paid in all")
