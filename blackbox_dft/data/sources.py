@@ -27,6 +27,13 @@ ALIASES = {
 LABEL_COLUMNS = ("class", "label", "target", "category")
 """Tables with both have numbers in 'label' and names in 'class'."""
 GROUP_COLUMNS = ("group", "person")
+OTHER_FILES = {
+    **dict.fromkeys(SUFFIXES, "an image: give the CSV or the folder of classes that it belongs to"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "an archive: unpack it first"),
+    **dict.fromkeys((".xls", ".xlsx", ".ods", ".parquet", ".feather"), "a table of another kind: save it as CSV"),
+    **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), "no table: write its files and labels into a CSV"),
+}
+"""What files of other kinds are, by suffix, and what to do."""
 
 
 def list_source(source: str | Path, label: str = "", *, allow_outside: bool = True) -> Listing:
@@ -49,6 +56,8 @@ def list_source(source: str | Path, label: str = "", *, allow_outside: bool = Tr
             if listing := list_layout(str(source), label):
                 return listing if allow_outside or listing.members else _check_paths(source, listing, allow_outside)
             raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
+        if source.suffix.lower() in OTHER_FILES and source.is_file():
+            raise InputError(f"{source} is {OTHER_FILES[source.suffix.lower()]}.")
         listing = _from_folder(source, label) if source.is_dir() else _from_csv(source, label)
         _check_texts(source, listing)
         return _check_paths(source, listing, allow_outside)

@@ -65,6 +65,21 @@ def test_invalid_sources_are_refused(tmp_path: Path) -> None:
         load(tmp_path / ("x" * 5000))
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("a.PNG", "is an image: give the CSV"),
+        ("a.csv.gz", "is an archive: unpack it"),
+        ("a.xlsx", "save it as CSV"),
+        ("a.jsonl", "no table"),
+    ],
+)
+def test_files_of_other_kinds_are_named(name: str, mend: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match=mend):
+        load(tmp_path / name)
+
+
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read anything")
 def test_unreadable_files_and_folders_are_named(tmp_path: Path) -> None:
     class_folders(tmp_path)
