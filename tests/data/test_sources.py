@@ -97,6 +97,31 @@ def test_paths_may_be_absolute_below_the_folder(tmp_path: Path) -> None:
     assert load(path).files[0] == "cat/0.png"
 
 
+@pytest.mark.parametrize("above", ["", "project", "work/project"])
+def test_paths_may_lead_from_a_folder_above_the_table(above: str, tmp_path: Path) -> None:
+    folder = tmp_path / "work/project/data"
+    class_folders(folder)
+    lead = {"": "work/project/data", "project": "project/data", "work/project": "data"}[above]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    rows = "".join(f"{lead}/{file},{file.split('/')[0]}\n" for file in files)
+    (folder / "t.csv").write_text(f"file,label\n{rows}")
+    data = load(folder / "t.csv", splits=False, allow_outside=False)
+    assert list(data.files) == files
+    assert any("their paths lead from" in note for note in data.notes)
+
+
+def test_urls_in_a_table_are_no_files(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label\nhttps://example.com/0.png,cat\n")
+    with pytest.raises(InputError, match=r"line 2: https://example\.com/0\.png is a URL: download the images"):
+        load(path)
+
+
+def test_a_table_without_labels_lists_its_columns(tmp_path: Path) -> None:
+    path = table(tmp_path, "img,y\ncat/0.png,cat\n")
+    with pytest.raises(InputError, match="name the column that holds the labels, --label one of img, y"):
+        load(path)
+
+
 def test_files_may_lie_outside_the_folder_unless_they_would_be_sent_away(tmp_path: Path) -> None:
     save(tmp_path / "elsewhere.png", COLORS)
     path = table(tmp_path / "data", LISTED.replace("cat/0.png", "../elsewhere.png"))
