@@ -56,3 +56,12 @@ def cache_folder() -> Path:
             raise RuntimeError("caching is switched off by BBDFT_CACHE=none")
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "blackbox-dft"
+
+
+def is_lfs_pointer(data: bytes) -> bool:
+    """Whether the beginning of a file is that of a pointer of Git LFS, which stands for a file that was not fetched.
+
+    >>> is_lfs_pointer(b"version https://git-lfs.github.com/spec/v1\\noid sha256:1f")
+    True
+    """
+    return data.startswith(b"version https://git-lfs.github.com/")

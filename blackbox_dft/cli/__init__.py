@@ -81,7 +81,7 @@ def main() -> None:
         say("bbdft: out of memory: give fewer or smaller images, or a smaller --batch.")
         code = 2
     except OSError as error:
-        say(f"bbdft: {error.filename or 'file'}: {error.strerror or error}: check the path, its rights and the disk.")
+        say(f"bbdft: {error.filename or 'output'}: {error.strerror or error}: check the path, its rights and the disk.")
         code = 2
     finish_streams()
     sys.exit(code if isinstance(code, int) else 0)

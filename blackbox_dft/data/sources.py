@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from blackbox_dft._utils.text import shortened
 from blackbox_dft.data.csv_table import find_column, read_table
 from blackbox_dft.data.published.layouts import list_layout
 from blackbox_dft.data.records import Listing, Row
@@ -24,9 +25,18 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
-LABEL_COLUMNS = ("class", "label", "target", "category")
+LABEL_COLUMNS = ("class", "label", "target", "category", "classname", "labelname")
 """Tables with both have numbers in 'label' and names in 'class'."""
+MAX_PARENTS = 3
+"""Folders above that of a table, from which its paths may lead."""
 GROUP_COLUMNS = ("group", "person")
+OTHER_FILES = {
+    **dict.fromkeys(SUFFIXES, "an image: give the CSV or the folder of classes that it belongs to"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "an archive: unpack it first"),
+    **dict.fromkeys((".xls", ".xlsx", ".ods", ".parquet", ".feather"), "a table of another kind: save it as CSV"),
+    **dict.fromkeys((".json", ".jsonl", ".xml", ".yaml", ".yml"), "no table: write its files and labels into a CSV"),
+}
+"""What files of other kinds are, by suffix, and what to do."""
 
 
 def list_source(source: str | Path, label: str = "", *, allow_outside: bool = True) -> Listing:
@@ -49,6 +59,8 @@ def list_source(source: str | Path, label: str = "", *, allow_outside: bool = Tr
             if listing := list_layout(str(source), label):
                 return listing if allow_outside or listing.members else _check_paths(source, listing, allow_outside)
             raise InputError(f"{source} does not exist: give --data a CSV (file,label) or a folder of classes.")
+        if source.suffix.lower() in OTHER_FILES and source.is_file():
+            raise InputError(f"{source} is {OTHER_FILES[source.suffix.lower()]}.")
         listing = _from_folder(source, label) if source.is_dir() else _from_csv(source, label)
         _check_texts(source, listing)
         return _check_paths(source, listing, allow_outside)
@@ -126,7 +138,10 @@ def _from_csv(path: Path, wanted: str) -> Listing:
     if not label:
         if wanted:
             raise InputError(f"{path} has no column {wanted!r}: give --label one of {', '.join(table.columns)}.")
-        raise InputError(f"{path} has neither a column 'label' nor 'class': rename the column that holds the labels.")
+        raise InputError(
+            f"{path} has neither a column 'label' nor 'class': name the column that holds the labels, --label one of "
+            f"{shortened(table.columns)}."
+        )
     group = next((name for name in GROUP_COLUMNS if name in table.columns), "")
     known = {table.file, "label", "class", "split", group, label}
     traits = tuple(name for name in table.columns if name not in known)
@@ -138,6 +153,8 @@ def _from_csv(path: Path, wanted: str) -> Listing:
             raise InputError(
                 f"{path}, line {number}: the file or the {label} is missing: fill it in, or drop the line."
             )
+        if re.match(r"[a-z][a-z0-9+.-]+://", file, re.IGNORECASE):
+            raise InputError(f"{path}, line {number}: {file} is a URL: download the images, and list their files.")
         if split and split.lower() not in ALIASES:
             raise InputError(f"{path}, line {number}: unknown split {split!r}: write train, val or test.")
         # Plain texts: a Path for each of 100,000 files takes seconds.
@@ -178,7 +195,7 @@ def _find_files(table: Path, files: list[str]) -> tuple[list[str], tuple[str, ..
     """The files that the names in a table stand for, and notes.
 
     Names without a suffix get that of the one file of that name; if the first file is not there, all may lie in one
-    sub-folder beside the table.
+    sub-folder beside the table, or their paths may lead from a folder above it.
     """
     folder = table.parent
     by_stem: dict[str, dict[str, list[str]]] = {}
@@ -200,11 +217,24 @@ def _find_files(table: Path, files: list[str]) -> tuple[list[str], tuple[str, ..
 
     if _exists(folder / find(files[0])):
         return list(map(find, files)), ()
+    if os.path.isabs(files[0]):  # noqa: PTH117
+        return list(map(find, files)), ()
     places = [name for name in _subfolders(folder) if _exists(folder / find(f"{name}/{files[0]}"))]
-    if len(places) != 1 or os.path.isabs(files[0]):  # noqa: PTH117
+    if len(places) != 1:
+        # Programs write paths as they are seen from the folder of a project.
+        for above in folder.absolute().parents[:MAX_PARENTS]:
+            if _exists(folder / find(_seen_from(above, files[0], folder))):
+                names = [find(_seen_from(above, file, folder)) for file in files]
+                return names, (f"the files are not beside {table.name}: their paths lead from {above}",)
         return list(map(find, files)), ()
     note = f"the files are not beside {table.name}: they are read from its folder {places[0]}"
     return [find(f"{places[0]}/{file}") for file in files], (note,)
+
+
+def _seen_from(above: Path, file: str, folder: Path) -> str:
+    """The path from ``folder`` to a file whose path leads from ``above``, a folder around it."""
+    path, inside = os.path.normpath(os.path.join(above, file)), f"{folder.absolute()}{os.sep}"  # noqa: PTH118
+    return path.removeprefix(inside) if path.startswith(inside) else os.path.relpath(path, folder.absolute())
 
 
 def _exists(path: Path) -> bool:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from blackbox_dft._utils.files import is_lfs_pointer
 from blackbox_dft._utils.types import Array, ImageBytes
 from blackbox_dft.images.encoding import to_bytes
 
@@ -89,6 +90,8 @@ def open_image(data: bytes) -> ImageFile:
             return found
         if any(_pillow().OPEN[name][1](data[:16]) for name in FORMATS):
             raise BadImageError("is cut off or damaged, or of a kind that is not supported")
+        if is_lfs_pointer(data):
+            raise BadImageError("is a pointer of Git LFS, whose file has to be fetched by 'git lfs pull'")
         raise BadImageError(f"is not an image that can be read ({FORMAT_NAMES})")
     _check_pixels(image.width * image.height)
     # Pillow itself turns TIFF upright.

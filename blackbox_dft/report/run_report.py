@@ -102,7 +102,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
         "improved": "Improved",
         "worse": "Worse",
     }.get(summary["verdict"], "No significant change")
-    rests = f" {text}." if (text := rests_on_no_score(summary)) else ""
+    rests = f" {text[0].upper()}{text[1:]}." if (text := rests_on_no_score(summary)) else ""
     return (
         f"{begin}: {test['after']:.1%} of the {test['n']:,} test images are classified rightly, "
         f"{test['before']:.1%} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}).{rests} "

@@ -51,8 +51,8 @@ def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
     after, free = test["after"], threshold["test"]
     points, (low, high) = 100 * (after - free), threshold["ci95"]
     interval = f"95 %: {_interval(threshold['ci95'])}"
-    if low > 0 and free < test["before"]:
-        # To beat what harms is no merit.
+    if high >= 0 and free < test["before"]:
+        # To beat what harms is no merit, and to do as well as that is none of the threshold.
         return f"The free threshold does not help: {free:.1%} with it, {test['before']:.1%} before"
     if low > 0:
         return f"It beats the free threshold ({free:.1%}) by {points:.1f} points ({interval})"
@@ -68,7 +68,7 @@ def _against_threshold(summary: Mapping[str, Any]) -> str:
     test, threshold = summary["accuracy"]["test"], summary["threshold"]
     points, (low, high) = 100 * (test["after"] - threshold["test"]), threshold["ci95"]
     interval = f"95 %: {_interval(threshold['ci95'])}"
-    if low > 0 and threshold["test"] < test["before"]:
+    if high >= 0 and threshold["test"] < test["before"]:
         return f"it does not help, {test['before']:.3f} before (the tuning is {points:+.1f} points from it, {interval})"
     if low > 0:
         return f"the tuning beats it by {points:.1f} points ({interval})"

@@ -65,6 +65,21 @@ def test_invalid_sources_are_refused(tmp_path: Path) -> None:
         load(tmp_path / ("x" * 5000))
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("a.PNG", "is an image: give the CSV"),
+        ("a.csv.gz", "is an archive: unpack it"),
+        ("a.xlsx", "save it as CSV"),
+        ("a.jsonl", "no table"),
+    ],
+)
+def test_files_of_other_kinds_are_named(name: str, mend: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match=mend):
+        load(tmp_path / name)
+
+
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read anything")
 def test_unreadable_files_and_folders_are_named(tmp_path: Path) -> None:
     class_folders(tmp_path)
@@ -80,6 +95,31 @@ def test_unreadable_files_and_folders_are_named(tmp_path: Path) -> None:
 def test_paths_may_be_absolute_below_the_folder(tmp_path: Path) -> None:
     path = table(tmp_path, LISTED.replace("cat/0.png", f"{tmp_path.as_posix()}/cat/0.png"))
     assert load(path).files[0] == "cat/0.png"
+
+
+@pytest.mark.parametrize("above", ["", "project", "work/project"])
+def test_paths_may_lead_from_a_folder_above_the_table(above: str, tmp_path: Path) -> None:
+    folder = tmp_path / "work/project/data"
+    class_folders(folder)
+    lead = {"": "work/project/data", "project": "project/data", "work/project": "data"}[above]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    rows = "".join(f"{lead}/{file},{file.split('/')[0]}\n" for file in files)
+    (folder / "t.csv").write_text(f"file,label\n{rows}")
+    data = load(folder / "t.csv", splits=False, allow_outside=False)
+    assert list(data.files) == files
+    assert any("their paths lead from" in note for note in data.notes)
+
+
+def test_urls_in_a_table_are_no_files(tmp_path: Path) -> None:
+    path = table(tmp_path, "file,label\nhttps://example.com/0.png,cat\n")
+    with pytest.raises(InputError, match=r"line 2: https://example\.com/0\.png is a URL: download the images"):
+        load(path)
+
+
+def test_a_table_without_labels_lists_its_columns(tmp_path: Path) -> None:
+    path = table(tmp_path, "img,y\ncat/0.png,cat\n")
+    with pytest.raises(InputError, match="name the column that holds the labels, --label one of img, y"):
+        load(path)
 
 
 def test_files_may_lie_outside_the_folder_unless_they_would_be_sent_away(tmp_path: Path) -> None:

@@ -153,6 +153,11 @@ def test_tiffs_of_unknown_meaning_are_refused(pixels: np.ndarray, tags: dict[int
         open_image(tiff(pixels, tags=tags)).decode()
 
 
+def test_a_pointer_of_git_lfs_is_named() -> None:
+    with pytest.raises(BadImageError, match=r"is a pointer of Git LFS, .* by 'git lfs pull'"):
+        open_image(b"version https://git-lfs.github.com/spec/v1\noid sha256:1f\nsize 5\n")
+
+
 def test_lab_is_converted_to_rgb() -> None:
     # CIELab (D50) of four colours in sRGB: L in 0..100 is stored as 0..255, a and b as signed bytes.
     lab = np.array([[[54.2, 38.2, 46.2], [49.5, 0.8, -48.2], [53.6, 0, 0], [60.0, -34.2, 29.3]]])

@@ -77,6 +77,10 @@ def with_free(before: float, after: float, free: float, ci95: list[float], verdi
         (0.9, 0.9, 0.754, [0.1, 0.19],
          "The free threshold does not help: 75.4% with it, 90.0% before",
          "it does not help, 0.900 before (the tuning is +14.6 points from it, 95 %: +10.0 to +19.0)"),
+        # Both made things worse.
+        (0.9, 0.86, 0.85, [-0.02, 0.04],
+         "The free threshold does not help: 85.0% with it, 90.0% before",
+         "it does not help, 0.900 before (the tuning is +1.0 points from it, 95 %: -2.0 to +4.0)"),
     ],
 )  # fmt: skip
 def test_the_free_threshold_is_called_what_its_interval_says(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blackbox_dft._utils.files import is_lfs_pointer
 from blackbox_dft.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def load_model(path: Path, *, weights: bool) -> ModelProto:
     try:
         model = onnx.load(str(path), load_external_data=weights)
     except Exception as error:
+        with path.open("rb") as file:
+            if is_lfs_pointer(file.read(64)):
+                raise InputError(f"{path} is a pointer of Git LFS: fetch the file with 'git lfs pull'.") from error
         raise InputError(f"{path} is not an ONNX file, or is cut off: export or copy it again.") from error
     if not model.graph.node:
         raise InputError(f"{path} is not an ONNX model (it has no nodes): export or copy it again.")

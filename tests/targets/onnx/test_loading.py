@@ -31,6 +31,10 @@ def test_weights_beside_the_file(tmp_path: Path) -> None:
         (None, "does not exist: give an ONNX file"),
         (b"not a model", "is not an ONNX file, or is cut off"),
         (b"", "has no nodes"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n",
+            "pointer of Git LFS: fetch .* 'git lfs pull'",
+        ),
     ],
 )
 @pytest.mark.parametrize("weights", [False, True])
