@@ -99,6 +99,7 @@ def fit_output_map(
     weights: Floats | None = None,
     groups: Ints | None = None,
     families: tuple[Family, ...] = get_args(Family),
+    shrinkage: float = 1.0,
     seed: int = 0,
 ) -> OutputMap:
     """The map of least cross-validated log loss among ``families``; the identity unless another has less.
@@ -110,6 +111,7 @@ def fit_output_map(
         weights: what each answer counts ``(N,)``; 1 by default.
         groups: answers of one image, or one person, ``(N,)``: they are held out together.
         families: candidates; ``none`` always is one.
+        shrinkage: times the penalties of s^2 and |b|^2, if probabilities are calibrated already.
         seed: of the folds.
 
     >>> rng = np.random.default_rng(0)
@@ -125,7 +127,7 @@ def fit_output_map(
         return OutputMap(label_matrix)
     used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
     problem = _Problem.of(probabilities, labels, label_matrix)
-    candidates = [c for c in _candidates(*label_matrix.shape) if c.family in families]
+    candidates = [replace(c, shrinkage=shrinkage) for c in _candidates(*label_matrix.shape) if c.family in families]
     best = _race(problem, candidates, used, np.arange(len(labels)) if groups is None else groups, seed)
     if best is None:
         return OutputMap(label_matrix)
@@ -160,6 +162,7 @@ def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, grou
 class _Candidate:
     family: Family
     penalty: float = 0.0
+    shrinkage: float = 1.0
 
 
 def _candidates(classes: int, labels: int) -> list[_Candidate]:
@@ -225,6 +228,7 @@ def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Cal
     """Penalised negative log likelihood and its gradient, of s, b and W in one vector."""
     logs, features, labels = problem.logs, problem.features, problem.labels
     rows, count = np.arange(len(labels)), logs.shape[1]
+    scale_penalty, bias_penalty = candidate.shrinkage * SCALE_PENALTY, candidate.shrinkage * BIAS_PENALTY
     truth = np.zeros_like(logs)
     truth[rows, labels] = 1
 
@@ -238,13 +242,13 @@ def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Cal
         own = logits[rows, labels]
         error = np.exp(logits, out=logits)
         sums = error.sum(axis=1)
-        value = float(weights @ (np.log(sums) - own)) + BIAS_PENALTY * float(bias @ bias)
-        value += SCALE_PENALTY * scale**2 + candidate.penalty * float((matrix**2).sum())
+        value = float(weights @ (np.log(sums) - own)) + bias_penalty * float(bias @ bias)
+        value += scale_penalty * scale**2 + candidate.penalty * float((matrix**2).sum())
         error /= sums[:, None]
         error -= truth
         error *= weights[:, None]
-        by_scale = np.exp(scale) * (error * logs).sum() + 2 * SCALE_PENALTY * scale
-        by_bias = error.sum(axis=0) + 2 * BIAS_PENALTY * bias
+        by_scale = np.exp(scale) * (error * logs).sum() + 2 * scale_penalty * scale
+        by_bias = error.sum(axis=0) + 2 * bias_penalty * bias
         by_matrix = error.T @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)
         # A shift alone keeps the scale.
         return value, np.concatenate([[by_scale * (candidate.family != "bias")], by_bias, by_matrix.ravel()])

@@ -20,7 +20,13 @@ from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.provenance import command, provenance, public
-from blackbox_dft.report.terminal import free_threshold_sentence, no_score_texts, rests_on_no_score, verdict_lines
+from blackbox_dft.report.terminal import (
+    free_threshold_sentence,
+    no_score_texts,
+    rests_on_no_score,
+    verdict_lines,
+    views_texts,
+)
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
@@ -145,7 +151,10 @@ def _page(
         data=public(config.data),
         summary=summary,
         sentence=sentence(summary),
-        remarks=[text[0].upper() + text[1:] for text in (*no_score_texts(summary), *summary.get("warnings", ()))],
+        remarks=[
+            text[0].upper() + text[1:]
+            for text in (*no_score_texts(summary), *views_texts(summary), *summary.get("warnings", ()))
+        ],
         facts=_facts(summary, price),
         curve=_curve(summary, predictions, marks),
         galleries=[] if images is None else run_pictures.galleries(predictions, tuning, images),
@@ -180,6 +189,10 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
     # Summaries of earlier versions have no such key.
     if any((missing := summary.get("no_score") or {}).values()):
         facts.append(("no score, before and after", f"{missing['before']:,} and {missing['after']:,}"))
+    if (count := summary.get("queries_per_image", 1)) > 1:
+        facts.append(("queries an image at use", str(count)))
+        if price is not None:
+            facts.append(("paid an image at use", f"{price * count:g}"))
     if price is not None:
         facts.append(("paid", f"{price * queries['total']:,.2f}"))
     return facts
@@ -251,6 +264,7 @@ def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, st
     names = {
         "tune": "search",
         "select": "choice on validation images",
+        "views": "choice of further views",
         "evaluate": "measuring on test images, before and after",
         "watch": "drift check",
         "in_doubt": "sent, and no response came",
