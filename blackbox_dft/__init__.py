@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from blackbox_dft.deploy.apply import apply_images
     from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import BlackboxError, BudgetError, InputError, TargetError
-    from blackbox_dft.estimators import make_estimator
+    from blackbox_dft.estimators import SearchSpace, make_estimator
     from blackbox_dft.objectives import make_objective
     from blackbox_dft.run.config import Config
     from blackbox_dft.run.evaluate import evaluate, open_evaluation
@@ -37,6 +37,7 @@ _HOME = {
     "make_space": "spaces",
     "make_objective": "objectives",
     "make_estimator": "estimators",
+    "SearchSpace": "estimators",
     "BlackboxError": "errors",
     "InputError": "errors",
     "BudgetError": "errors",
@@ -58,6 +59,7 @@ __all__ = [  # noqa: RUF022
     "make_space",
     "make_objective",
     "make_estimator",
+    "SearchSpace",
     "BlackboxError",
     "InputError",
     "BudgetError",

@@ -22,6 +22,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
 
     With --fuse, one file that takes unchanged images and returns the scores of MODEL on changed ones, and probabilities
     of your labels by the output map of RUN as the output 'labels'; the options of MODEL are those of RUN unless given.
+    Of several views, the file has an output for each, or MODEL as many times, and joins them in 'labels'.
     """
     from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.errors import InputError
@@ -37,8 +38,9 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
         raise InputError(f"{out} does not end in .onnx: give it a name with that ending.")
     space = learned.make_space()
     levels = Encoding.parse(learned.encoding).levels
+    views = learned.views if len(learned.views) else None
     if fuse is None:
-        export_onnx(space, learned.z, learned.shape, out, levels=levels)
+        export_onnx(space, learned.z, learned.shape, out, levels=levels, views=views)
     else:
         given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
         model_options = take(TargetOptions, values)
@@ -57,7 +59,17 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
                 and "int8" not in target.output.type
             ):
                 labels = LabelOutput(target.output.name, learned.scores, learned.output_map, learned.labels)
+            if views is not None and labels is None:
+                raise InputError(f"--fuse {fuse} returns no scores that views can be joined by: leave out --fuse.")
             fuse_onnx(
-                space, learned.z, learned.shape, fuse, out, input_format=input_format, levels=levels, labels=labels
+                space,
+                learned.z,
+                learned.shape,
+                fuse,
+                out,
+                input_format=input_format,
+                levels=levels,
+                labels=labels,
+                views=views,
             )
     click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -31,7 +31,9 @@ class ApplyReport:
     """(height, width) of the written images."""
     encoding: Encoding
     files: int = 0
-    """How many images were written."""
+    """How many images were written, of several views each as many times."""
+    views: int = 1
+    """Files of each image."""
     resized: int = 0
     """Of them, how many had another size before."""
     skipped: int = 0
@@ -43,6 +45,9 @@ class ApplyReport:
         """The report as lines for a terminal."""
         height, width = self.size
         lines = [f"written: {self.files:,} images {height}x{width} to {self.out}"]
+        if self.views > 1:
+            views = ", ".join(f"NAME{view_suffix(number)}" for number in range(self.views))
+            lines.append(f"  {self.views} views of each image ({views}): score all, then join them by the output map")
         if self.resized:
             lines.append(f"  {self.resized:,} had another size and were resized, as for the model")
         if self.skipped:
@@ -72,6 +77,8 @@ class _UnnamedImage(ByteSource):
 
 def apply_bytes(tuning: Tuning | str | Path, data: bytes, *, encoding: str | None = None) -> bytes:
     """Changes one image, given and returned as the bytes of a file; for services and pipes.
+
+    Of several views, it is the first.
 
     Args:
         tuning: the learned change, or the path of its file or run folder.
@@ -109,6 +116,9 @@ def apply_images(
 ) -> ApplyReport:
     """Changes image files and writes them to ``out``.
 
+    Of a tuning of several views, all are written: the first under the image's name, the others with ``.view2``,
+    ``.view3`` and so on after it.
+
     Args:
         tuning: the learned change, or the path of its file or run folder.
         source: an image, a folder (with all images below it), or several of them.
@@ -133,10 +143,14 @@ def apply_images(
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
     written_as, suffix = _file_format(tuning, encoding)
     pairs = _pairs(sources[0], out, suffix) if len(sources) == 1 else _several(sources, out, suffix)
-    if not overwrite and (existing := next((to for _, to in pairs if to.exists()), None)):
+    count = tuning.queries_per_image
+    written = [(path, view_path(to, number)) for path, to in pairs for number in range(count)]
+    if count > 1:
+        _check_distinct(written)
+    if not overwrite and (existing := next((to for _, to in written if to.exists()), None)):
         raise InputError(f"{existing} exists: take another folder, or give --overwrite.")
     height, width = tuning.shape[:2]
-    report = ApplyReport(out, (height, width), written_as)
+    report = ApplyReport(out, (height, width), written_as, views=count)
     fidelity: list[float] = []
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(pairs), IMAGES_IN_MEMORY):
@@ -157,16 +171,31 @@ def apply_images(
                 targets.append(to)
             if not images:
                 continue
-            changed = tuning(np.stack(images))
+            changed = tuning.each_view(np.stack(images)).reshape(-1, *tuning.shape)
+            files = [view_path(to, number) for to in targets for number in range(count)]
             for folder in {to.parent for to in targets}:
                 folder.mkdir(parents=True, exist_ok=True)
-            list(threads.map(partial(write_image, quality=written_as.quality or None), targets, changed))
+            list(threads.map(partial(write_image, quality=written_as.quality or None), files, changed))
             if written_as.quality:
                 fidelity.append(psnr(changed, through_jpeg(changed, written_as.quality)) or np.inf)
-            report.files += len(targets)
+            report.files += len(files)
     if fidelity:
         report.fidelity_db = float(np.mean(fidelity))
     return report
+
+
+def view_path(to: Path, number: int) -> Path:
+    """The file of a view, counted from 0, of the image that is written to ``to``.
+
+    >>> view_path(Path("out/a.png"), 0).name, view_path(Path("out/a.png"), 1).name
+    ('a.png', 'a.view2.png')
+    """
+    return to.with_name(to.stem + view_suffix(number) + to.suffix)
+
+
+def view_suffix(number: int) -> str:
+    """What stands after the name of an image in the name of a view, counted from 0: nothing for the first."""
+    return f".view{number + 1}" if number else ""
 
 
 def _several(sources: Sequence[Path], out: Path, suffix: str) -> list[tuple[Path, Path]]:

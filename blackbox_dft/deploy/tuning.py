@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,21 +12,24 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
-from blackbox_dft._utils.types import Array, Floats, ImageBytes, Scores
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
+from blackbox_dft.spaces.viewed import Viewed
 
-FORMAT = 2
-FORMATS = (1, 2)
+FORMAT, VIEWS_FORMAT = 2, 3
+"""Of files with one view, which earlier versions read too, and with several."""
+FORMATS = (1, FORMAT, VIEWS_FORMAT)
 """Of files that can be read; 1 has no output map."""
-MAP_PREFIX = "output_map."
-"""Of the names of its arrays."""
+MAP_PREFIXES = "output_map.", "joint_map."
+"""Of the names of its arrays: of every view, and of what joins several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,21 @@ class Tuning:
     """The user's labels, L of them; none in files of format 1."""
     scores: Kind | None = None
     """What the target's raw scores are."""
-    output_map: OutputMap | None = None
+    output_map: OutputMap | JoinedMap | None = None
     """From the target's scores to probabilities of the labels; the identity if the run kept none."""
+    views: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """``(V, 5 + k)``: changes that an image is scored under, in the space ``Viewed``, the first by ``z`` alone; empty
+    if there is only that one."""
+
+    @property
+    def queries_per_image(self) -> int:
+        """Scores that the decision on an image needs, the number of views V."""
+        return max(1, len(self.views))
+
+    @property
+    def scored_views(self) -> list[Floats]:
+        """What ``score_views`` takes: ``z (k,)``, or each view of several, ``(k,)`` or ``(5 + k,)``."""
+        return [self.view_space.shortest(row) for row in self.views] if len(self.views) else [self.z]
 
     def make_space(self) -> Space:
         """The space of ``z``."""
@@ -73,9 +89,28 @@ class Tuning:
         Args:
             images: uint8, or floats in [0, 1]; also one image, a list of them, or Pillow images (``as_batch``).
 
+        Of several views, this is the first; ``each_view`` gives all.
+
         Raises:
             InputError: the images have another size than those the change was learned on, or numbers of unknown range.
         """
+        return to_bytes(self._space.apply(to_floats(self._batch(images)), self.z))
+
+    def each_view(self, images: object) -> ImageBytes:
+        """All views ``(N, V, H, W, 3)`` of ``images (N, H, W, 3)``: what the target is sent, and ``decide`` wants.
+
+        >>> tuning = Tuning("color", np.zeros(6), (8, 8, 3), views=np.eye(2, 11, k=-1))  # as it is, and mirrored
+        >>> images = np.arange(192, dtype=np.uint8).reshape(1, 8, 8, 3)
+        >>> views = tuning.each_view(images)
+        >>> views.shape, bool((views[:, 1] == images[:, :, ::-1]).all())
+        ((1, 2, 8, 8, 3), True)
+        """
+        floats = to_floats(self._batch(images))
+        changed = [self._space.apply(floats, self.z)]
+        changed += [self.view_space.apply(floats, view) for view in self.views[1:]]
+        return np.stack([to_bytes(one) for one in changed], axis=1)
+
+    def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
         if not batch.size and batch.ndim < 4:
             batch = np.empty((0, *self.shape), np.uint8)
@@ -84,25 +119,39 @@ class Tuning:
                 f"images of {_size(batch.shape[1:])} do not fit a tuning for {_size(self.shape)}: "
                 f"{_how_to_fit(batch.shape[1:], self.shape)}."
             )
-        return to_bytes(self._space.apply(to_floats(batch), self.z))
+        return batch
 
-    def decide(self, outputs: Scores) -> Floats:
-        """Probabilities ``(N, L)`` of the labels from the target's raw scores ``(N, K)`` of changed images.
+    def decide(self, outputs: Scores | Sequence[Scores]) -> Floats:
+        """Probabilities ``(N, L)`` of the labels from the target's raw scores of changed images.
+
+        Args:
+            outputs: ``(N, K)``; of several views ``(N, V, K)``, or a list with ``(N, K)`` for each.
 
         Raises:
-            InputError: the file is of an earlier version, which did not keep what the scores mean.
+            InputError: the file is of an earlier version, which did not keep what the scores mean, or a view lacks.
         """
         if self.scores is None or self.output_map is None:
             raise InputError("this tuning does not say what the scores mean: give 'bbdft resume RUN', which adds it.")
+        count = self.queries_per_image
+        if not isinstance(outputs, np.ndarray):
+            outputs = np.stack(outputs, axis=1)
+        if outputs.ndim == 3:
+            if outputs.shape[1] != count:
+                raise InputError(f"scores of {outputs.shape[1]} views are given, but this tuning has {count}.")
+            outputs = outputs.reshape(len(outputs), count * outputs.shape[2])
+        elif count > 1:
+            raise InputError(
+                f"this tuning has {count} views: give their scores as (N, {count}, K), or as a list of {count}."
+            )
         return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map)(outputs)
 
-    def map_to(self, labels: Sequence[str]) -> OutputMap | None:
+    def map_to(self, labels: Sequence[str]) -> OutputMap | JoinedMap | None:
         """The output map to ``labels`` in their order; ``None`` if the run kept none.
 
         Raises:
             InputError: a label that the map was not fitted for.
         """
-        if self.output_map is None or self.output_map.family == "none":
+        if self.output_map is None or (isinstance(self.output_map, OutputMap) and self.output_map.family == "none"):
             return None
         if unknown := sorted(set(labels) - set(self.labels)):
             raise InputError(
@@ -116,10 +165,15 @@ class Tuning:
         # Kept for services, which pass one image at a time: to make a basis takes longer than to change an image.
         return self.make_space()
 
+    @cached_property
+    def view_space(self) -> Viewed:
+        """The space of ``views``."""
+        return Viewed(self._space, self.shape)
+
     def save(self, path: str | Path) -> None:
         """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
         about: dict[str, Any] = {
-            "format": FORMAT,
+            "format": VIEWS_FORMAT if len(self.views) else FORMAT,
             "space": to_file(self.space),
             "epsilon": self.epsilon,
             "channels": self.channels,
@@ -128,10 +182,14 @@ class Tuning:
             "scores": self.scores,
         }
         arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}
-        if self.output_map:
-            values = {f.name: getattr(self.output_map, f.name) for f in fields(OutputMap)}
-            arrays |= {MAP_PREFIX + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-            about["output_map"] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
+        if len(self.views):
+            arrays["views"] = self.views
+        joined = self.output_map
+        maps = (joined.each, joined.joint) if isinstance(joined, JoinedMap) else (joined,) if joined else ()
+        for prefix, one in zip(MAP_PREFIXES, maps, strict=False):
+            values = {f.name: getattr(one, f.name) for f in fields(OutputMap)}
+            arrays |= {prefix + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+            about[prefix[:-1]] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
         arrays["about"] = np.array(json.dumps(about))
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -148,11 +206,18 @@ class Tuning:
             with np.load(path, allow_pickle=False) as file:
                 about: dict[str, Any] = json.loads(str(file["about"]))
                 z, shape = np.asarray(file["z"], np.float64), tuple(int(n) for n in file["shape"])
-                numbers = {name: file[name] for name in file.files if name.startswith(MAP_PREFIX)}
+                arrays = {name: file[name] for name in file.files}
             if about.pop("format") not in FORMATS or len(shape) != 3:
                 raise ValueError("written by another version")
-            if parts := about.pop("output_map", None):
-                about["output_map"] = OutputMap(**parts, **{n.removeprefix(MAP_PREFIX): a for n, a in numbers.items()})
+            maps = [
+                OutputMap(**parts, **{n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+                for prefix in MAP_PREFIXES
+                if (parts := about.pop(prefix[:-1], None))
+            ]
+            if maps:
+                about["output_map"] = JoinedMap(*maps) if len(maps) > 1 else maps[0]
+            if "views" in arrays:
+                about["views"] = np.asarray(arrays["views"], np.float64)
             about["labels"] = tuple(about.get("labels", ()))
             about["space"] = from_file(about["space"])
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)

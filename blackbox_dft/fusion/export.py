@@ -11,9 +11,19 @@ from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.label_output import LabelOutput, append_labels
-from blackbox_dft.fusion.merge import IR_VERSION, OPSET, check_has_graph, image_input, merge, prepare, upgrade_opset
+from blackbox_dft.fusion.merge import (
+    IR_VERSION,
+    OPSET,
+    check_has_graph,
+    image_input,
+    merge,
+    prepare,
+    repeat,
+    upgrade_opset,
+)
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.onnx.loading import load_model
 from blackbox_dft.targets.onnx.runtime_errors import reason
@@ -27,7 +37,15 @@ IMAGE_METADATA = {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": 
 """The same in the words of the ONNX standard; https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md."""
 
 
-def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str | Path, *, levels: bool = True) -> None:
+def export_onnx(
+    space: Space,
+    z: Floats,
+    shape: tuple[int, int, int],
+    path: str | Path,
+    *,
+    levels: bool = True,
+    views: Floats | None = None,
+) -> None:
     """Writes the change by z as an ONNX file, image to image, both float32 ``(N, 3, H, W)`` RGB in [0, 1].
 
     Args:
@@ -36,6 +54,8 @@ def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str 
         shape: of the images the space was made for, (H, W, 3).
         path: of the file to write.
         levels: round to 8 bits, as the images that the target received.
+        views: several changes ``(V, 5 + k)`` in the space ``Viewed``, the first by z alone; the others become outputs
+            ``changed_2``, ``changed_3`` and so on.
 
     Raises:
         InputError: z has another length than the space's, or the file cannot be written.
@@ -54,14 +74,17 @@ def export_onnx(space: Space, z: Floats, shape: tuple[int, int, int], path: str 
     from onnx import TensorProto, helper
 
     graph = OnnxBuilder("change")
-    changed = _changed(graph, space, z, levels)
-    graph.nodes.append(helper.make_node("Identity", [changed], ["changed"]))
+    others = () if views is None else views[1:]
+    changes = [_changed(graph, space, z, levels)]
+    changes += [_viewed(graph, Viewed(space, shape), view, levels) for view in others]
+    names = ["changed", *(f"changed_{number}" for number in range(2, len(changes) + 1))]
+    for changed, name in zip(changes, names, strict=True):
+        graph.nodes.append(helper.make_node("Identity", [changed], [name]))
     height, width, depth = shape
-    image, out = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", depth, height, width])
-        for name in (INPUT, "changed")
+    image, *out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", depth, height, width]) for name in (INPUT, *names)
     )
-    body = helper.make_graph(graph.nodes, "bbdft", [image], [out], graph.constants)
+    body = helper.make_graph(graph.nodes, "bbdft", [image], out, graph.constants)
     opset = helper.make_opsetid("", OPSET)
     _write(helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="blackbox-dft"), path)
 
@@ -76,6 +99,7 @@ def fuse_onnx(
     input_format: InputFormat,
     levels: bool = True,
     labels: LabelOutput | None = None,
+    views: Floats | None = None,
 ) -> None:
     """Writes ``model`` with the change in front of it: unchanged images in, the model's own outputs out.
 
@@ -92,6 +116,8 @@ def fuse_onnx(
         input_format: of the model.
         levels: round to 8 bits, as the images that the target received.
         labels: adds an output with probabilities of the user's labels.
+        views: several changes ``(V, 5 + k)`` in the space ``Viewed``, the first by z alone. The model then stands V
+            times in the file, with one set of weights; ``labels`` joins all, the other outputs are of the first.
 
     Raises:
         InputError: not an ONNX model of one image of this size, a model that cannot be merged with the change (too old
@@ -117,14 +143,22 @@ def fuse_onnx(
     old = image_input(proto, model)
     sides, batched = _sides(old, shape, input_format, model)
 
+    def prepared(graph: OnnxBuilder, changed: str) -> str:
+        image = prepare(graph, changed, input_format, old.type.tensor_type.elem_type)
+        return image if batched else graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
+
     graph = OnnxBuilder("bbdft_change")
-    image = prepare(graph, _changed(graph, space, z, levels), input_format, old.type.tensor_type.elem_type)
-    if not batched:
-        image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
+    image = prepared(graph, _changed(graph, space, z, levels))
     merge(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
     _describe_input(proto)
     if labels:
-        append_labels(proto, labels)
+        nodes, (entry,) = list(proto.graph.node[len(graph.nodes) :]), graph.nodes[-1].output
+        scores = [labels.scores]
+        for number, view in enumerate(() if views is None else views[1:], start=2):
+            graph = OnnxBuilder(f"bbdft_view{number}")
+            changed = _viewed(graph, Viewed(space, shape), view, levels)
+            scores.append(repeat(proto, nodes, entry, graph, prepared(graph, changed))[labels.scores])
+        append_labels(proto, labels, scores)
     try:
         _write(proto, path)
     except InputError:
@@ -169,6 +203,12 @@ def _changed(graph: OnnxBuilder, space: Space, z: Floats, levels: bool) -> str:
         raise InputError(f"z has shape {np.shape(z)}, but the space {space.spec} has {space.size} numbers.")
     check_has_graph(space)
     changed = space.graph(graph, INPUT, graph.constant(np.asarray(z, np.float32)[None]))
+    return graph.rounded(changed) if levels else changed
+
+
+def _viewed(graph: OnnxBuilder, space: Viewed, view: Floats, levels: bool) -> str:
+    """The file's input, changed by a constant view."""
+    changed = space.constant_graph(graph, INPUT, view)
     return graph.rounded(changed) if levels else changed
 
 

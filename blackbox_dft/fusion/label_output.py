@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import MIN_PROBABILITY, OutputMap
 from blackbox_dft.objectives.outputs import Kind
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
@@ -27,21 +28,30 @@ class LabelOutput:
     scores: str
     """Name of the model's output with the scores."""
     kind: Kind
-    output_map: OutputMap
+    output_map: OutputMap | JoinedMap
     labels: Sequence[str]
 
 
-def append_labels(proto: ModelProto, added: LabelOutput) -> None:
+def append_labels(proto: ModelProto, added: LabelOutput, scores: Sequence[str] | None = None) -> None:
     """Adds the output ``labels`` ``(N, L)`` float32 to the model, in place; its other outputs stay.
 
-    The nodes compute in float64, as ``OutputDecoder`` does, so that both agree to rounding.
+    ``scores`` names the scores of each view if there are several. The nodes compute in float64, as ``OutputDecoder``
+    does, so that both agree to rounding.
     """
     from onnx import TensorProto, helper
 
     graph = OnnxBuilder("bbdft_labels")
-    values = graph.op("Cast", added.scores, to=TensorProto.DOUBLE)
-    classes = len(added.output_map.label_matrix)
-    found = _mapped(graph, _class_probabilities(graph, values, added.kind, classes), added.output_map)
+    joined, classes = added.output_map, len(added.output_map.label_matrix)
+    views = [
+        _class_probabilities(graph, graph.op("Cast", name, to=TensorProto.DOUBLE), added.kind, classes)
+        for name in scores or [added.scores]
+    ]
+    if isinstance(joined, JoinedMap):
+        mapped = [_mapped(graph, probabilities, joined.each) for probabilities in views]
+        number = graph.constant(np.float64(len(mapped)))
+        found = _mapped(graph, graph.op("Div", graph.op("Concat", *mapped, axis=1), number), joined.joint)
+    else:
+        found = _mapped(graph, views[0], joined)
     name = LABELS if LABELS not in {output.name for output in proto.graph.output} else f"bbdft_{LABELS}"
     graph.nodes.append(helper.make_node("Cast", [found], [name], to=TensorProto.FLOAT))
     proto.graph.node.extend(graph.nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 OPSET = 17
 IR_VERSION = 8
@@ -102,7 +103,7 @@ def merge(proto: ModelProto, graph: OnnxBuilder, prepared: str, inputs: list[Val
         if value.name in taken | {entry}:
             own = RENAME_PREFIX + value.name
             entry = own if entry == value.name else entry
-            _rename(body, value.name, own)
+            _rename(body, {value.name: own})
     # The change ends in the name of the model's input, so that no node of the model has to be edited.
     graph.nodes.append(helper.make_node("Identity", [prepared], [entry]))
     nodes = [*graph.nodes, *body.node]
@@ -119,17 +120,50 @@ def _weights(body: GraphProto) -> set[str]:
     return {tensor.name for tensor in body.initializer} | {tensor.values.name for tensor in body.sparse_initializer}
 
 
-def _rename(graph: GraphProto, old: str, new: str) -> None:
-    """Renames a tensor of a graph, and its uses in inner graphs (If, Loop)."""
+def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Renames tensors of a graph, and their uses in inner graphs (If, Loop)."""
     for node in graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-        for attribute in node.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                _rename(inner, old, new)
+        _rename_in(node, names)
     for value in [*graph.initializer, *graph.value_info, *graph.output]:
-        if value.name == old:
-            value.name = new
+        value.name = names.get(value.name, value.name)
+
+
+def _rename_in(node: NodeProto, names: Mapping[str, str]) -> None:
+    node.input[:] = [names.get(name, name) for name in node.input]
+    node.output[:] = [names.get(name, name) for name in node.output]
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs]:
+            _rename(inner, names)
+
+
+def repeat(
+    proto: ModelProto, nodes: Sequence[NodeProto], entry: str, graph: OnnxBuilder, prepared: str
+) -> dict[str, str]:
+    """Adds the model of a merged graph once more, with the same weights, on another input; in place.
+
+    Args:
+        proto: the model that ``merge`` wrote a change in front of.
+        nodes: of the model alone.
+        entry: name of its input.
+        graph: computes the tensor ``prepared``, the input of the repeated model; its prefix goes before all new names.
+        prepared: name of that tensor.
+
+    Returns:
+        New names of the model's tensors, its outputs among them, by the old ones.
+    """
+    from onnx import NodeProto, helper
+
+    body = proto.graph
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    made = {name for node in copies for name in node.output if name}
+    names = {name: f"{graph.prefix}_{name}" for name in (entry, *made)}
+    for node in copies:
+        _rename_in(node, names)
+        node.name = f"{graph.prefix}_{node.name}" if node.name else ""
+    graph.nodes.append(helper.make_node("Identity", [prepared], [names[entry]]))
+    body.node.extend([*graph.nodes, *copies])
+    body.initializer.extend(graph.constants)
+    return names
 
 
 def prepare_exactly(graph: OnnxBuilder, planes: str, image_format: InputFormat) -> str | None:

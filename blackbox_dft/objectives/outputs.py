@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import Bools, Floats, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 
 Kind = Literal["probabilities", "percent", "relative", "logits", "sigmoid", "logit", "one-hot", "index"]
@@ -45,8 +46,14 @@ class OutputDecoder:
     """What the raw numbers are."""
     label_matrix: Floats
     """``(K, L)``: 1 if the model's class counts for the label, else 0."""
-    output_map: OutputMap | None = None
-    """Fitted on scores of this target; takes the place of ``label_matrix``."""
+    output_map: OutputMap | JoinedMap | None = None
+    """Fitted on scores of this target; takes the place of ``label_matrix``. A joined map of V views takes raw outputs
+    ``(N, V * K)``."""
+
+    @property
+    def views(self) -> int:
+        """Scores that an image has."""
+        return self.output_map.views if isinstance(self.output_map, JoinedMap) else 1
 
     @property
     def labels_only(self) -> bool:
@@ -58,7 +65,11 @@ class OutputDecoder:
 
         The row of an image without a score is NaN: ``decide`` gives no label for it, and ``losses`` the highest loss.
         """
-        classes = self.class_probabilities(raw)
+        each = raw.reshape(-1, raw.shape[1] // self.views)
+        classes = self.class_probabilities(each)
+        if self.views > 1:
+            classes[~self._each_has_score(each)] = np.nan
+            classes = classes.reshape(len(raw), self.views * classes.shape[1])
         found = self.output_map(classes) if self.output_map else classes @ self.label_matrix
         found[~self.has_score(raw)] = np.nan
         return np.asarray(found, np.float64)
@@ -67,7 +78,7 @@ class OutputDecoder:
         """Probabilities ``(N, K)`` of the model's own classes; of no meaning in rows without a score."""
         return probabilities(raw, self.kind, len(self.label_matrix))
 
-    def with_map(self, output_map: OutputMap | None) -> OutputDecoder:
+    def with_map(self, output_map: OutputMap | JoinedMap | None) -> OutputDecoder:
         """The same decoder with another output map, or with none."""
         return replace(self, output_map=output_map)
 
@@ -75,11 +86,15 @@ class OutputDecoder:
         """Which rows of raw outputs ``(N, K)`` say anything about the labels, ``(N,)``.
 
         Rows that do not: an output is NaN or infinite, nothing was returned (all outputs are zero), or all that was
-        returned are classes that count for no label.
+        returned are classes that count for no label. Of several views, one that does is enough.
 
         >>> OutputDecoder("probabilities", np.eye(2)).has_score(np.array([[0.5, 0.5], [0, 0], [np.nan, 1]], np.float32))
         array([ True, False, False])
         """
+        each = self._each_has_score(raw.reshape(-1, raw.shape[1] // self.views))
+        return np.asarray(each.reshape(len(raw), self.views).any(axis=1), np.bool_)
+
+    def _each_has_score(self, raw: Scores) -> Bools:
         found = rows_with_scores(raw)
         if self.kind in ("logits", "sigmoid", "logit"):
             return found

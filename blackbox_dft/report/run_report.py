@@ -27,6 +27,7 @@ from blackbox_dft.report.terminal import (
     proof_sentence,
     rests_on_no_score,
     verdict_lines,
+    views_texts,
 )
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
@@ -152,7 +153,10 @@ def _page(
         data=public(config.data),
         summary=summary,
         sentence=sentence(summary),
-        remarks=[text[0].upper() + text[1:] for text in (*no_score_texts(summary), *summary.get("warnings", ()))],
+        remarks=[
+            text[0].upper() + text[1:]
+            for text in (*no_score_texts(summary), *views_texts(summary), *summary.get("warnings", ()))
+        ],
         facts=_facts(summary, price),
         curve=_curve(summary, predictions, marks),
         proof=_proof(summary, predictions),
@@ -188,6 +192,10 @@ def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, s
     # Summaries of earlier versions have no such key.
     if any((missing := summary.get("no_score") or {}).values()):
         facts.append(("no score, before and after", f"{missing['before']:,} and {missing['after']:,}"))
+    if (count := summary.get("queries_per_image", 1)) > 1:
+        facts.append(("queries an image at use", str(count)))
+        if price is not None:
+            facts.append(("paid an image at use", f"{price * count:g}"))
     if price is not None:
         facts.append(("paid", f"{price * queries['total']:,.2f}"))
     return facts
@@ -268,6 +276,7 @@ def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, st
     names = {
         "tune": "search",
         "select": "choice on validation images",
+        "views": "choice of further views",
         "evaluate": "measuring on test images, before and after",
         "watch": "drift check",
         "in_doubt": "sent, and no response came",

@@ -16,8 +16,9 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     points = 100 * (test["after"] - test["before"])
     rests = f"; {text}" if (text := rests_on_no_score(summary)) else ""
     cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
-    # Summaries of earlier versions have no "watch".
+    # Summaries of earlier versions have no "watch" and no "views".
     drift = f", {queries['watch']:,} drift check" if queries.get("watch") else ""
+    views = f", {queries['views']:,} views" if queries.get("views") else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
     likeness = f"ssim {summary['ssim']:.3f}"
     if summary["psnr_db"] is not None:
@@ -33,7 +34,9 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
-        f"select, {queries['evaluate']:,} evaluate{drift}{doubt}; {queries['cached']:,} free from the ledger){cost}",
+        f"select{views}, {queries['evaluate']:,} evaluate{drift}{doubt}; {queries['cached']:,} free from the ledger)"
+        f"{cost}",
+        *(f"  {text}" for text in views_texts(summary, price)),
         *_stopped(summary),
         *(f"  warning: {text}" for text in summary.get("warnings", ())),
         f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
@@ -101,6 +104,15 @@ def no_score_texts(summary: Mapping[str, Any]) -> list[str]:
         return []
     n = summary["accuracy"]["test"]["n"]
     return [f"no score: {found['before']:,} of {n:,} test images before, {found['after']:,} after; they count as wrong"]
+
+
+def views_texts(summary: Mapping[str, Any], price: float | None = None) -> list[str]:
+    """Under which views an image is scored at use, and what that costs, if there are several."""
+    # Summaries of earlier versions have no such key.
+    if (count := summary.get("queries_per_image", 1)) == 1:
+        return []
+    cost = f", {count * price:g} an image" if price is not None else ""
+    return [f"at use: {count} queries an image{cost} (views: {', '.join(summary['views'])})"]
 
 
 def _calibrated(summary: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from blackbox_dft.errors import BudgetError
+from blackbox_dft.search.views import view_queries
 
 SELECT_SHARE = 0.25
 """Share of the queries left by evaluation that choose z on the validation split."""
@@ -14,6 +15,10 @@ CANDIDATES = 2
 """Candidates for z scored on the validation split, the identity among them."""
 MIN_SELECT_IMAGES = 64
 """Fewer validation images than this cannot tell candidates apart."""
+VIEW_SHARE = 0.2
+"""Share of the queries left by evaluation that choose further views, if there may be any."""
+MIN_VIEW_IMAGES, MAX_VIEW_IMAGES = 32, 64
+"""Training images in each of two rounds."""
 MIN_PROPOSALS = 4
 """Proposals that the budget must allow the search."""
 
@@ -60,6 +65,15 @@ class Plan:
     """Queries of unchanged images among select and evaluate whose scores the user has already."""
     sequential: bool = False
     """Whether the gain is proven image by image, until it is decided."""
+    queries_per_image: int = 1
+    """Views under which an image is scored at use, at most."""
+    view_images: int = 0
+    """Training images in each of the two rounds that choose them."""
+
+    @property
+    def views(self) -> int:
+        """Queries that choose the views, at most."""
+        return self.repeats * view_queries(self.view_images, self.queries_per_image)
 
     @property
     def select(self) -> int:
@@ -74,17 +88,18 @@ class Plan:
     @property
     def evaluate(self) -> int:
         """Queries for the test accuracy, before and after."""
-        return 2 * self.repeats * self.evaluate_images
+        return (1 + self.queries_per_image) * self.repeats * self.evaluate_images
 
     @property
     def total(self) -> int:
         """All queries planned."""
-        phases = self.tune + self.select + self.part_queries + self.evaluate - self.known
+        phases = self.tune + self.select + self.part_queries + self.views + self.evaluate - self.known
         return phases + self.spent_earlier + self.reserve + self.watch
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``bbdft optimize --dry-run --json`` prints it."""
         named = {"sunk" if name == "spent_earlier" else name: value for name, value in asdict(self).items()}
+        named["views"] = self.views
         return {**named, "total": self.total, "expected": self.expected, "range90": list(self.range90)}
 
     @property
@@ -101,8 +116,9 @@ class Plan:
     def _taking(self, tune: int, images: int) -> int:
         images = min(self.evaluate_images, images)
         share = images / max(1, self.evaluate_images)
-        evaluate = 2 * self.repeats * images - int(share * self.known)
-        return self.select + min(self.tune, self.repeats * tune) + evaluate + self.spent_earlier + self.watch
+        evaluate = (1 + self.queries_per_image) * self.repeats * images - int(share * self.known)
+        search = min(self.tune, self.repeats * tune) + self.views
+        return self.select + search + evaluate + self.spent_earlier + self.watch
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost if there is a ``price`` per image."""
@@ -134,6 +150,9 @@ class Plan:
         if self.part_queries:
             what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
             rows.insert(2, ("parts", self.part_queries, what))
+        if self.views:
+            what = f"at most, to choose up to {self.queries_per_image - 1} further views of an image"
+            rows.insert(last - 1, ("views", self.views, what))
         if self.spent_earlier:
             rows.insert(last, ("earlier", self.spent_earlier, "choice and evaluation under the smaller budget"))
         if self.watch:
@@ -143,10 +162,11 @@ class Plan:
         if self.reserve:
             rows.insert(last, ("reserve", self.reserve, "kept back for responses that get lost"))
         cost = [f"{queries * price:>10.2f}" if price is not None else "" for _, queries, _ in rows]
-        return [
+        lines = [
             f"  {name:<9}{queries:>9,} queries{money}   {what}"
             for (name, queries, what), money in zip(rows, cost, strict=True)
         ]
+        return [*lines, *_use_lines(self.queries_per_image, price)]
 
 
 def sequential(evaluate: str, budget: int, *, test: int, repeats: int, priced: bool) -> bool:
@@ -175,6 +195,7 @@ def make_sequential_plan(
     reserve: float = 0.0,
     watch: int = 0,
     repeats: int = 1,
+    views: int = 1,
     known: float = 0.0,
 ) -> Plan:
     """Splits ``budget`` for a run that stops as soon as its gain is proven, on ``held`` images at most.
@@ -190,21 +211,25 @@ def make_sequential_plan(
         BudgetError: too small; names the smallest budget that would do.
     """
     first = repeats * min(val, FIRST_IMAGES)
-    least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, 2 * repeats * min(held, MIN_PROOF_IMAGES)
+    each = (1 + views) * repeats
+    least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, each * min(held, MIN_PROOF_IMAGES)
+    race = repeats * view_queries(MIN_VIEW_IMAGES, views)
     kept = int(budget * reserve)
-    if budget - kept < first + least_tune + least_proof + watch:
-        needed = first + least_tune + least_proof + watch
+    if budget - kept < first + least_tune + race + least_proof + watch:
+        needed = first + least_tune + race + least_proof + watch
         smallest = _smallest(needed, reserve)
         raise BudgetError(
             f"a budget of {budget} cannot cover this job: {first} queries show what the target returns, {least_tune} "
             f"begin the search, {least_proof} begin the proof"
+            + (f", {race} choose views" if race else "")
             + (f", {watch} check for drift" if watch else "")
             + (f", {smallest - needed} are kept back for lost responses (--reserve)" if smallest > needed else "")
             + f"{_each_repeated(repeats)}: together {smallest}; give --budget {smallest} or more."
         )
-    tune = max(least_tune, int(TUNE_SHARE * (budget - kept)))
-    tune = min(tune, budget - kept - first - watch - least_proof)
-    images = min(held, int((budget - kept - first - watch - tune) / ((2 - known) * repeats)))
+    left = budget - kept - race
+    tune = max(least_tune, int(TUNE_SHARE * left))
+    tune = min(tune, left - first - watch - least_proof)
+    images = min(held, int((left - first - watch - tune) / (each - known * repeats)))
     return Plan(
         budget=budget,
         tune=tune,
@@ -216,6 +241,8 @@ def make_sequential_plan(
         watch=watch,
         repeats=repeats,
         sequential=True,
+        queries_per_image=views,
+        view_images=MIN_VIEW_IMAGES if views > 1 else 0,
     )
 
 
@@ -232,6 +259,7 @@ def make_plan(
     parts: int = 0,
     known_val: float = 0.0,
     known_test: int = 0,
+    views: int = 1,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
@@ -255,23 +283,26 @@ def make_plan(
         parts: parts of the space.
         known_val: share of the validation images whose unchanged scores the user has.
         known_test: test images whose unchanged scores the user has.
+        views: that an image is scored under at use, at most.
 
     Raises:
         BudgetError: too small; names the smallest budget that would do.
     """
     per_image = CANDIDATES * repeats
-    evaluate = 2 * repeats * test - known_test
+    evaluate = (1 + views) * repeats * test - known_test
     min_select = per_image * min(val, MIN_SELECT_IMAGES)
     min_tune = MIN_PROPOSALS * repeats * proposal
     reserved = int(budget * reserve)
-    needed = spent_earlier + watch + evaluate + min_select + min_tune
+    min_views = repeats * view_queries(MIN_VIEW_IMAGES, views)
+    needed = spent_earlier + watch + evaluate + min_select + min_tune + min_views
     if budget - reserved < needed:
         smallest = _smallest(needed, reserve)
         kept_back = smallest - needed
         counted = [
             (spent_earlier, "are spent"),
-            (evaluate, f"queries evaluate {test} test images before and after"),
+            (evaluate, f"queries evaluate {test} test images before and after{_each_viewed(views)}"),
             (min_select, "choose on validation images"),
+            (min_views, "choose views"),
             (min_tune, "begin the search"),
             (watch, "check for drift"),
             (kept_back, "are kept back for lost responses (--reserve)"),
@@ -282,6 +313,12 @@ def make_plan(
             f"give --budget {smallest} or more."
         )
     rest = budget - spent_earlier - reserved - watch - evaluate
+    view_images = 0
+    if views > 1:
+        view_share = min(int(VIEW_SHARE * rest), rest - min_select - min_tune)
+        fitting = view_share // (repeats * view_queries(1, views))
+        view_images = min(max(MIN_VIEW_IMAGES, fitting), MAX_VIEW_IMAGES)
+        rest -= repeats * view_queries(view_images, views)
     share = max(min_select, int(SELECT_SHARE * rest))
     images = min(val, share // per_image)
     part_images = min(images, (share - images * per_image) // (parts * repeats)) if parts else 0
@@ -301,7 +338,21 @@ def make_plan(
         repeats=repeats,
         parts=parts,
         part_images=part_images,
+        queries_per_image=views,
+        view_images=view_images,
     )
+
+
+def _use_lines(queries_per_image: int, price: float | None) -> list[str]:
+    """What an image costs at use, if it may be scored under several views."""
+    if queries_per_image == 1:
+        return []
+    cost = f", {queries_per_image * price:g} an image" if price is not None else ""
+    return [f"  at use: up to {queries_per_image} queries an image{cost}"]
+
+
+def _each_viewed(views: int) -> str:
+    return f" under up to {views} views" if views > 1 else ""
 
 
 def _smallest(needed: int, reserve: float) -> int:

@@ -146,6 +146,16 @@ class Config:
         fingerprint=True,
         group="what may change",
     )
+    views: int = option(
+        1,
+        help="At use, score each image under up to N changes (z, z mirrored, wider ...) and join their outputs: N "
+        "queries an image; fewer if one more does not pay.",
+        metavar="N",
+        minimum=1,
+        maximum=4,
+        fingerprint=True,
+        group="what may change",
+    )
     map: tuple[str, ...] = option(
         (),
         help="Which classes of the model count for a label; '*' is all others.",

@@ -17,6 +17,7 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.evaluation.threshold import Calibration
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.run.paths import require_files
@@ -37,6 +38,7 @@ from blackbox_dft.run.summary import (
 )
 from blackbox_dft.scoring.ledger import LEDGER, Ledger
 from blackbox_dft.scoring.scorer import Scorer
+from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.progress import NoProgress, Progress
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
@@ -66,12 +68,12 @@ class Evaluation:
     @property
     def queries(self) -> int:
         """What it costs at most."""
-        return 2 * self.experiment.config.repeats * len(self.indices)
+        return len(self.candidates) * self.experiment.config.repeats * len(self.indices)
 
     @property
     def candidates(self) -> list[Floats]:
-        """Every z ``(k,)`` that the images are scored under: the identity and the run's."""
-        return [self.experiment.space.initial(), self.tuning.z]
+        """What the images are scored under: the identity ``(k,)``, and the run's z or its views."""
+        return [self.experiment.space.initial(), *self.tuning.scored_views]
 
     @property
     def part_candidates(self) -> list[Floats]:
@@ -220,7 +222,7 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
     with experiment.opened(), _scorer(evaluation, watcher) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, evaluation.candidates)
         with _within_reserve(evaluation, scorer, missing):
-            before, after = _probabilities(evaluation, scorer, evaluation.candidates)
+            before, after = _probabilities(evaluation, scorer, [evaluation.candidates[1:]])
         sent = scorer.ledger.total - spent
     _replace_scores(evaluation)
     result = compared(data, indices, before, after)
@@ -261,7 +263,7 @@ def part_choices(space: Space) -> list[tuple[str, tuple[int, ...]]]:
 def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> PartsResult:
     """Test accuracy with some parts of the run's space only; the result is kept in ``RUN/parts.json``.
 
-    Scores in the run's ledger are free.
+    Of several views, the first is taken. Scores in the run's ledger are free.
 
     Raises:
         InputError: the space has one part only.
@@ -273,7 +275,7 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
     with experiment.opened(), _scorer(evaluation, watcher, parts=True) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, every)
         with _within_reserve(evaluation, scorer, missing):
-            before, *rest = _probabilities(evaluation, scorer, every)
+            before, *rest = _probabilities(evaluation, scorer, [[z] for z in every[1:]])
         sent = scorer.ledger.total - spent
     _replace_scores(evaluation)
     rows = []
@@ -340,11 +342,19 @@ def _replace_scores(evaluation: Evaluation) -> None:
     new.replace(old)
 
 
-def _probabilities(evaluation: Evaluation, scorer: Scorer, candidates: Sequence[Floats]) -> list[Floats]:
-    """Probabilities ``(N, L)`` of the images under each z; the first leaves them as they are and has no output map."""
-    experiment, indices, identity = evaluation.experiment, evaluation.indices, candidates[0]
+def _probabilities(evaluation: Evaluation, scorer: Scorer, changes: Sequence[Sequence[Floats]]) -> list[Floats]:
+    """Probabilities ``(N, L)`` of the images as they are, without an output map, and under each of ``changes``.
+
+    A change is one z, or all views of the run.
+    """
+    experiment, indices, identity = evaluation.experiment, evaluation.indices, evaluation.candidates[0]
     require_first_scores(experiment, scorer, "evaluate", indices, identity)
-    raw = [scorer.score("evaluate", indices, z) for z in candidates]
-    decoder = experiment.decoder(raw[0], evaluation.summary["scores"])
-    mapped = decoder.with_map(evaluation.tuning.map_to(experiment.data.classes))
-    return [decoder(raw[0]), *(mapped(scores) for scores in raw[1:])]
+    raw = scorer.score("evaluate", indices, identity)
+    decoder = experiment.decoder(raw, evaluation.summary["scores"])
+    found = evaluation.tuning.map_to(experiment.data.classes)
+    of_one = found.of_one if isinstance(found, JoinedMap) else found
+    after = (
+        decoder.with_map(found if len(views) > 1 else of_one)(score_views(scorer, "evaluate", indices, views))
+        for views in changes
+    )
+    return [decoder(raw), *after]

@@ -39,6 +39,7 @@ from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.specs import is_auto
+from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 
@@ -175,6 +176,7 @@ class Experiment:
                 watch=watch,
                 repeats=config.repeats,
                 known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])),
+                views=config.views,
             )
         return make_plan(
             config.budget,
@@ -188,6 +190,7 @@ class Experiment:
             known_val=float(np.mean(known[splits["val"]])),
             known_test=int(known[self.test_images].sum()),
             parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
+            views=config.views,
         )
 
     @cached_property
@@ -274,10 +277,17 @@ class Experiment:
         """
         if self.config.path == "array":
             return "--path array says so"
+        if self.view_space and self.cluster:
+            return "a cluster scores views over the array path"
         path = fused_path(self.data.images, self.space, self.target, self.encoding)
         if isinstance(path, str) and self.config.path == "fused":
             raise InputError(f"--path fused is impossible here: {path.rstrip('.')}.")
         return path
+
+    @property
+    def view_space(self) -> Viewed | None:
+        """The space of views, if an image may be scored under several."""
+        return Viewed(self.space, self.shape) if self.config.views > 1 else None
 
     @property
     def fused(self) -> FusedPath | None:
@@ -315,7 +325,11 @@ class Experiment:
         progress: Callable[[int, int], None] = lambda images, paid: None,
     ) -> Scorer:
         """The scorer of the run's images; ``batch`` images in a request, by default as many as the target says."""
-        data, path = self.data, self.fused
+        data, path, views = self.data, self.fused, self.view_space
+
+        def keys(space: Space, *, fused: bool, of_views: Keys | None = None) -> Keys:
+            return Keys.of_run(self.target, self.encoding, self.shape, space, fused=fused, views=of_views)
+
         backend = make_backend(
             data.images,
             self.space,
@@ -325,12 +339,13 @@ class Experiment:
             cluster=self.cluster,
             options=self.config.target_options,
             threads=self._threads,
+            views=views,
         )
         return Scorer(
             Pool(data.images, data.digests),
             self.target,
             backend,
-            Keys.of_run(self.target, self.encoding, self.shape, self.space, fused=path is not None),
+            keys(self.space, fused=path is not None, of_views=keys(views, fused=False) if views else None),
             ledger,
             batch=batch or self.target.batch,
             repeats=self.config.repeats,
@@ -348,8 +363,8 @@ class Experiment:
                 if self.cluster:
                     self.cluster.close()
 
-    def tuning(self, z: Floats, decoder: OutputDecoder | None = None) -> Tuning:
-        """``z (k,)`` and the output map of ``decoder``, with everything needed to apply them."""
+    def tuning(self, z: Floats, decoder: OutputDecoder | None = None, views: Floats | None = None) -> Tuning:
+        """``z (k,)``, the output map of ``decoder`` and the rows of several views, with all that it takes to apply."""
         return Tuning(
             self.space.spec,
             z,
@@ -360,6 +375,7 @@ class Experiment:
             self.data.classes,
             decoder.kind if decoder else None,
             (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
+            np.zeros((0, 0)) if views is None else views,
         )
 
     def objective(self, decoder: OutputDecoder) -> str:

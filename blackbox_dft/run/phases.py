@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,9 @@ from blackbox_dft.estimators.base import SupportsDelayedTell
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import lacks_score
+from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import (
@@ -40,7 +42,9 @@ from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_s
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import PartGain, Selection, part_gains
+from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
+from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets.base import ConcurrentTarget
 
 DRIFT_CHECKED = 1000
@@ -80,9 +84,9 @@ def run_phases(
     task = Task(scorer, first.decoder, make_objective(name), data.labels, experiment.penalty)
     trajectory = _search(experiment, task, first, progress)
     finish = _prove if plan.sequential else _evaluate
-    choice, found, proof = finish(experiment, task, trajectory, first, progress)
+    choice, views, found, proof = finish(experiment, task, trajectory, first, progress)
     progress.phase("done", 0)
-    tuning = experiment.tuning(choice.z, first.decoder.with_map(choice.output_map))
+    tuning = experiment.tuning(choice.z, first.decoder.with_map(views.output_map), views.rows)
     summary = summarize(
         experiment,
         scorer,
@@ -92,6 +96,7 @@ def run_phases(
         proof,
         objective=name,
         scores=first.decoder.kind,
+        views=views.names,
         stopped_early=trajectory.stopped,
         warnings=(first.warning,) if first.warning else (),
     )
@@ -171,7 +176,7 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
 
 def _evaluate(
     experiment: Experiment, task: Task, trajectory: Trajectory, first: _FirstLook, progress: Progress
-) -> tuple[Selection, Evaluated, Proof | None]:
+) -> tuple[Selection, ViewChoice, Evaluated, Proof | None]:
     """Chooses on the validation images, and evaluates what is kept on all test images."""
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, val, test = experiment.space.initial(), first.images, experiment.test_images
@@ -182,15 +187,20 @@ def _evaluate(
     parts: list[PartGain] = []
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
         parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
-    progress.phase("evaluate", plan.evaluate)
+    views = _views(experiment, task, choice.z, choice.output_map, progress, val)
+    joined = replace(task, decoder=task.decoder.with_map(views.output_map))
+    progress.phase("evaluate", (1 + len(views.sent)) * plan.repeats * len(test))
     on_val = (task.probabilities("select", val, identity), mapped.probabilities("select", val, choice.z))
 
-    def evaluated(judged: Task, z: Floats, before: Floats) -> Floats:
-        found = judged.probabilities("evaluate", test, z)
-        require_scores_still(experiment, scorer, ~lacks_score(before), val, ~lacks_score(found), test, z)
-        return found
+    def evaluated(judged: Task, views: Sequence[Floats], before: Floats) -> Floats:
+        raw = []
+        for view in views:
+            raw.append(scorer.score("evaluate", test, view))
+            has_score = task.decoder.has_score(raw[-1])
+            require_scores_still(experiment, scorer, ~lacks_score(before), val, has_score, test, view)
+        return judged.decoder(np.hstack(raw))
 
-    on_test = (evaluated(task, identity, on_val[0]), evaluated(mapped, choice.z, on_val[1]))
+    on_test = (evaluated(task, (identity,), on_val[0]), evaluated(joined, views.sent, on_val[1]))
     # The scores are recorded, so what the change and the map do apart costs nothing; to read them twice saves nothing.
     cached = scorer.cached
     apart = (
@@ -202,6 +212,7 @@ def _evaluate(
     again = fit_threshold(on_val[1], task.labels[val]) if config.calibrate else None
     return (
         choice,
+        views,
         Evaluated(
             test,
             on_test,
@@ -217,14 +228,15 @@ def _evaluate(
 
 def _prove(
     experiment: Experiment, task: Task, trajectory: Trajectory, first: _FirstLook, progress: Progress
-) -> tuple[Selection, Evaluated, Proof | None]:
+) -> tuple[Selection, ViewChoice, Evaluated, Proof | None]:
     """Proves the gain of z and its map on held-out images, and keeps them if that speaks for them."""
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, z, seed = experiment.space.initial(), trajectory.average(1 / 4), experiment.config.seed
     fitted = None
     if config.output_map != "none" and trajectory.scored:
         fitted = fit_search_map(task, trajectory, z, config.output_map, seed)
-    mapped = replace(task, decoder=task.decoder.with_map(fitted))
+    views = _views(experiment, task, z, fitted, progress)
+    mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", plan.evaluate)
 
     def check(images: Ints, before: Scores, after: Scores) -> None:
@@ -234,16 +246,20 @@ def _prove(
             )
         except TargetError:
             # What the service did not score then was not the fault of z either.
-            scorer.ledger.forget_scoreless(scorer.keys(images, z))
+            for view in views.sent:
+                scorer.ledger.forget_scoreless(scorer.keys(images, view))
             raise
 
-    proven = prove(task, mapped, identity, z, experiment.proof_draws, precision=config.precision, check=check)
+    proven = prove(task, mapped, identity, views.sent, experiment.proof_draws, precision=config.precision, check=check)
     proof, test = proven.proof, proven.images
     raw = (proven.before, proven.after)
-    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed)
+    found = views.output_map if isinstance(views.output_map, JoinedMap) else None
+    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found)
     progress.note(f"proof on {proof.draws:,} of {len(experiment.proof_draws):,} draws: {proof.verdict}; {choice.name}")
     before = task.decoder(proven.before)
     kept = choice.name != "identity"
+    if not kept:
+        views = ViewChoice.single(identity, None)
     after = mapped.decoder(proven.after) if kept else before
     labels = task.labels[test]
     output = before
@@ -252,15 +268,45 @@ def _prove(
     again = fit_threshold(after, labels) if config.calibrate else None
     return (
         choice,
+        views,
         Evaluated(
             test,
             (before, after),
-            (task.decoder(proven.after) if kept else before, output),
+            (task.decoder(proven.after[:, : proven.before.shape[1]]) if kept else before, output),
             free=(cross_fitted(before, labels, seed), fit_threshold(before, labels).bias),
             calibrated=(cross_fitted(after, labels, seed), again.bias) if again else None,
         ),
         proof,
     )
+
+
+def _views(
+    experiment: Experiment,
+    task: Task,
+    z: Floats,
+    output_map: OutputMap | None,
+    progress: Progress,
+    last: Ints | None = None,
+) -> ViewChoice:
+    """The views of an image at use: z, and those that pay beside it."""
+    config, plan = experiment.config, experiment.plan
+    if not plan.views:
+        return ViewChoice.single(z, output_map)
+    progress.phase("views", plan.views)
+    found = choose_views(
+        task,
+        Viewed(experiment.space, experiment.shape),
+        experiment.data.splits["train"],
+        z,
+        output_map,
+        config.output_map,
+        images=plan.view_images,
+        most=config.views,
+        seed=config.seed,
+        last=last,
+    )
+    progress.note(f"views: {', '.join(found.names)}; queries an image at use: {len(found.names)}")
+    return found
 
 
 def _end_concurrency_search(scorer: Scorer, progress: Progress) -> None:

@@ -30,26 +30,26 @@ class Proven:
     before: Scores
     """Raw scores ``(N, K)`` of the unchanged images."""
     after: Scores
-    """The same of the changed images."""
+    """The same of the changed images; of V views ``(N, V * K)``."""
 
 
 def prove(
     before: Task,
     after: Task,
     identity: Floats,
-    z: Floats,
+    views: Sequence[Floats],
     draws: Sequence[Ints],
     *,
     precision: float | None = None,
     check: Callable[[Ints, Scores, Scores], None] = lambda images, before, after: None,
 ) -> Proven:
-    """Scores ``draws`` under the identity and under z until the gain is decided, or images or budget end.
+    """Scores ``draws`` under the identity and under all views until the gain is decided, or images or budget end.
 
     Args:
         before: how unchanged images are decided.
         after: how changed images are decided, with their output map.
         identity: the z ``(k,)`` that changes nothing.
-        z: ``(k,)``.
+        views: z ``(k,)`` alone, or several of ``score_views``, z the first.
         draws: images of each draw, as indices into the pool, in the order in which they are taken.
         precision: go on until the interval is as narrow as +- so many points, even if the gain is decided before.
         check: called with all images and their raw scores before and after, after each step; may raise.
@@ -63,13 +63,14 @@ def prove(
     taken = 0
     while taken < len(draws) and not _ended(proof, precision):
         step = draws[taken : taken + max(STEP, int(STEP_SHARE * taken))]
-        while step and scorer.unrecorded(np.concatenate(step), [identity, z]) > scorer.ledger.remaining:
+        while step and scorer.unrecorded(np.concatenate(step), [identity, *views]) > scorer.ledger.remaining:
             step = step[:-1]
         if not step:
             break
         new = np.concatenate(step)
-        submitted = [scorer.submit("evaluate", new, each) for each in (identity, z)]
-        scores = [scorer.result(submission) for submission in submitted]
+        submitted = [scorer.submit("evaluate", new, each) for each in (identity, views[0])]
+        unchanged, first = (scorer.result(submission) for submission in submitted)
+        scores = [unchanged, np.hstack([first, *(scorer.score("evaluate", new, view) for view in views[1:])])]
         for found, more in zip(raw, scores, strict=True):
             found.append(more)
         images, taken = np.concatenate([images, new]), taken + len(step)

@@ -207,7 +207,7 @@ def _spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
     with experiment.ledger(out / LEDGER) as ledger:
         scorer = experiment.scorer(ledger, batch=batch)
         held = np.concatenate([experiment.data.splits["val"], experiment.data.splits["test"]])
-        spent = ledger.spent("select") + ledger.spent("evaluate")
+        spent = ledger.spent("select") + ledger.spent("views") + ledger.spent("evaluate")
         return spent - scorer.known(held, experiment.space.initial())
 
 

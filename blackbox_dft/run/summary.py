@@ -53,6 +53,8 @@ class Queries:
     """Scores taken from the ledger, at no cost."""
     in_doubt: int
     """Images sent whose response never came."""
+    views: int = 0
+    """To choose further views."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ class Summary(Document):
     scores: str
     """Kind of the target's scores: ``probabilities``, ``logits`` ..."""
     stopped_early: bool
+    queries_per_image: int = 1
+    """At use: the views that an image is scored under."""
+    views: tuple[str, ...] = ("plain",)
+    """What they are: ``plain``, which is z alone, ``mirrored``, ``wider`` ...; the test accuracy is of all, that on
+    the validation images of the first."""
     price: Price | None = None
     """None if the run was given no price."""
     seconds: float = 0.0
@@ -222,6 +229,7 @@ def summarize(
     *,
     objective: str,
     scores: str,
+    views: Sequence[str],
     stopped_early: bool,
     warnings: tuple[str, ...] = (),
 ) -> Summary:
@@ -236,6 +244,7 @@ def summarize(
         proof: of the gain of z and its map, if it was sequential.
         objective: the loss that was minimised.
         scores: kind of the target's scores.
+        views: names of the views of an image.
         stopped_early: whether the search ended before its budget.
         warnings: what was said before the search.
     """
@@ -265,9 +274,12 @@ def summarize(
             select=paid["select"],
             evaluate=paid["evaluate"],
             watch=paid["watch"],
+            views=paid["views"],
             cached=scorer.cached,
             in_doubt=ledger.in_doubt,
         ),
+        queries_per_image=len(views),
+        views=tuple(views),
         accuracy=_on_val(data, found) | {"test": on_all},
         threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(found.free[1].tolist())),
         calibrated=_calibrated(data, found),

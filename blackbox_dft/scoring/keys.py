@@ -24,11 +24,12 @@ class Keys:
         sent: what holds for all images, changed or not: fingerprint of the target, encoding, working size.
         space: the space and all else that decides what z does to an image.
         identity: the z ``(k,)`` that leaves images as they are.
+        views: keys of longer candidates, the views of the space.
     """
 
-    def __init__(self, sent: str, space: str, identity: Floats) -> None:
+    def __init__(self, sent: str, space: str, identity: Floats, views: Keys | None = None) -> None:
         self._unchanged = digest(sent, "unchanged")
-        self._identity = identity
+        self._identity, self._views = identity, views
         # The prefix of ``digest(changed, z)`` for any z.
         self._prefix = blake2b(digest_size=KEY_BYTES)
         self._prefix.update(KEY_BYTES.to_bytes(8, "little") + digest(sent, space))
@@ -36,17 +37,27 @@ class Keys:
 
     @classmethod
     def of_run(
-        cls, target: Target, encoding: Encoding, shape: tuple[int, int, int], space: Space, *, fused: bool
+        cls,
+        target: Target,
+        encoding: Encoding,
+        shape: tuple[int, int, int],
+        space: Space,
+        *,
+        fused: bool,
+        views: Keys | None = None,
     ) -> Keys:
         """Keys of a run on images of ``shape (H, W, C)``."""
         size = "x".join(map(str, shape))
         text = f"{to_file(space.spec)} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
         # The array path and the fused path differ in the last bits.
-        return cls(f"{target.fingerprint} {encoding} {size}", text + (" fused" if fused else ""), space.initial())
+        text += " fused" if fused else ""
+        return cls(f"{target.fingerprint} {encoding} {size}", text, space.initial(), views)
 
     def of(self, images: Sequence[bytes], candidates: Floats, rows: Sequence[int]) -> list[bytes]:
         """Keys of queries ``(Q,)``: image digests ``images[q]`` changed by ``candidates[rows[q]]``."""
         candidates = np.ascontiguousarray(candidates, np.float64)
+        if self._views and candidates.shape[1] != len(self._identity):
+            return self._views.of(images, candidates, rows)
         changed = (candidates != self._identity).any(axis=1).tolist()
         stems = [self._stem(z) if moved else self._unchanged for z, moved in zip(candidates, changed, strict=True)]
         return [

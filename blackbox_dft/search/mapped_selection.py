@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.objectives.output_map import FOLDS, Family, OutputMap, clipped_logs, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
@@ -133,6 +134,7 @@ def select_proven(
     images: Ints,
     verdict: str,
     seed: int,
+    joined: JoinedMap | None = None,
 ) -> Selection:
     """Keeps z with its map, or the identity, by the images of a sequential proof.
 
@@ -143,19 +145,20 @@ def select_proven(
         task: how unchanged images are decided.
         output_map: of z; fitted without the images of the proof.
         zs: the identity and z, ``(k,)`` each.
-        raw: their scores ``(N, K)``.
+        raw: their scores ``(N, K)``; those of z ``(N, V * K)`` if there are V views.
         images: ``(N,)``, as indices into the pool.
         verdict: of the proof.
         seed: of the folds that temperatures are fitted on.
+        joined: the map of several views, in place of that of z.
     """
     labels, matrix = task.labels[images], task.decoder.label_matrix
-    before, after = (_class_probabilities(task, scores) for scores in raw)
+    before, after = (_class_probabilities(task, scores[:, : raw[0].shape[1]]) for scores in raw)
     unchanged = _calibrated(zs[0], before @ matrix, labels, seed)
     changed = _calibrated(zs[1], after @ matrix, labels, seed)
     name = LAST_QUARTER
     kept = replace(changed, penalty=float(task.penalty(zs[1][None])[0]))
-    if output_map is not None:
-        name, mapped = BOTH, output_map(after)
+    if (found := joined or output_map) is not None:
+        name, mapped = BOTH, task.decoder.with_map(found)(raw[1])
         kept = replace(kept, output_map=output_map, probabilities=mapped, right=_right(mapped, labels))
     candidates = {name: kept, IDENTITY: unchanged}
     if name == BOTH:

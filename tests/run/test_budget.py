@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from blackbox_dft.errors import BudgetError
-from blackbox_dft.run.budget import make_plan
+from blackbox_dft.run.budget import make_plan, make_sequential_plan
 
 
 @given(
@@ -94,11 +94,43 @@ def test_the_json_of_a_plan_keeps_its_keys() -> None:
         "repeats": 1,
         "parts": 0,
         "part_images": 0,
+        "queries_per_image": 1,
+        "view_images": 0,
+        "views": 0,
         "sequential": False,
         "total": 6000,
         "expected": 6000,
         "range90": [6000, 6000],
     }
+
+
+def test_views_are_chosen_and_evaluated_within_the_budget() -> None:
+    # 3,000 - 3 * 400 evaluate = 1,800, of which the 384 = 32 * 12 queries of the race are more than a fifth.
+    plan = make_plan(3000, val=200, test=400, proposal=32, views=2)
+    assert (plan.evaluate, plan.view_images, plan.views, plan.total) == (1200, 32, 384, 3000)
+    # 20,000 - 1,200 = 18,800, of which a fifth would be 313 images.
+    assert make_plan(20_000, val=200, test=400, proposal=32, views=2).view_images == 64
+    lines = "\n".join(plan.lines(price=0.001))
+    assert "views          384 queries      0.38   at most, to choose up to 1 further views of an image" in lines
+    assert "at use: up to 2 queries an image, 0.002 an image" in lines
+    # 3 * 100 evaluate, 2 * 64 choose, 4 * 8 search, 384 views.
+    least = make_plan(844, val=100, test=100, proposal=8, views=2)
+    assert (least.tune, least.views, least.total) == (32, 384, 844)
+    with pytest.raises(BudgetError, match=r"384 choose views.*give --budget 844 or more\.$"):
+        make_plan(843, val=100, test=100, proposal=8, views=2)
+
+
+def test_a_sequential_proof_of_several_views() -> None:
+    # 2,000 - 16 - 448 for the race: two fifths of 1,552 for the search, and four queries an image for the proof.
+    plan = make_sequential_plan(2000, val=100, held=1000, proposal=8, views=3)
+    assert (plan.views, plan.tune, plan.evaluate_images) == (448, 620, (2000 - 16 - 448 - 620) // 4)
+    assert plan.total <= 2000
+    # 16 first, 300 tuning queries, the race, and 4 * 150 for the proof.
+    assert plan.expected == 16 + 300 + 448 + 600
+    # 16 first, 4 * 8 search, 448 views, 4 * 12 proof.
+    assert make_sequential_plan(544, val=100, held=1000, proposal=8, views=3).tune == 32
+    with pytest.raises(BudgetError, match=r"48 begin the proof, 448 choose views: together 544"):
+        make_sequential_plan(543, val=100, held=1000, proposal=8, views=3)
 
 
 def test_lines_show_the_cost() -> None:

@@ -11,7 +11,9 @@ from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.scoring.backends.base import Backend
 from blackbox_dft.scoring.backends.fused import FusedBackend
 from blackbox_dft.scoring.backends.http import HttpBackend
+from blackbox_dft.scoring.backends.views import ViewBackend
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets.base import ConcurrentTarget, Target
 from blackbox_dft.targets.options import TargetOptions
 
@@ -31,6 +33,7 @@ def make_backend(
     cluster: Cluster | None = None,
     options: TargetOptions | None = None,
     threads: int = 1,
+    views: Viewed | None = None,
 ) -> Backend:
     """The backend for a pool of ``images (N, H, W, 3)``.
 
@@ -39,7 +42,12 @@ def make_backend(
         cluster: the Ray cluster that scores instead of this process.
         options: what the target was made with; only a cluster needs them, to make the same target there.
         threads: of a call on the cluster.
+        views: the space of views, if images are scored under several; its changes are made as arrays.
     """
+    if views:
+        fused = FusedBackend(ArrayBackend(images, space, target, encoding), path) if path else None
+        viewed = make_backend(images, views, target, encoding, cluster=cluster, options=options, threads=threads)
+        return ViewBackend(viewed, space.size, fused)
     array = ArrayBackend(images, space, target, encoding)
     if cluster:
         from blackbox_dft.scoring.backends.ray import RayBackend
