@@ -42,7 +42,7 @@ class Config:
         )
     )
     space: str = option(
-        "dct:8",
+        "auto",
         help="What may change: pixel, tanh, dct:N, grid:N, color, affine or affine:BORDER, joined by '+'; or auto: "
         "affine+color+dct:8.",
         fingerprint=True,
