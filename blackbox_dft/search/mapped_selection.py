@@ -42,6 +42,8 @@ MAP_ALONE, BOTH = "output map alone", f"{LAST_QUARTER} with an output map"
 
 CLOSE_QUANTILE = 0.8
 """Of the distances of the last quarter's scores from z: those up to it count fully."""
+MIN_PROVEN_GAIN = 0.5
+"""``MIN_GAIN`` on the images of a proof: there is one candidate only, and it was not learned to fit them."""
 SCALE_PENALTY = 0.1
 """Of the squared log temperature, against the log likelihood of all images."""
 
@@ -155,15 +157,15 @@ def select_proven(
     before, after = (_class_probabilities(task, scores[:, : raw[0].shape[1]]) for scores in raw)
     unchanged = _calibrated(zs[0], before @ matrix, labels, seed)
     changed = _calibrated(zs[1], after @ matrix, labels, seed)
-    name = LAST_QUARTER
-    kept = replace(changed, penalty=float(task.penalty(zs[1][None])[0]))
+    name, kept = LAST_QUARTER, changed
     if (found := joined or output_map) is not None:
-        name, mapped = BOTH, task.decoder.with_map(found)(raw[1])
-        kept = replace(kept, output_map=output_map, probabilities=mapped, right=_right(mapped, labels))
+        # A search looks at hard images more often, so its map is too unsure: all are judged at a temperature of theirs.
+        name, kept = BOTH, _calibrated(zs[1], task.decoder.with_map(found)(raw[1]), labels, seed)
+    kept = replace(kept, output_map=output_map, penalty=float(task.penalty(zs[1][None])[0]))
     candidates = {name: kept, IDENTITY: unchanged}
     if name == BOTH:
         candidates[LAST_QUARTER] = changed
-    if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, labels)):
+    if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, labels, MIN_PROVEN_GAIN)):
         name = IDENTITY
     return Selection(
         name,
@@ -201,13 +203,13 @@ def _gains(one: _Candidate, other: _Candidate, labels: Ints) -> tuple[float, flo
     return in_standard_errors(losses), in_standard_errors(one.right - other.right)
 
 
-def _beats(name: str, candidates: dict[str, _Candidate], labels: Ints) -> bool:
-    """Whether a candidate is better than the identity."""
+def _beats(name: str, candidates: dict[str, _Candidate], labels: Ints, min_gain: float = MIN_GAIN) -> bool:
+    """Whether a candidate is better than the identity, by more than ``min_gain`` if it is better than chance."""
     # One standard error more than ``select`` demands, as chance has three candidates here instead of one.
     # The model's own scores say whether it tells labels apart: a map has looked at the labels.
     own = [LAST_QUARTER] if name == LAST_QUARTER else [IDENTITY, LAST_QUARTER] if name == BOTH else [IDENTITY]
     scores = [np.nan_to_num(candidates[each].probabilities, nan=0.0) for each in own]
-    least = MIN_GAIN if all(better_than_chance(p, labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
+    least = min_gain if all(better_than_chance(p, labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
     found = _gains(candidates[name], candidates[IDENTITY], labels)
     return sum(found) > least and min(found) >= -MAX_FALL
 
