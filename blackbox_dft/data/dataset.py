@@ -220,7 +220,8 @@ def _arrange(
     if rare:
         some = ", ".join(classes[number] for number in sorted(rare)[:3]) + (" ..." if len(rare) > 3 else "")
         units = "images" if groups is None else "groups"
-        notes.append(f"{len(rare)} classes with too few {units} for every split were drawn at random: {some}")
+        classes_were = "1 class was" if len(rare) == 1 else f"{len(rare)} classes were"
+        notes.append(f"{classes_were} drawn at random, with too few {units} for every split: {some}")
     return _Parts(classes, labels, groups, splits, tuple(notes))
 
 

@@ -82,7 +82,7 @@ def test_rare_classes_are_drawn_at_random_with_a_note(tmp_path: Path) -> None:
         save(tmp_path / f"rare{number:02d}/0.png", np.full((6, 5, 3), 200, np.uint8))
     data = load(tmp_path)
     assert (
-        "30 classes with too few images for every split were drawn at random: rare00, rare01, rare02 ..." in data.notes
+        "30 classes were drawn at random, with too few images for every split: rare00, rare01, rare02 ..." in data.notes
     )
     # The single images have the shares of all others: 40 %, 20 %, 40 % of 30.
     assert [int((data.labels[indices] > 1).sum()) for indices in data.splits.values()] == [12, 6, 12]
@@ -95,7 +95,7 @@ def test_one_image_of_a_class_is_enough(tmp_path: Path) -> None:
     save(tmp_path / "rare/0.png", np.full((6, 5, 3), 200, np.uint8))
     data = load(tmp_path)
     assert data.classes == ("cat", "dog", "rare")
-    assert "1 classes with too few images for every split were drawn at random: rare" in data.notes
+    assert "1 class was drawn at random, with too few images for every split: rare" in data.notes
 
 
 def test_no_splits_are_needed_to_look_at_data(tmp_path: Path) -> None:

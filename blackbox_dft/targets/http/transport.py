@@ -304,6 +304,8 @@ class Transport:
                 )
             raise TargetError(f"{self._host(request)} redirects to {self.clean(url)}: give that URL as TARGET")
         hint = STATUS_HINTS.get(response.status_code)
+        if response.status_code in (400, 422) and b"batch" in body.lower():
+            hint = f"if it takes fewer images at once, give a smaller --batch; {hint}"
         sentence = f"{self._host(request)} refused: {status} ({clip(body, self.secrets)})"
         raise RefusedError(f"{sentence}; {hint}" if hint else sentence, response.status_code)
 

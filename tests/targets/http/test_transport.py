@@ -18,9 +18,13 @@ import trustme
 from hypercorn.config import Config
 
 from blackbox_dft.deploy.serve.app import make_app
+from blackbox_dft.errors import TargetError
+from blackbox_dft.targets.http.messages import HttpRequest
+from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
 from tests.helpers.messages import errors
+from tests.helpers.recording_server import RecordingServer, Reply
 from tests.helpers.serving import serving, words
 
 
@@ -126,3 +130,15 @@ def test_a_server_without_tls(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
         done = bbdft(*words(url.replace("http:", "https:"), tiny, tmp_path / "run"), "--quiet", code=4)
     assert "does not use TLS" in done.stderr
     assert len(errors(done.stderr)) == 1
+
+
+@pytest.mark.parametrize(("text", "batch"), [("Batch size must be <= 4", True), ("no such field", False)])
+def test_a_refusal_that_names_the_batch_advises_a_smaller_one(text: str, batch: bool) -> None:
+    server = RecordingServer()
+    server.respond = lambda body: Reply(400, {"error": text})
+    transport = Transport(connections=1, timeout=10, patience=0)
+    with pytest.raises(TargetError, match="refused: 400") as caught:
+        transport.send(HttpRequest("POST", server.url, {}, b"{}"))
+    assert ("give a smaller --batch" in str(caught.value)) == batch
+    transport.close()
+    server.server.shutdown()
