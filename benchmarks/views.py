@@ -2,7 +2,7 @@
 
     python benchmarks/views.py --queries 400,1600 --seeds 5
 
-"queries" are those of the search and of the choice of two views together; three and four cost 96 and 224 more. z and
+"queries" are those of the search and of the choice of two views together; three and four cost 64 and 160 more. z and
 its map are kept in any case, so that views alone are measured. Medians over seeds, on the whole test split; beside them
 how many views were kept on average.
 """

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.targets.options import TargetOptions
 
 BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all"}
@@ -232,6 +231,9 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as it is written to files."""
+        # Here, as spaces load NumPy, which --help does not need.
+        from blackbox_dft.spaces.specs import to_file
+
         return {**asdict(self), "space": to_file(self.space)}
 
     @classmethod
@@ -241,6 +243,8 @@ class Config:
         Raises:
             ValueError: an unknown key.
         """
+        from blackbox_dft.spaces.specs import from_file
+
         plain = BEFORE_THE_OPTION | _tuples(values)
         plain.pop("hedge", None)  # An option of earlier versions.
         options = TargetOptions(**_tuples(plain.pop("target_options")))

@@ -109,7 +109,7 @@ def test_values_that_can_be_read_in_one_way_are_kept_in_the_type_of_their_field(
     assert (config.target, config.data, config.budget, config.price, config.map) == ("m.onnx", "d", 900, 1.0, ("a=b",))
     assert (options.size, options.mean) == ((8, 9), (0.5, 0.25))
     assert parse_epsilon(config.epsilon) == 8 / 255
-    assert Config.from_json(json.loads(json.dumps(asdict(config)))) == config
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
 def test_a_damaged_value_in_the_file_of_a_run_is_named(tmp_path: Path) -> None:
