@@ -69,7 +69,8 @@ class EarlyStopping:
 
     def tell(self, proposal: Proposal, losses: Floats, best: Floats) -> None:
         """Learns from a proposal of pairs, its losses ``(Q,)``, and the estimate ``(k,)`` after them."""
-        if self._move is not None:
+        # A race for the start of the search proposes no pairs.
+        if self._move is not None and len(proposal.candidates) % 2 == 0:
             self._add_gains(proposal, losses, self._move)
         self._sum += best
         self._count += 1
