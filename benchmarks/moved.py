@@ -29,7 +29,7 @@ from benchmarks import tasks
 from benchmarks.peers import PEERS, Factory, append, read, tuned
 from blackbox_dft._utils.types import ImageBytes
 
-SPACE, LIMITS = "affine+color", (500, 1000, 2000)
+SPACE, LIMITS = "affine+color", (250, 500, 1000, 2000)
 METHODS = "surface;nes;scipy Powell;cmaes CMA lr-adapt;BlackVIP SPSA;pycma CMA-ES;nevergrad TBPSA"
 COLUMNS = ("task", "method", "seed", "queries", "accuracy", "before", "threshold", "chosen")
 
@@ -92,9 +92,12 @@ def table(rows: Sequence[dict[str, str]]) -> None:
         without = ", threshold ".join(f"{float(first[name]):.3f}" for name in ("before", "threshold"))
         print(f"\n| {task} ({without}) | {' | '.join(map(str, LIMITS))} |\n|---|{'---|' * len(LIMITS)}")
         methods = dict.fromkeys(row["method"] for row in rows if row["task"] == task)
-        for method in sorted(methods, key=lambda name: -sum(np.mean(found[task, name, limit]) for limit in LIMITS)):
-            means = (f"{np.mean(found[task, method, limit]):.3f}" for limit in LIMITS)
-            print(f"| {method} | {' | '.join(means)} |")
+        means = {
+            method: [np.mean(found.get((task, method, limit), [np.nan])) for limit in LIMITS] for method in methods
+        }
+        for method in sorted(methods, key=lambda name: -np.nanmean(means[name][1:])):
+            # Not all were measured after so few queries.
+            print(f"| {method} | {' | '.join('–' if np.isnan(mean) else f'{mean:.3f}' for mean in means[method])} |")
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from benchmarks import tasks
 from benchmarks.tasks import MIN_SELECT_IMAGES, SHARED
-from blackbox_dft.estimators import make_estimator
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.config import Config
@@ -51,8 +50,7 @@ def measure(task: str, space: str, seed: int, limit: int) -> Iterator[float]:
         val = StratifiedSampler(data.splits["val"], data.labels, seed)(min(images, len(data.splits["val"])))
         decoder = here.decoder(scorer.score("select", val, identity))
         run = Task(scorer, decoder, make_objective("sigmoid"), data.labels)
-        estimator = make_estimator("auto", here.search_space, seed=seed)
-        trajectory = tune(run, estimator, data.splits["train"], limit=limit, seed=seed)
+        trajectory = tune(run, here.estimator(), data.splits["train"], limit=limit, seed=seed)
         chosen, alone = select_with_map(run, trajectory, val, identity, "auto", seed)
         z = trajectory.average(1 / 4)
         fitted = fit_search_map(run, trajectory, z, "auto", seed)

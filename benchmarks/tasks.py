@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from blackbox_dft.estimators import SearchSpace, make_estimator
+from blackbox_dft.estimators import SearchSpace
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
@@ -156,7 +156,9 @@ def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, lim
     """The course of an estimator's name, or of a factory, up to ``limit`` queries."""
     space, train = here.search_space, here.data.splits["train"]
     if isinstance(estimator, str):
-        made = make_estimator(estimator, space, seed=seed)
+        made = here.varied(
+            space=here.config.space, estimator=estimator, seed=seed, budget=here.config.budget
+        ).estimator()
     else:
         factory = estimator.at(limit) if hasattr(estimator, "at") else estimator
         made = factory(space, seed=seed)

@@ -13,7 +13,7 @@ from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
 from blackbox_dft.targets.options import TargetOptions
 
-BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all"}
+BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all", "start": "identity"}
 """What runs did that were started before there was the option, if that is not its default."""
 
 
@@ -63,6 +63,12 @@ class Config:
     estimator: str = option(
         "auto",
         help="auto, surface, nes, spsa, finite-difference, cma-es or random; options follow a colon: nes:step=0.3.",
+        fingerprint=True,
+        group="search",
+    )
+    start: Literal["raced", "identity"] = option(
+        "raced",
+        help="Where the search begins: raced first tries long steps, such as zooms of .7 and 1.4, on a few images.",
         fingerprint=True,
         group="search",
     )

@@ -19,6 +19,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
+from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
@@ -36,7 +37,7 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
-from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.base import Space, SupportsLongSteps
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.specs import is_auto
 from blackbox_dft.spaces.viewed import Viewed
@@ -149,8 +150,8 @@ class Experiment:
 
     @cached_property
     def proposal(self) -> int:
-        """Queries of the estimator's first proposal, repeats not counted."""
-        return self.estimator().ask().queries
+        """Queries of the estimator's first proposal, after a race for the start; repeats not counted."""
+        return self._estimator_from(self.search_space).ask().queries
 
     @cached_property
     def plan(self) -> Plan:
@@ -303,12 +304,17 @@ class Experiment:
                 self.fused.reopen()
 
     def estimator(self) -> Estimator:
-        """A new estimator at the identity.
+        """A new estimator, which begins as the configuration says.
 
         Raises:
             InputError: it does not exist, or cannot do what other options need.
         """
-        made = make_estimator(self.config.estimator, self.search_space, seed=self.config.seed)
+        if self.config.start == "raced" and isinstance(self.space, SupportsLongSteps):
+            return RacedStart(self.search_space, self.space.long_steps(), self._estimator_from)
+        return self._estimator_from(self.search_space)
+
+    def _estimator_from(self, space: SearchSpace) -> Estimator:
+        made = make_estimator(self.config.estimator, space, seed=self.config.seed)
         if self.config.in_flight > 1 and not isinstance(made, SupportsDelayedTell):
             raise InputError(
                 f"--estimator {self.config.estimator} needs the losses of a proposal before the next: leave out "

@@ -144,7 +144,8 @@ class ByMoves:
 
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         """Learns from a proposal of pairs, its losses ``(Q,)``, and the estimate after them."""
-        if self._move is not None:
+        # A race for the start of the search proposes no pairs.
+        if self._move is not None and len(proposal.candidates) % 2 == 0:
             self._add_gains(proposal, losses, self._move)
         self._sum += self._estimator.best
         self._count += 1

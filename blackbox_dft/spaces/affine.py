@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.base import ZeroIdentity
+from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 Border = Literal["edge", "black", "mean", "mirror"]
@@ -30,9 +30,12 @@ UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 MAX_Z = np.array([7.0, 6.0, 6.0, 9.0])
 """Upper bounds of z (zoom 2, shifts of .3, 45 degrees); the lower bounds are their negatives."""
 
+LONG_ZOOM = 3.5
+"""Half of the range: zooms .7 and 1.42, then .5 and 2."""
+
 
 @dataclass(frozen=True, eq=False)
-class Affine(ZeroIdentity):
+class Affine(ZeroIdentity, SupportsLongSteps):
     """Zoom, shift right and down, rotation: four coordinates.
 
     >>> dot = np.zeros((1, 4, 4, 1), np.float32)
@@ -68,6 +71,11 @@ class Affine(ZeroIdentity):
     @override
     def lower(self) -> Floats:
         return -MAX_Z
+
+    @override
+    def long_steps(self) -> Floats:
+        # Only zoom: beside it, shifts, turns and tone gain little at once (docs/research.md).
+        return np.array([[LONG_ZOOM, 0, 0, 0]])
 
     @override
     def apply(self, images: Images, z: Floats) -> Images:

@@ -70,6 +70,15 @@ class Additive(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsLongSteps(Protocol):
+    """A space that knows changes which often gain much, but lie further away than a search soon gets."""
+
+    def long_steps(self) -> Floats:
+        """Steps from the identity ``(M, k)``, most promising first; a search tries them before it begins."""
+        ...
+
+
 class ZeroIdentity(Space):
     """Base of spaces whose identity is the zero vector."""
 

@@ -9,12 +9,12 @@ import numpy as np
 from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats, Images
-from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.base import Space, SupportsLongSteps
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 
 @dataclass(frozen=True, eq=False)
-class Composed(Space):
+class Composed(Space, SupportsLongSteps):
     """Several spaces, applied in order; z is the concatenation of their vectors.
 
     >>> from blackbox_dft.spaces import make_space
@@ -63,6 +63,16 @@ class Composed(Space):
     @override
     def initial(self) -> Floats:
         return np.concatenate([part.initial() for part in self.parts])
+
+    @override
+    def long_steps(self) -> Floats:
+        found, before = [np.empty((0, self.size))], 0
+        for part in self.parts:
+            if isinstance(part, SupportsLongSteps):
+                steps = part.long_steps()
+                found.append(np.pad(steps, [(0, 0), (before, self.size - before - part.size)]))
+            before += part.size
+        return np.concatenate(found)
 
     def split(self, z: Floats) -> list[Floats]:
         """``z (k,)`` or ``(N, k)`` divided into one array per part."""

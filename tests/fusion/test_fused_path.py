@@ -242,7 +242,7 @@ def test_reasons_to_take_the_array_path(tmp_path: Path, mirror_file: Path, monke
 
 
 def settings_of(tiny: Path, **options: object) -> Config:
-    usual = {"space": "affine+color+dct:4", "budget": 1500, "seed": 1}
+    usual = {"space": "affine+color+dct:4", "budget": 1500, "seed": 1, "start": "identity"}
     return Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **usual | options)  # type: ignore[arg-type]
 
 

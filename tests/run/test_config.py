@@ -35,9 +35,9 @@ def test_before_there_were_borders_they_were_mirrored(recorded: str, space: str)
 
 def test_configurations_of_earlier_versions_are_read() -> None:
     values = asdict(CONFIG)
-    del values["path"], values["repeats"]
+    del values["path"], values["repeats"], values["start"]
     config = Config.from_json({**values, "hedge": 0.0})
-    assert (config.path, config.repeats) == ("array", 1)
+    assert (config.path, config.repeats, config.start) == ("array", 1, "identity")
 
 
 def test_unknown_keys_are_refused() -> None:

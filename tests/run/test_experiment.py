@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from blackbox_dft import Config, InputError
+from blackbox_dft._utils.types import Floats
+from blackbox_dft.estimators.base import SupportsDelayedTell
 from blackbox_dft.run.experiment import Experiment
 
 
@@ -26,6 +29,17 @@ def test_values_that_cannot_be_are_refused(options: dict[str, Any], sentence: st
 
     with pytest.raises(InputError, match=sentence):
         open_all()
+
+
+def test_only_a_start_that_is_raced_proposes_long_steps(tiny: Path) -> None:
+    def first(**options: Any) -> Floats:
+        here = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **options))
+        assert here.proposal == 16  # What the budget needs does not depend on the race.
+        assert isinstance(here.estimator(), SupportsDelayedTell)
+        return here.estimator().ask().candidates
+
+    np.testing.assert_array_equal(first(space="color+affine")[:, 6], [0, 3.5, -3.5])
+    assert len(first(space="color+affine", start="identity")) == len(first(space="color")) == 16
 
 
 def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from blackbox_dft import Config, optimize, resume
+from blackbox_dft.search.progress import NoProgress, Point
 
 
 @pytest.mark.slow
@@ -22,6 +23,36 @@ def test_every_estimator_in_every_space_finishes_and_resumes_to_the_same_summary
         assert summary.queries.total <= 4000
         assert test.ci95[1] >= 0, (space, test)
         assert resume(out).summary.accuracy == summary.accuracy
+
+
+class Interrupt(NoProgress):
+    """Stops the search after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self, point: Point) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("estimator", "in_flight"), [("surface", 1), ("surface", 3), ("nes", 3), ("cma-es", 1)])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_search_interrupted_while_its_start_is_raced_goes_on_to_the_bit(
+    estimator: str, in_flight: int, steps: int, tiny: Path, tmp_path: Path
+) -> None:
+    config = Config(
+        str(tiny / "model.onnx"), str(tiny / "labels.csv"), "affine+color", estimator=estimator, in_flight=in_flight,
+        budget=1000,
+    )  # fmt: skip
+    whole = optimize(config, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        optimize(config, tmp_path / "cut", Interrupt(steps))
+    again = resume(tmp_path / "cut")
+    np.testing.assert_array_equal(again.tuning.z, whole.tuning.z)
+    assert again.trajectory.points == whole.trajectory.points
+    assert again.summary.queries.total == whole.summary.queries.total
 
 
 def test_a_run_on_shuffled_labels_finds_no_change(tiny: Path, tmp_path: Path) -> None:

@@ -91,6 +91,15 @@ def test_the_standard_error_counts_as_promised() -> None:
     assert [intervals.add(0.002, 0.001) for _ in range(2)] == [False, True]
 
 
+def test_a_race_for_the_start_is_left_aside() -> None:
+    intervals = Intervals()
+    race = Proposal.crossed(np.array([[0.0], [3.5], [-3.5]]), 8)
+    intervals.estimator.best = np.array([3.0])
+    intervals.early_stopping.tell(race, np.arange(24.0))
+    intervals.spent += 24
+    assert not any(intervals.add(0.0041, 0) for _ in range(3))
+
+
 def test_the_two_intervals_must_be_consecutive() -> None:
     intervals = Intervals()
     small, large = 0.001, 0.01

@@ -5,7 +5,17 @@ import pytest
 
 from blackbox_dft.images.encoding import to_floats
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.composed import Composed
 from tests.helpers.models import SHAPE, photos
+
+
+def test_long_steps_are_those_of_the_parts_in_their_place() -> None:
+    space = make_space("color+affine+dct:2", SHAPE)
+    assert isinstance(space, Composed)
+    np.testing.assert_array_equal(space.long_steps(), [[0] * 6 + [3.5, 0, 0, 0] + [0] * 12])
+    assert make_space("color+dct:2", SHAPE).long_steps().shape == (0, 18)  # type: ignore[attr-defined]
+    # Zooms of .7 and 1.42, and of .5 and 2, the ends of its range.
+    np.testing.assert_allclose(np.exp(0.1 * np.array([3.5, 7])), [1.42, 2.01], atol=0.005)
 
 
 def test_a_composition_concatenates_the_vectors_of_its_parts() -> None:
