@@ -122,7 +122,9 @@ def _first_look(
         require_scores(rows_with_scores(raw))
         decoder = experiment.decoder(raw)
         require_scores(decoder.has_score(raw))
-    _end_concurrency_search(scorer, progress)
+    if not plan.sequential:
+        # So few images as a sequential run has here cannot show how many requests at once are best.
+        _end_concurrency_search(scorer, progress)
     return _FirstLook(val, decoder, decoder.has_score(raw), chance_warning(decoder(raw), data.labels[val], experiment))
 
 
@@ -165,6 +167,8 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
         check_drift=watch or (lambda spent: None),
         check_scores=watch.check_scores if watch else (lambda spent, keys: None),
     )
+    if plan.sequential:
+        _end_concurrency_search(scorer, progress)
     if watch and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     if trajectory.stopped:

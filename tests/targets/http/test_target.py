@@ -36,7 +36,7 @@ def test_a_concurrency_that_the_search_cannot_use_is_reported(bbdft: Bbdft, tiny
 
 def test_a_url_gives_the_same_change_as_the_file(undisturbed: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     # The plans differ by the drift check alone, so that one search is a little longer.
-    bbdft(*words(str(tiny / "model.onnx"), tiny, tmp_path / "run", in_doubt="count"), code=0)
+    bbdft(*words(str(tiny / "model.onnx"), tiny, tmp_path / "run", in_doubt="count", evaluate="enough"), code=0)
     np.testing.assert_allclose(Tuning.load(undisturbed).z, Tuning.load(tmp_path / "run").z, atol=0.3)
 
 
@@ -128,7 +128,7 @@ def test_impossible_urls_and_options(
 
 
 def test_another_model_behind_the_url_is_detected(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "count", drift=400) as url:
+    with serving(tmp_path / "count", drift=150) as url:
         done = bbdft(*words(url, tiny, tmp_path / "run"), "--quiet", code=4)
         assert "has changed" in done.stderr
         assert "--accept-drift" in done.stderr
