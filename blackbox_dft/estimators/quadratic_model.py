@@ -52,9 +52,10 @@ class QuadraticModel:
 
     Args:
         start: first estimate ``(k,)``.
+        flatness: divides the prior curvature.
     """
 
-    def __init__(self, start: Floats) -> None:
+    def __init__(self, start: Floats, flatness: float = 1.0) -> None:
         self.minimum = np.array(start, np.float64)
         """Estimate of the minimum ``(k,)``."""
         size = len(start)
@@ -65,7 +66,7 @@ class QuadraticModel:
         self._weights = np.empty(0)
         self._fitted = 0
         self._start = self.minimum
-        self._curvature = CurvatureFactor(CURVATURE_RATE)
+        self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
 
     def tell(self, plus: Floats, minus: Floats, loss_plus: Floats, loss_minus: Floats, weights: Floats) -> None:
         """Learns from P pairs: candidates ``(P, k)`` on both sides, their losses ``(P,)``, image weights ``(P,)``."""
