@@ -27,15 +27,16 @@ class CurvatureFactor:
 
     Args:
         rate: change of the factor's logarithm for each standard error of the slope.
+        first: the factor at first.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, first: float = 1.0) -> None:
         self._rate = rate
-        self._log_factor = 0.0
+        self._log_factor = float(np.log(first))
 
     @property
     def factor(self) -> float:
-        """Multiplies the curvature; 1 at first."""
+        """Multiplies the curvature."""
         return float(np.exp(self._log_factor))
 
     def tell(self, displacement: Floats, spans: Floats, differences: Floats, weights: Floats) -> None:

@@ -56,9 +56,10 @@ class QuadraticModel:
 
     Args:
         start: first estimate ``(k,)``.
+        flatness: divides the prior curvature.
     """
 
-    def __init__(self, start: Floats) -> None:
+    def __init__(self, start: Floats, flatness: float = 1.0) -> None:
         self.minimum = np.array(start, np.float64)
         """Estimate of the minimum ``(k,)``."""
         size = len(start)
@@ -69,7 +70,7 @@ class QuadraticModel:
         self._weights = np.empty(0)
         self._fitted = 0
         self._start = self.minimum
-        self._curvature = CurvatureFactor(CURVATURE_RATE)
+        self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
         self._posterior: Floats | None = None
         """Posterior precision of the last fit."""
         self._slope_left, self._fitted_curvature = np.zeros(size), np.zeros((size, size))

@@ -60,6 +60,7 @@ class RacedStart(Estimator):
             self.supports_delayed_tell = True
         self._lines = deque(_Line(space, step) for step in steps)
         self._round: _Round | None = None
+        self._won = False
         self._asked: deque[_Round | Estimator] = deque()
         self._begin_line()
 
@@ -103,6 +104,7 @@ class RacedStart(Estimator):
 
     def _end_round(self, ended: _Round) -> None:
         line = self._lines[0]
+        self._won |= ended.winner is not None
         self._round = line.next_round(ended)
         if self._round:
             self._start = line.best
@@ -118,7 +120,7 @@ class RacedStart(Estimator):
                 return
             self._lines.popleft()
         if not np.array_equal(self._start, self._space.start):
-            self._inner = self._make(replace(self._space, start=self._start))
+            self._inner = self._make(replace(self._space, start=self._start, won=self._won))
 
 
 class _Line:

@@ -31,6 +31,8 @@ class SearchSpace:
     """Least values ``(k,)``; ``-inf`` if a coordinate has no bound."""
     upper: Floats
     """Greatest values ``(k,)``; ``inf`` if a coordinate has no bound."""
+    won: bool = False
+    """Whether the start has won against others far from it: losses are flatter than usual, as a long step gained."""
 
     def __post_init__(self) -> None:
         shapes = [np.shape(values) for values in (self.start, self.lower, self.upper)]

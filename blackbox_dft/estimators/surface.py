@@ -23,6 +23,8 @@ from blackbox_dft.estimators.validation import check_counts, check_positive
 
 MAX_QUADRATIC_SIZE = 24
 """Up to this many coordinates their interactions are learned too."""
+WON_FLATNESS = 2.0
+"""Divides the prior curvature if the start has won a race."""
 GRID_STEPS = 4096
 """Estimates and candidates are whole multiples of 1/4096, so that the last bit of another processor, or of another
 number of threads, changes neither proposals nor results."""
@@ -75,7 +77,7 @@ class Surface(SupportsDelayedTell, SupportsPromise):
         self._rng = np.random.default_rng(seed)
         self.pairs, self.head, self.share = pairs, head, share
         self._groups = [
-            _Group(np.flatnonzero(mask), space.start, width, ranged)
+            _Group(np.flatnonzero(mask), space, width, ranged)
             for mask, width, ranged in ((space.ranged, sigma, True), (~space.ranged, spread, False))
             if mask.any()
         ]
@@ -122,9 +124,11 @@ class Surface(SupportsDelayedTell, SupportsPromise):
 class _Group:
     """Coordinates that are learned together."""
 
-    def __init__(self, coordinates: Array, start: Floats, spread: float, ranged: bool) -> None:
+    def __init__(self, coordinates: Array, space: SearchSpace, spread: float, ranged: bool) -> None:
         self.coordinates = coordinates
-        self.model = (QuadraticModel if len(coordinates) <= MAX_QUADRATIC_SIZE else LinearModel)(start[coordinates])
+        start = space.start[coordinates]
+        flatness = WON_FLATNESS if space.won and ranged else 1.0
+        self.model = QuadraticModel(start, flatness) if len(coordinates) <= MAX_QUADRATIC_SIZE else LinearModel(start)
         self._spread, self._ranged = spread, ranged
         self.told = 0
         """Losses told so far."""

@@ -161,3 +161,16 @@ def test_the_same_losses_lead_to_the_same_proposals() -> None:
 
     for one, other in zip(run(), run(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("goal", "won"), [(5.0, True), (0.5, False)])
+def test_the_other_estimator_learns_whether_its_start_won(goal: float, won: bool) -> None:
+    made: list[SearchSpace] = []
+
+    def make(space: SearchSpace) -> Estimator:
+        made.append(space)
+        return make_estimator("surface", space)
+
+    race(RacedStart(SPACE, STEPS, make), lambda proposal: (proposal.candidates[proposal.rows, 0] - goal) ** 2)
+    assert [space.won for space in made] == [False, won]
+    assert abs(made[-1].start[0] - goal) < 0.1

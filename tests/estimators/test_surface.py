@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from blackbox_dft.estimators import SearchSpace, make_estimator
+from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.surface import Surface
 from tests.helpers.quadratic import Quadratic, make
 
 
@@ -68,3 +70,23 @@ def test_importance_weights_undo_an_uneven_draw() -> None:
 
     assert estimate(True) == pytest.approx(0.8 * 1 + 0.2 * 6, abs=0.3)
     assert estimate(False) == pytest.approx(0.5 * 1 + 0.5 * 6, abs=0.3)
+
+
+def test_a_start_that_won_a_race_halves_the_prior_curvature_of_coordinates_with_ranges() -> None:
+    bound, pairs = np.array([9.0, 9.0, np.inf]), 20
+    side = np.zeros((pairs, 3))
+    # Noise of .05 in each pair, and a fall of .002 that the mean of all shows.
+    falls = np.tile([0.052, -0.048], pairs // 2)
+
+    def step(won: bool, at: int) -> float:
+        surface = Surface(SearchSpace(np.zeros(3), -bound, bound, won), seed=0, pairs=pairs)
+        plus = side.copy()
+        plus[:, at] = 1
+        proposal = Proposal.paired(np.concatenate([plus, -plus]), np.tile(np.arange(pairs), 2))
+        losses = np.concatenate([np.full(pairs, 0.2), 0.2 + falls])
+        surface.tell(replace(proposal, note=at // 2), losses)
+        return float(surface.best[at])
+
+    # The minimum under so small a slope is the slope over the prior curvature.
+    assert step(True, 0) / step(False, 0) == pytest.approx(2, rel=0.1)
+    assert step(True, 2) == step(False, 2) > 0
