@@ -38,13 +38,14 @@ from benchmarks.output_map import config
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
+from blackbox_dft.errors import BudgetError
 from blackbox_dft.estimators.base import Estimator
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import start
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Scorer
+from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.minibatches import StratifiedSampler
 
 RESULTS = Path(__file__).parents[1] / "results" / "bill.csv"
@@ -54,6 +55,8 @@ ALL = "all"
 """Of the column ``labels``: every labelled image there is."""
 SHARES = {"train": 0.4, "val": 0.2, "test": 0.4}
 """How fewer labelled images are split."""
+REFUSED = "refused"
+"""Verdict of a run whose budget cannot cover its plan."""
 MANY_SEEDS = 20
 """From so many seeds on a cell has a row in the table of shares."""
 
@@ -85,12 +88,6 @@ METHODS: dict[str, Method] = {
     "cmaes": Method("peer", {"output_map": "none"}, "cmaes CMA lr-adapt"),
     "cmaes and map": Method("peer", {}, "cmaes CMA lr-adapt"),
 }
-
-
-def default_methods() -> list[str]:
-    """All that this version can run: rows whose options it does not have are left out."""
-    known = {each.name for each in fields(Config)}
-    return [name for name, method in METHODS.items() if set(method.options) <= known]
 
 
 @dataclass(frozen=True)
@@ -201,19 +198,20 @@ def prepared(task: str, labels: str, bill: int, method: Method, seed: int) -> Ex
 def unchanged(task: str) -> Scores:
     """The target's scores of all images of a task as they are."""
     here = opened(task)
-    return _scored(here, np.arange(len(here.data.labels)), here.space.initial())
+    return _scored(here, np.arange(len(here.data.labels)), [here.space.initial()])
 
 
 def whole_accuracy(here: Experiment, test: Ints, tuning: Tuning) -> float:
     """Accuracy of a tuning on the images ``test``, by the scores of the local model."""
-    raw = _scored(here, test, tuning.z)
-    return float((decide(tuning.decide(raw)) == here.data.labels[test]).mean())
+    raw = _scored(here, test, tuning.scored_views)
+    decided = decide(tuning.decide(raw.reshape(len(test), tuning.queries_per_image, -1)))
+    return float((decided == here.data.labels[test]).mean())
 
 
-def _scored(here: Experiment, images: Ints, z: Floats) -> Scores:
+def _scored(here: Experiment, images: Ints, views: Sequence[Floats]) -> Scores:
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
         scorer = here.scorer(ledger)
-        raw = scorer.score("evaluate", images, z)
+        raw = score_views(scorer, "evaluate", images, views)
         scorer.close()
     return raw
 
@@ -232,15 +230,19 @@ def run(task: str, labels: str, bill: int, name: str, seed: int) -> Row:
             task, labels, bill, name, seed, round(found.accuracy, 6), round(before, 6), found.queries, found.learned,
             found.verdict, int(here.plan.sequential), 0, 0, found.about, 1,
         )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
+    try:
         plan = here.plan
+    except BudgetError:
+        values = round(before, 6), round(before, 6), 0, 0, REFUSED, 0, 0, 0, "", 1
+        return Row(task, labels, bill, name, seed, *values)
+    with tempfile.TemporaryDirectory() as folder:
         result = start(here, Path(folder) / "run")
         summary, tuning = result.summary, Tuning.load(Path(folder) / "run")
     accuracy = whole_accuracy(here, test, tuning)
     return Row(
         task, labels, bill, name, seed, round(accuracy, 6), round(before, 6), summary.queries.total,
         summary.queries.tune, summary.verdict, int(plan.sequential), *plan.range90, summary.chosen,
-        getattr(summary, "queries_per_image", 1),
+        summary.queries_per_image,
     )  # fmt: skip
 
 
@@ -251,6 +253,8 @@ def read(path: Path) -> list[Row]:
 
 def cell(rows: Sequence[Row]) -> str:
     """Median accuracy, and how the gain was proven: share of seeds, and the median of the queries that took."""
+    if all(row.verdict == REFUSED for row in rows):
+        return REFUSED
     share = sum(row.verdict == "improved" for row in rows) / len(rows)
     middle = median(row.proven_at for row in rows)
     at = f", {share:.0%}" + (f" at {middle:,.0f}" if middle < inf else "")
@@ -295,7 +299,7 @@ def shares(rows: Sequence[Row]) -> list[str]:
 
 def range_line(rows: Iterable[Row]) -> str:
     """How often the plan's 90 % range held the queries that were spent."""
-    ours = [row for row in rows if METHODS[row.method].kind == "run"]
+    ours = [row for row in rows if METHODS[row.method].kind == "run" and row.verdict != REFUSED]
     parts = []
     for name, some in (
         ("all runs", ours),
@@ -326,7 +330,7 @@ def main() -> None:
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--bills", default=",".join(map(str, BILLS)))
     parser.add_argument("--labels", default=ALL, help="numbers of labelled images, or all")
-    parser.add_argument("--methods", default=",".join(default_methods()))
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="print the tables and run nothing")

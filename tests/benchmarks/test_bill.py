@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from benchmarks.accuracy.bill import ALL, METHODS, Row, cell, default_methods, fewer, range_line, report, shares, table
+from benchmarks.accuracy.bill import ALL, METHODS, REFUSED, Row, cell, fewer, range_line, report, shares, table
 from benchmarks.accuracy.bill_rivals import RIVALS, prove
 from benchmarks.accuracy.remembering import Memory, RememberingBackend
 from benchmarks.peers import PEERS
@@ -31,6 +31,7 @@ def test_a_gain_that_is_not_proven_takes_for_ever() -> None:
     assert cell([ROW]) == "0.960, 100% at 432"
     assert cell([ROW, replace(ROW, seed=2, accuracy=0.94, queries=500), UNDECIDED]) == "0.940, 67% at 500"
     assert cell([ROW, UNDECIDED, replace(UNDECIDED, verdict="worse")]) == "0.900, 33%, 1 worse"
+    assert cell([replace(ROW, verdict=REFUSED)]) == "refused"
 
 
 def test_tables_have_a_column_a_bill_or_a_number_of_labels() -> None:
@@ -57,7 +58,7 @@ def test_shares_are_of_cells_with_many_seeds() -> None:
 def test_ranges_are_counted_for_our_runs_alone() -> None:
     rows = [ROW, replace(ROW, queries=200), replace(ROW, sequential=0, least=5000, most=5000, queries=5000)]
     rival = replace(ROW, method="map alone", least=0, most=0)
-    assert range_line([*rows, rival]) == (
+    assert range_line([*rows, rival, replace(ROW, verdict=REFUSED)]) == (
         "The plan's 90 % range held the queries spent: all runs 2 of 3 (67%); with a sequential proof 1 of 2 (50%); "
         "with all test images scored 1 of 1 (100%)."
     )
@@ -66,7 +67,6 @@ def test_ranges_are_counted_for_our_runs_alone() -> None:
 def test_methods_are_what_their_kind_needs() -> None:
     assert set(RIVALS) == {name for name, method in METHODS.items() if method.kind == "rival"}
     assert all(method.peer in PEERS for method in METHODS.values() if method.kind == "peer")
-    assert {"z and map", "z alone", "map alone"} <= set(default_methods())
 
 
 def test_fewer_labelled_images_keep_their_splits() -> None:
