@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.tasks import RunResult, opened, unchanged
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.scoring.ledger import Ledger
@@ -57,8 +58,12 @@ def gradients(images: ImageBytes) -> Floats:
     return np.array(features, np.float64)
 
 
-def models() -> dict[str, tuple[Callable[[ImageBytes], Array], Any]]:
-    """What val chooses among: features of grey images, and an estimator on them."""
+COMPONENTS = 80
+"""Of the PCA; fewer if there are fewer training images."""
+
+
+def models(images: int = 10**9) -> dict[str, tuple[Callable[[ImageBytes], Array], Any]]:
+    """What val chooses among, for so many training images: features of grey images, and an estimator on them."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -69,9 +74,10 @@ def models() -> dict[str, tuple[Callable[[ImageBytes], Array], Any]]:
         return images.reshape(len(images), -1) / 255.0
 
     found: dict[str, tuple[Callable[[ImageBytes], Array], Any]] = {}
+    components = min(COMPONENTS, images // 2)
     for c in (1, 10):
         machine = SVC(C=c, gamma="scale", random_state=0)
-        found[f"pca+svc C={c}"] = (flat, make_pipeline(PCA(80, whiten=True, random_state=0), machine))
+        found[f"pca+svc C={c}"] = (flat, make_pipeline(PCA(components, whiten=True, random_state=0), machine))
         found[f"hog+svc C={c}"] = (gradients, make_pipeline(StandardScaler(), SVC(C=c, random_state=0)))
     for c in (0.001, 0.01):
         found[f"hog+logistic C={c}"] = (
@@ -86,14 +92,30 @@ def local(task: str) -> tuple[str, Floats, Floats]:
     """The model that val chose: its name, its decision values on all images, and those on train of models that had not
     seen the image.
     """
+    return trained(task, opened(task).data)
+
+
+_trained: dict[tuple[str, bytes], tuple[str, Floats, Floats]] = {}
+_features: dict[tuple[str, str], Array] = {}
+
+
+def trained(task: str, data: Dataset) -> tuple[str, Floats, Floats]:
+    """``local`` for any splits of the task's images; each is trained once."""
+    key = task, data.splits["train"].tobytes() + data.splits["val"].tobytes()
+    if key not in _trained:
+        _trained[key] = _train(task, data)
+    return _trained[key]
+
+
+def _train(task: str, data: Dataset) -> tuple[str, Floats, Floats]:
     from sklearn.model_selection import cross_val_predict
 
-    data = opened(task).data
     train, val = data.splits["train"], data.splits["val"]
-    small = grey(data.images)
     scored = {}
-    for name, (features, model) in models().items():
-        x = features(small)
+    for name, (features, model) in models(len(train)).items():
+        if (task, features.__name__) not in _features:
+            _features[task, features.__name__] = features(grey(data.images))
+        x = _features[task, features.__name__]
         model.fit(x[train], data.labels[train])
         scored[name] = (float(model.score(x[val], data.labels[val])), x, model)
     best = max(scored, key=lambda name: scored[name][0])

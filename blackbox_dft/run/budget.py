@@ -169,20 +169,22 @@ class Plan:
         return [*lines, *_use_lines(self.queries_per_image, price)]
 
 
-def sequential(evaluate: str, budget: int, *, test: int, repeats: int, priced: bool) -> bool:
+def sequential(evaluate: str, budget: int, *, test: int, repeats: int, priced: bool, views: int = 1) -> bool:
     """Whether the proof is sequential, by the option ``--evaluate``.
 
-    ``auto``: for a target with a price; and for a local model if evaluating all ``test`` images would leave the search
-    neither half of the budget nor ``FREE_QUERIES``.
+    ``auto``: for a target with a price; and for a local model if evaluating all ``test`` images, and choosing up to so
+    many ``views``, would leave the search neither half of the budget nor ``FREE_QUERIES``.
 
     >>> sequential("auto", 1000, test=1120, repeats=1, priced=False)
     True
     >>> sequential("auto", 5000, test=1120, repeats=1, priced=False)
     False
+    >>> sequential("auto", 5000, test=1120, repeats=1, priced=False, views=3)
+    True
     """
     if evaluate != "auto":
         return evaluate == "enough"
-    cost = 2 * repeats * test
+    cost = repeats * ((1 + views) * test + view_queries(MIN_VIEW_IMAGES, views))
     return priced or (2 * cost > budget and budget - cost < FREE_QUERIES)
 
 

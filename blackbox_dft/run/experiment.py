@@ -212,7 +212,9 @@ class Experiment:
         """Whether the gain is proven image by image, until it is decided."""
         config = self.config
         test, priced = len(self.data.splits["test"]), self.watched or config.price is not None
-        return sequential(config.evaluate, config.budget, test=test, repeats=config.repeats, priced=priced)
+        return sequential(
+            config.evaluate, config.budget, test=test, repeats=config.repeats, priced=priced, views=config.views
+        )
 
     @cached_property
     def test_images(self) -> Ints:

@@ -182,6 +182,13 @@ def test_auto_proves_image_by_image_where_that_saves_money(
     assert sequential(evaluate, budget, test=1120, repeats=1, priced=priced) is expected
 
 
+def test_auto_counts_views() -> None:
+    # Before and under three views 4,480 queries, and 448 for the choice: 72 would be left of 5,000.
+    assert sequential("auto", 5000, test=1120, repeats=1, priced=False, views=3)
+    assert sequential("auto", 5927, test=1120, repeats=1, priced=False, views=3)
+    assert not sequential("auto", 5928, test=1120, repeats=1, priced=False, views=3)
+
+
 def test_killed_in_the_middle_of_the_proof_it_ends_the_same_and_pays_nothing_twice(
     bbdft: Bbdft, tiny: Path, tmp_path: Path
 ) -> None:

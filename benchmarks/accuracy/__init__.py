@@ -1,0 +1,1 @@
+"""Benchmarks of accuracy, counted as a user pays."""
