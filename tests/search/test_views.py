@@ -29,7 +29,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(folder: Path, **options: object) -> Config:
-    usual = {"space": "affine+color", "budget": 1600, "views": 3}
+    usual = {"space": "affine+color", "budget": 1600, "views": 3, "evaluate": "all"}
     return Config(str(folder / "model.onnx"), str(folder / "labels.csv"), **usual | options)  # type: ignore[arg-type]
 
 
