@@ -33,6 +33,8 @@ MIN_PROOF_IMAGES = 12
 USUAL_TUNE, USUAL_PROOF = (208, 300), (32, 150)
 """Tuning queries and images of a proof: the least (one run in twenty needs less) and the median over the tasks of
 ``benchmarks/accuracy/bill.py``; how many the next run takes depends on a gain that is not known before."""
+USUAL_LONG_TUNE = (208, 1300)
+"""The same if all test images are scored, where a query is worth less."""
 
 Evaluate = Literal["all", "enough"]
 
@@ -63,6 +65,8 @@ class Plan:
     """Validation images for each of them."""
     known: int = 0
     """Queries of unchanged images among select and evaluate whose scores the user has already."""
+    stops_early: bool = False
+    """Whether the search may end before its share is used."""
     sequential: bool = False
     """Whether the gain is proven image by image, until it is decided."""
     queries_per_image: int = 1
@@ -104,21 +108,28 @@ class Plan:
 
     @property
     def expected(self) -> int:
-        """Queries that a run with this plan usually takes; all of it, unless it stops by itself."""
-        return self._taking(*(usual[1] for usual in (USUAL_TUNE, USUAL_PROOF))) if self.sequential else self.total
+        """Queries that a run with this plan usually takes."""
+        usual = USUAL_TUNE[1] if self.sequential else USUAL_LONG_TUNE[1]
+        return self._taking(usual, USUAL_PROOF[1])
 
     @property
     def range90(self) -> tuple[int, int]:
         """Queries between which nine of ten runs end."""
-        least = self._taking(*(usual[0] for usual in (USUAL_TUNE, USUAL_PROOF))) if self.sequential else self.total
+        if self.sequential:
+            return self._taking(USUAL_TUNE[0], USUAL_PROOF[0]), self.total
+        least = self._taking(USUAL_LONG_TUNE[0], 0)
+        if self.stops_early:
+            # If unchanged images are kept, they are evaluated once, and no part is measured.
+            least -= self.repeats * self.evaluate_images * self.queries_per_image + self.part_queries
         return least, self.total
 
     def _taking(self, tune: int, images: int) -> int:
-        images = min(self.evaluate_images, images)
+        images = min(self.evaluate_images, images) if self.sequential else self.evaluate_images
         share = images / max(1, self.evaluate_images)
         evaluate = (1 + self.queries_per_image) * self.repeats * images - int(share * self.known)
-        search = min(self.tune, self.repeats * tune) + self.views
-        return self.select + search + evaluate + self.spent_earlier + self.watch
+        search = min(self.tune, self.repeats * tune) if self.stops_early else self.tune
+        rest = self.part_queries + self.views + self.spent_earlier + self.watch
+        return self.select + search + evaluate + rest + (0 if self.stops_early else self.reserve)
 
     def lines(self, price: float | None = None) -> list[str]:
         """The plan as it is printed, with its cost if there is a ``price`` per image."""
@@ -146,7 +157,12 @@ class Plan:
                 ("evaluate", self.evaluate, f"before and after on {self.evaluate_images} test images"),
                 ("total", self.total, f"of a budget of {self.budget}{_each_repeated(self.repeats)}"),
             ]
-        last = -2 if self.sequential else -1
+            if self.stops_early and self.expected < self.total:
+                said = (
+                    f"usually, as the search ends when going on does not pay; nine of ten between {low:,} and {high:,}"
+                )
+                rows.append(("expected", self.expected, said))
+        last = -2 if rows[-1][0] == "expected" else -1
         if self.part_queries:
             what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
             rows.insert(2, ("parts", self.part_queries, what))
@@ -242,6 +258,7 @@ def make_sequential_plan(
         reserve=kept,
         watch=watch,
         repeats=repeats,
+        stops_early=True,
         sequential=True,
         queries_per_image=views,
         view_images=MIN_VIEW_IMAGES if views > 1 else 0,

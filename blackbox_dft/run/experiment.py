@@ -168,7 +168,7 @@ class Experiment:
             watch += min(CHECKED, len(self.known.images))
             known[self.known.images] = True
         if self.sequential:
-            return make_sequential_plan(
+            plan = make_sequential_plan(
                 config.budget,
                 val=len(splits["val"]),
                 held=sum(len(draw) for draw in self.proof_draws),
@@ -179,20 +179,23 @@ class Experiment:
                 known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])),
                 views=config.views,
             )
-        return make_plan(
-            config.budget,
-            val=len(splits["val"]),
-            test=len(self.test_images),
-            proposal=self.proposal,
-            spent_earlier=self.spent_earlier,
-            reserve=reserve,
-            watch=watch,
-            repeats=config.repeats,
-            known_val=float(np.mean(known[splits["val"]])),
-            known_test=int(known[self.test_images].sum()),
-            parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
-            views=config.views,
-        )
+        else:
+            plan = make_plan(
+                config.budget,
+                val=len(splits["val"]),
+                test=len(self.test_images),
+                proposal=self.proposal,
+                spent_earlier=self.spent_earlier,
+                reserve=reserve,
+                watch=watch,
+                repeats=config.repeats,
+                known_val=float(np.mean(known[splits["val"]])),
+                known_test=int(known[self.test_images].sum()),
+                parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
+                views=config.views,
+            )
+        stops = config.early_stop and isinstance(self.estimator(), SupportsDelayedTell)
+        return replace(plan, stops_early=stops)
 
     @cached_property
     def known(self) -> Known | None:

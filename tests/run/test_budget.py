@@ -1,6 +1,7 @@
 """How a budget is split into phases, or refused."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -98,6 +99,7 @@ def test_the_json_of_a_plan_keeps_its_keys() -> None:
         "view_images": 0,
         "views": 0,
         "known": 0,
+        "stops_early": False,
         "sequential": False,
         "total": 6000,
         "expected": 6000,
@@ -149,3 +151,11 @@ def test_the_parts_of_a_refused_budget_add_up() -> None:
     counts = re.findall(r"(\d+) (?:are|queries|choose|begin|check)", str(caught.value))
     assert list(map(int, counts)) == [7, 320, 160, 256, 44, 112]
     assert str(caught.value).endswith("together 899; give --budget 899 or more.")
+
+
+def test_a_plan_whose_search_may_stop_says_what_is_usual() -> None:
+    plan = replace(make_plan(6000, val=560, test=1120, proposal=32), stops_early=True)
+    # 2,820 for the search, of which 1,300 are usual; at least 208, with unchanged images kept and evaluated once.
+    assert plan.expected == 6000 - 2820 + 1300
+    assert plan.range90 == (6000 - 2820 + 208 - 1120, 6000)
+    assert plan.lines()[-1].startswith("  expected     4,480 queries   usually")
