@@ -7,7 +7,7 @@ import numpy as np
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.report.figures.charts import Axes, LineChart, Series
 
-GAIN = "gain so far, with the interval that is valid at any time"
+GAIN = "gain and its interval"
 
 
 def proof_chart(path: Floats) -> LineChart:
