@@ -317,7 +317,8 @@ def report(rows: Sequence[Row], seeds: int, labels_bill: int = 1000) -> list[str
     lines = ["Median accuracy on the whole test split, share of seeds proven, median queries when it was proven.", ""]
     for task in TASKS:
         lines += table([row for row in first if row.labels == ALL], task, "bill")
-    few = [row for row in first if row.bill == labels_bill]
+    counted = {row.method for row in first if row.labels != ALL}
+    few = [row for row in first if row.bill == labels_bill and row.method in counted]
     lines += [f"By the number of labelled images, at a bill of {labels_bill:,}:", ""]
     for task in TASKS:
         if any(row.task == task and row.labels != ALL for row in few):
