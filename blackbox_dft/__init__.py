@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blackbox_dft.objectives import make_objective
     from blackbox_dft.run.config import Config
     from blackbox_dft.run.evaluate import evaluate, open_evaluation
+    from blackbox_dft.run.predict import open_prediction, predict
     from blackbox_dft.run.result import Result
     from blackbox_dft.run.runner import optimize, resume
     from blackbox_dft.spaces import make_space
@@ -32,6 +33,8 @@ _HOME = {
     "apply_images": "deploy.apply",
     "open_evaluation": "run.evaluate",
     "evaluate": "run.evaluate",
+    "open_prediction": "run.predict",
+    "predict": "run.predict",
     "load": "data",
     "make_target": "targets",
     "make_space": "spaces",
@@ -54,6 +57,8 @@ __all__ = [  # noqa: RUF022
     "apply_images",
     "open_evaluation",
     "evaluate",
+    "open_prediction",
+    "predict",
     "load",
     "make_target",
     "make_space",

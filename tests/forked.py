@@ -31,7 +31,7 @@ FORKS.set_forkserver_preload(
             "blackbox_dft.deploy.apply",
             "blackbox_dft.cli.progress_bar",
             "blackbox_dft.compare.runner",
-            "blackbox_dft.run.evaluate",
+            "blackbox_dft.run.predict",
         ),
         *(
             "blackbox_dft.report.compare_report",

@@ -14,6 +14,7 @@ from blackbox_dft.cli.evaluate import evaluate
 from blackbox_dft.cli.export import export
 from blackbox_dft.cli.inspect import inspect
 from blackbox_dft.cli.optimize import optimize
+from blackbox_dft.cli.predict import predict
 from blackbox_dft.cli.profiles import profiles
 from blackbox_dft.cli.report import report
 from blackbox_dft.cli.resume import resume
@@ -41,7 +42,7 @@ def bbdft() -> None:
     """
 
 
-for command in (demo, inspect, optimize, resume, evaluate, apply, export, compare, report, serve, profiles):
+for command in (demo, inspect, optimize, resume, evaluate, apply, predict, export, compare, report, serve, profiles):
     bbdft.add_command(command)
 
 

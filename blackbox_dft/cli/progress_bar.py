@@ -21,8 +21,15 @@ from blackbox_dft.search.progress import NoProgress, Point, Progress
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
 
-PHASES = {"select": "choosing", "tune": "tuning", "views": "choosing views", "evaluate": "evaluating"}
-"""Words for the phases of a run."""
+PHASES = {
+    "select": "choosing",
+    "tune": "tuning",
+    "views": "choosing views",
+    "evaluate": "evaluating",
+    "predict": "predicting",
+    "check": "checking",
+}
+"""Words for the phases of a run, and of commands on a finished one."""
 ACCURACY_DECAY = 0.9
 """Weight of a minibatch in the running accuracy relative to the one after it."""
 MIN_WEIGHT = 5

@@ -170,7 +170,7 @@ def _from_csv(path: Path, wanted: str) -> Listing:
                 raise InputError(
                     f"{path}, line {number}: has no split, but other lines do: fill it in, or drop the column 'split'."
                 )
-    files, notes = _find_files(path, [row.file for row in rows])
+    files, notes = find_files(path, [row.file for row in rows])
     labels = _whole_numbers([row.label for row in rows])
     rows = [replace(row, file=file, label=name) for row, file, name in zip(rows, files, labels, strict=True)]
     return Listing(path.parent, tuple(rows), "drop the column 'split'", notes, traits)
@@ -191,7 +191,7 @@ def _whole_numbers(labels: list[str]) -> list[str]:
     return labels
 
 
-def _find_files(table: Path, files: list[str]) -> tuple[list[str], tuple[str, ...]]:
+def find_files(table: Path, files: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """The files that the names in a table stand for, and notes.
 
     Names without a suffix get that of the one file of that name; if the first file is not there, all may lie in one

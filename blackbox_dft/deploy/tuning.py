@@ -16,6 +16,7 @@ from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.images.files import resize
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
@@ -28,6 +29,8 @@ FORMAT, VIEWS_FORMAT = 2, 3
 """Of files with one view, which earlier versions read too, and with several."""
 FORMATS = (1, FORMAT, VIEWS_FORMAT)
 """Of files that can be read; 1 has no output map."""
+PREDICTED_AT_ONCE = 64
+"""Images in a call of a function."""
 MAP_PREFIXES = "output_map.", "joint_map."
 """Of the names of its arrays: of every view, and of what joins several."""
 
@@ -105,10 +108,11 @@ class Tuning:
         >>> views.shape, bool((views[:, 1] == images[:, :, ::-1]).all())
         ((1, 2, 8, 8, 3), True)
         """
-        floats = to_floats(self._batch(images))
+        return np.stack([to_bytes(one) for one in self._float_views(to_floats(self._batch(images)))], axis=1)
+
+    def _float_views(self, floats: Images) -> list[Images]:
         changed = [self._space.apply(floats, self.z)]
-        changed += [self.view_space.apply(floats, view) for view in self.views[1:]]
-        return np.stack([to_bytes(one) for one in changed], axis=1)
+        return changed + [self.view_space.apply(floats, view) for view in self.views[1:]]
 
     def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
@@ -144,6 +148,60 @@ class Tuning:
                 f"this tuning has {count} views: give their scores as (N, {count}, K), or as a list of {count}."
             )
         return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map)(outputs)
+
+    def predict(self, images: object, target: object) -> Floats:
+        """Probabilities ``(N, L)`` of the labels for images, by a target that is called here and now.
+
+        Images of another size are resized as by ``apply``. Nothing is recorded, nor sent again if a response gets lost:
+        ``bbdft predict`` and ``open_prediction`` do both.
+
+        >>> from blackbox_dft.demo import assets
+        >>> from blackbox_dft.objectives.output_map import OutputMap
+        >>> digits = tuple("0123456789")
+        >>> tuning = Tuning(
+        ...     "color", np.zeros(6), (32, 32, 3), labels=digits, scores="logits", output_map=OutputMap(np.eye(10))
+        ... )
+        >>> tuning.predict(np.zeros((2, 40, 40, 3), np.uint8), str(assets() / "digits.onnx")).shape
+        (2, 10)
+
+        Args:
+            images: ``(N, H, W, 3)``, RGB, uint8 or floats in [0, 1]; also one image, a list of them, or Pillow images.
+            target: what ``make_target`` returns or takes, or a function from images ``(N, H, W, 3)`` to scores
+                ``(N, K)``.
+
+        Raises:
+            InputError: the images or the target cannot be used, or the tuning does not say what scores mean.
+            TargetError: the target failed.
+        """
+        from blackbox_dft.targets import make_target
+
+        if isinstance(target, str | Path):
+            with make_target(str(target)) as opened:
+                return self.predict(images, opened)
+        score = getattr(target, "scores", target)
+        if not callable(score):
+            raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
+        batch, encoding = self._resized(images), Encoding.parse(self.encoding)
+        size = int(getattr(target, "batch", 0)) or PREDICTED_AT_ONCE
+        found = [np.zeros((0, len(self.labels)))]
+        for start in range(0, len(batch), size):
+            some = batch[start : start + size]
+            changed = (encoding.encode(view) for view in self._float_views(to_floats(some)))
+            outputs = [np.asarray(score(view), np.float32) for view in changed]
+            found.append(self.decide(outputs if len(outputs) > 1 else outputs[0]))
+        return np.concatenate(found)
+
+    def _resized(self, images: object) -> ImageBytes | Images:
+        """Images of any sizes as a batch of the tuning's."""
+        batches = [as_batch(one) for one in images] if isinstance(images, list | tuple) else [as_batch(images)]
+        size, found = self.shape[:2], []
+        for batch in batches:
+            if batch.shape[1:3] != size and batch.ndim == 4 and batch.shape[3] == 3:
+                batch = np.stack([resize(one, size) for one in to_bytes(to_floats(batch))])
+            found.append(batch)
+        if len({batch.dtype for batch in found}) > 1:
+            found = [to_floats(batch) for batch in found]
+        return self._batch(np.concatenate(found) if found else [])
 
     def map_to(self, labels: Sequence[str]) -> OutputMap | JoinedMap | None:
         """The output map to ``labels`` in their order; ``None`` if the run kept none.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.deploy.tuning import Tuning
-from blackbox_dft.errors import BudgetError, InputError, TargetError
+from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.run.experiment import Experiment
@@ -23,6 +22,7 @@ from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.predictions import FILE, Predictions
 from blackbox_dft.run.record import RunRecord, with_cluster
+from blackbox_dft.run.side_ledger import UNLIMITED, replace_ledger, reserve_for, within_reserve
 from blackbox_dft.run.summary import (
     Accuracy,
     Document,
@@ -89,14 +89,8 @@ class Evaluation:
             return scorer.unrecorded(self.indices, self.part_candidates if parts else self.candidates)
 
     def reserve(self, queries: int) -> int:
-        """Of ``queries`` to be sent, how many may be sent again because their responses get lost: as in a run.
-
-        At least those of one request, if images sent and never answered cost money.
-        """
-        experiment = self.experiment
-        if not experiment.counts_in_doubt or not queries:
-            return 0
-        return max(math.ceil(experiment.config.reserve * queries), min(self.batch, queries))
+        """Of ``queries`` to be sent, how many may be sent again because their responses get lost."""
+        return reserve_for(self.experiment, self.batch, queries)
 
 
 @dataclass(frozen=True)
@@ -221,10 +215,11 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
     watcher.phase("evaluate", evaluation.queries)
     with experiment.opened(), _scorer(evaluation, watcher) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, evaluation.candidates)
-        with _within_reserve(evaluation, scorer, missing):
+        with within_reserve(experiment, scorer, missing):
             before, after = _probabilities(evaluation, scorer, [evaluation.candidates[1:]])
         sent = scorer.ledger.total - spent
-    _replace_scores(evaluation)
+    if evaluation.fresh:
+        replace_ledger(evaluation.run / SCORES, evaluation.run / FRESH)
     result = compared(data, indices, before, after)
     free = Calibration(np.asarray(evaluation.summary["threshold"]["bias"]))
     return EvaluationResult(
@@ -274,10 +269,11 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
     watcher.phase("evaluate", len(every) * experiment.config.repeats * len(indices))
     with experiment.opened(), _scorer(evaluation, watcher, parts=True) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, every)
-        with _within_reserve(evaluation, scorer, missing):
+        with within_reserve(experiment, scorer, missing):
             before, *rest = _probabilities(evaluation, scorer, [[z] for z in every[1:]])
         sent = scorer.ledger.total - spent
-    _replace_scores(evaluation)
+    if evaluation.fresh:
+        replace_ledger(evaluation.run / SCORES, evaluation.run / FRESH)
     rows = []
     for name, after in zip([*(name for name, _ in choices), "all"], rest, strict=True):
         result = compared(data, indices, before, after)
@@ -297,7 +293,7 @@ def _scorer(evaluation: Evaluation, watcher: Progress, *, parts: bool = False) -
     """
     experiment, run = evaluation.experiment, evaluation.run
     path = run / (FRESH if evaluation.fresh else SCORES)
-    with Ledger(path, budget=2**62, in_doubt="count") as ledger:
+    with Ledger(path, budget=UNLIMITED, in_doubt="count") as ledger:
         if parts and not evaluation.fresh:
             ledger.reuse(run / LEDGER)
         scorer = experiment.scorer(ledger, batch=evaluation.batch, progress=watcher.scored)
@@ -305,41 +301,6 @@ def _scorer(evaluation: Evaluation, watcher: Progress, *, parts: bool = False) -
             yield scorer
         finally:
             scorer.close()
-
-
-@contextmanager
-def _within_reserve(evaluation: Evaluation, scorer: Scorer, queries: int) -> Iterator[None]:
-    """Within it, ``queries`` images are sent, and no more again than the reserve holds.
-
-    Raises:
-        TargetError: more responses got lost.
-    """
-    if not evaluation.experiment.counts_in_doubt:
-        yield
-        return
-    ledger, reserve = scorer.ledger, evaluation.reserve(queries)
-    ledger.budget = ledger.total + queries + reserve
-    try:
-        yield
-    except BudgetError as error:
-        raise TargetError(
-            f"responses to more images got lost than the {reserve:,} that may be sent again: see whether "
-            f"{evaluation.experiment.target.name} is well, and give the command again; the scores that came are kept."
-        ) from error
-
-
-def _replace_scores(evaluation: Evaluation) -> None:
-    """Puts the scores of a finished fresh evaluation in the place of those recorded for the same queries."""
-    old, new = evaluation.run / SCORES, evaluation.run / FRESH
-    if not evaluation.fresh:
-        return
-    if old.exists():
-        # Opened and closed, so that nothing of it is left in a log beside it.
-        Ledger(old, budget=0).close()
-        with Ledger(new, budget=2**62) as ledger:
-            ledger.reuse(old)
-    Path(f"{old}-shm").unlink(missing_ok=True)
-    new.replace(old)
 
 
 def _probabilities(evaluation: Evaluation, scorer: Scorer, changes: Sequence[Sequence[Floats]]) -> list[Floats]:

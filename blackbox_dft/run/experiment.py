@@ -61,6 +61,7 @@ class Experiment:
         spent_earlier: queries that choice and evaluation under an earlier, smaller budget used.
         splits: whether the data needs train, val and test.
         classes: names of the labels; by default those that occur in the data.
+        data: images that are loaded already, instead of those of the configuration.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
@@ -74,6 +75,7 @@ class Experiment:
         *,
         splits: bool = True,
         classes: Sequence[str] | None = None,
+        data: Dataset | None = None,
     ) -> None:
         self.config = config
         self.spent_earlier = spent_earlier
@@ -84,7 +86,7 @@ class Experiment:
         self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
         self._threads = 1
-        self.data: Dataset = load(
+        self.data: Dataset = data or load(
             config.data,
             label=config.label,
             size=size or self.target.image_size,

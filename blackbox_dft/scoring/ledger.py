@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -220,19 +220,7 @@ class Ledger:
         Raises:
             InputError: no such ledger, or one in use.
         """
-        other = Path(other)
-        if (other / LEDGER).is_file():
-            other = other / LEDGER  # The folder of a run.
-        if not other.is_file():
-            what = "holds no run" if other.is_dir() else "does not exist"
-            raise InputError(f"{other} {what}: give the ledger.sqlite of another run.")
-        try:
-            with closing(sqlite3.connect(f"{other.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
-                found = db.execute(
-                    "SELECT images, keys, answered, scores, width FROM requests WHERE scores IS NOT NULL"
-                ).fetchall()
-        except sqlite3.Error as error:
-            raise _explain(error, other) from error
+        found = _answered(Path(other))
         with self.transaction():
             return self._take(found)
 
@@ -418,6 +406,38 @@ def count_queries(path: Path) -> tuple[int, int] | None:
             raise _explain(error, path) from error
         return None
     return int(row[0] or 0), int(row[1] or 0)
+
+
+def recorded_scores(path: str | Path, keys: Collection[bytes]) -> dict[bytes, Scores]:
+    """Scores ``(K,)`` that the ledger in ``path`` has for any of ``keys``; nothing is written there.
+
+    Raises:
+        InputError: no such ledger, or one in use.
+    """
+    wanted = set(keys)
+    found: dict[bytes, Scores] = {}
+    for images, joined, _, scores, width in _answered(Path(path)):
+        held = _split(joined)
+        if not wanted.isdisjoint(held):
+            rows = np.frombuffer(scores, np.float32).reshape(images, width)
+            found |= {key: row for key, row in zip(held, rows, strict=True) if key in wanted}
+    return found
+
+
+def _answered(path: Path) -> list[tuple[Any, ...]]:
+    """Images, keys, time, scores and width of the requests that the ledger in ``path``, or in that folder, recorded."""
+    if (path / LEDGER).is_file():
+        path = path / LEDGER  # The folder of a run.
+    if not path.is_file():
+        what = "holds no run" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {what}: give the ledger.sqlite of another run.")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+            return db.execute(
+                "SELECT images, keys, answered, scores, width FROM requests WHERE scores IS NOT NULL"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise _explain(error, path) from error
 
 
 def _split(keys: bytes) -> list[bytes]:

@@ -119,3 +119,57 @@ def test_floats_lists_and_pillow_images_give_the_bytes_of_uint8(tuning: Tuning) 
 def test_images_of_another_shape_are_told_how_to_fit(tuning: Tuning, shape: tuple[int, ...], mend: str) -> None:
     with pytest.raises(InputError, match=mend):
         tuning(np.zeros(shape, np.uint8))
+
+
+def test_predict_sends_what_the_run_sent_and_maps_what_comes() -> None:
+    import cv2
+
+    from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.objectives.output_map import OutputMap
+    from blackbox_dft.targets import make_target
+    from tests.helpers.half_model import SHAPE, images, scores
+
+    batch, labels = images(150)
+    map_ = OutputMap(np.eye(2), "bias", bias=np.array([0.6, -0.6]))
+    tuning = Tuning(
+        "color", np.array([0.1, 0, 0, 0, 0, 0]), SHAPE, labels=("dark", "bright"), scores="probabilities",
+        output_map=map_, encoding="jpeg:90",
+    )  # fmt: skip
+    sent = []
+
+    def score(images: np.ndarray) -> np.ndarray:
+        sent.append(images)
+        return scores(images)
+
+    found = tuning.predict(batch, score)
+    through = Encoding.parse("jpeg:90").encode(tuning.make_space().apply(batch / np.float32(255), tuning.z))
+    np.testing.assert_array_equal(np.concatenate(sent), through)
+    np.testing.assert_array_equal(found, tuning.decide(scores(through)))
+    assert (found.argmax(axis=1) == labels).mean() > 0.7
+    target = make_target("tests.helpers.half_model:scores")
+    np.testing.assert_array_equal(tuning.predict(batch, target), found)
+    np.testing.assert_array_equal(tuning.predict(batch, "tests.helpers.half_model:scores"), found)
+    # Images of other sizes are resized; those of one call need not have one.
+    large = [cv2.resize(image, (32, 32), interpolation=cv2.INTER_NEAREST) for image in batch[:2]]
+    np.testing.assert_array_equal(tuning.predict([*large, batch[2]], score), found[:3])
+    np.testing.assert_array_equal(tuning.predict(np.stack(large), score), found[:2])
+    assert tuning.predict(batch[:0], score).shape == (0, 2)
+    with pytest.raises(InputError, match="3 is no target: give a file, a URL, a function"):
+        tuning.predict(batch, 3)
+
+
+def test_predict_scores_every_view() -> None:
+    from blackbox_dft.objectives.joined_map import JoinedMap
+    from blackbox_dft.objectives.output_map import OutputMap
+    from tests.helpers.half_model import SHAPE, images, scores
+
+    plain = Tuning("color", np.array([0.1, 0, 0, 0, 0, 0]), SHAPE)
+    views = np.stack([plain.view_space.view(plain.z), plain.view_space.view(plain.z, mirror=True)])
+    joined = JoinedMap(OutputMap(np.eye(2)), OutputMap(np.tile(np.eye(2), (2, 1))))
+    labels = ("dark", "bright")
+    tuning = Tuning(
+        "color", plain.z, SHAPE, labels=labels, scores="probabilities", output_map=joined, views=views
+    )  # fmt: skip
+    batch, _ = images(100)
+    outputs = [scores(view) for view in tuning.each_view(batch).transpose(1, 0, 2, 3, 4)]
+    np.testing.assert_array_equal(tuning.predict(batch, scores), tuning.decide(outputs))
