@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
@@ -67,6 +68,8 @@ class Tuning:
     views: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     """``(V, 5 + k)``: changes that an image is scored under, in the space ``Viewed``, the first by ``z`` alone; empty
     if there is only that one."""
+    fitting: Fitting = field(default_factory=Fitting)
+    """How images of other sizes are brought to ``shape`` before they are changed."""
 
     @property
     def queries_per_image(self) -> int:
@@ -181,6 +184,8 @@ class Tuning:
             "labels": self.labels,
             "scores": self.scores,
         }
+        if self.fitting != Fitting():
+            about["fitting"] = asdict(self.fitting)
         arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}
         if len(self.views):
             arrays["views"] = self.views
@@ -220,6 +225,7 @@ class Tuning:
                 about["views"] = np.asarray(arrays["views"], np.float64)
             about["labels"] = tuple(about.get("labels", ()))
             about["space"] = from_file(about["space"])
+            about["fitting"] = Fitting(**about.get("fitting", {}))
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error
