@@ -17,12 +17,14 @@ from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from blackbox_dft._utils.types import ImageBytes
+    from blackbox_dft.images.fit_options import Filter
+    from blackbox_dft.images.fitting import Fitting
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
-@options(Config, "label", "allow_outside")
+@options(Config, "label", "allow_outside", "fit", "filter")
 @options(TargetOptions, but=("cluster",))
 @spending_options
 @json_option("Print JSON, and nothing else, on stdout.")
@@ -34,6 +36,8 @@ def inspect(
     data: str | None,
     label: str | None,
     allow_outside: bool,
+    fit: str,
+    filter: Filter,
     price: float | None,
     as_json: bool,
     show: bool,
@@ -46,6 +50,7 @@ def inspect(
     """
     from blackbox_dft.fusion.fused_path import fused_path
     from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.images.fitting import Fitting
     from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
@@ -54,11 +59,12 @@ def inspect(
     consent = Consent.take(values)
     target_options = take(TargetOptions, values)
     outside = allow_outside or "://" not in target
+    fitting = Fitting(fit, filter)
     if show:
-        _show_exchange(target, target_options, data, label, outside)
+        _show_exchange(target, target_options, data, label, outside, fitting)
         return
     with make_target(target, target_options) as opened:
-        images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside)
+        images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside, fitting)
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
@@ -83,18 +89,20 @@ def inspect(
 
 
 def _sample(
-    data: str, label: str | None, size: tuple[int, int] | None, outside: bool
+    data: str, label: str | None, size: tuple[int, int] | None, outside: bool, fitting: Fitting
 ) -> tuple[ImageBytes, tuple[str, ...]]:
     """Up to 64 images of ``data``, and its notes; not the first ones, as in a folder those are of one class."""
     import numpy as np
 
     from blackbox_dft.data import load
 
-    loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False)
+    loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False, fitting=fitting)
     return loaded.images[np.random.default_rng(0).permutation(len(loaded.images))[:64]], loaded.notes
 
 
-def _show_exchange(target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool) -> None:
+def _show_exchange(
+    target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool, fitting: Fitting
+) -> None:
     """Sends one image, and prints all requests and responses on the way, and the scores that are read from them."""
     from blackbox_dft.targets.http.target import HttpTarget
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, smooth_images
@@ -105,7 +113,7 @@ def _show_exchange(target: str, options: TargetOptions, data: str | None, label:
     with HttpTarget(target, replace(options, patience=0.0, batch=1), observe=_print_exchange) as opened:
         size = opened.image_size
         smooth = size or (DEFAULT_SIDE, DEFAULT_SIDE)
-        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside)[0]
+        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
         scores = opened.scores(images[:1])
         names = opened.classes or tuple(map(str, range(scores.shape[1])))
         hint = None if scores.any() else opened.explain_no_score()

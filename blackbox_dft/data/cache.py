@@ -1,7 +1,8 @@
 """Disk cache of decoded images: memory-mapped files in the user's cache folder.
 
 An entry is a folder named by a digest of everything that decides its pixels: paths, sizes and modification times of the
-files (reading their contents would take as long as decoding them), the target size, and whether bad files are skipped.
+files (reading their contents would take as long as decoding them), the target size, how images are brought to it, and
+whether bad files are skipped.
 It holds ``pixels``, the bytes ``(N, H, W, 3)``, and ``about.npz``.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from blackbox_dft._utils.files import cache_folder
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data.decoding import preallocate
+from blackbox_dft.images.fitting import Fitting
 
 VERSION = 2
 MAX_CACHE_BYTES = 20 * 2**30
@@ -43,9 +45,12 @@ class DecodedImages:
     """Largest value in files of 16 bits; 0 without any."""
 
 
-def entry_path(folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Path | None:
+def entry_path(
+    folder: Path, files: Sequence[str], size: tuple[int, int] | None, skip_bad: bool, fitting: Fitting | None = None
+) -> Path | None:
     """Folder of the cache entry for these files below ``folder``; None without a cache or if a file is missing."""
-    hasher = blake2b(f"{VERSION} {size} {skip_bad}".encode(), digest_size=16)
+    fitted = "" if fitting in (None, Fitting()) else f" {fitting}"
+    hasher = blake2b(f"{VERSION} {size} {skip_bad}{fitted}".encode(), digest_size=16)
     try:
         for file in files:
             # Plain texts and os.stat: a Path for each of 100,000 files takes seconds.

@@ -20,6 +20,7 @@ from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.data.sources import list_source
 from blackbox_dft.data.splits import read_splits
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fitting import Fitting
 
 MAX_MEMORY_BYTES = 256 * 2**20
 """Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
@@ -72,6 +73,7 @@ def load(
     classes: Sequence[str] | None = None,
     cache: Path | None = None,
     memory: int = MAX_MEMORY_BYTES,
+    fitting: Fitting | None = None,
 ) -> Dataset:
     """Loads a CSV (``file,label|class[,split][,group|person]``) or a folder with one sub-folder per class.
 
@@ -88,6 +90,7 @@ def load(
         classes: names of all labels there may be, in order; by default those that occur, sorted.
         cache: folder for a temporary file of pixels, instead of the user's cache folder.
         memory: bytes of pixels to hold in memory if they cannot be cached; more goes to a temporary file.
+        fitting: how images of other sizes are brought to ``size``; by default they are stretched.
 
     Raises:
         InputError: the source or one of its images cannot be used; the message names the file or line.
@@ -105,7 +108,7 @@ def load(
     listing = list_source(source, label, allow_outside=allow_outside)
     # Before decoding, so that errors in the listing are reported at once.
     parts = _arrange(source, listing, listing.rows, seed, splits, classes)
-    decoded = _decode(listing, size, skip_bad, memory, cache)
+    decoded = _decode(listing, size, skip_bad, memory, cache, fitting or Fitting())
     rows = [listing.rows[number] for number in decoded.indices]
     read = set(decoded.indices)
     skipped = [row.file for number, row in enumerate(listing.rows) if number not in read]
@@ -122,7 +125,8 @@ def load(
     notes += [_as_missing(name, parts.labels, n) for n, name in enumerate(parts.classes) if looks_missing(name)]
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
-        notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}")
+        fitted = f" by --fit {fitting.fit}" if fitting and fitting.fit != "stretch" else ""
+        notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}{fitted}")
     if 0 < decoded.deep_max < 2**MAX_DARK_BITS:
         bits = decoded.deep_max.bit_length()
         notes.append(
@@ -147,12 +151,17 @@ def load(
 
 
 def _decode(
-    listing: Listing, size: tuple[int, int] | None, skip_bad: bool, memory: int, cache: Path | None
+    listing: Listing,
+    size: tuple[int, int] | None,
+    skip_bad: bool,
+    memory: int,
+    cache: Path | None,
+    fitting: Fitting,
 ) -> DecodedImages:
     """Decodes the images, or loads them from the cache."""
     files = [row.file for row in listing.rows]
     cached = cache is None and not listing.members
-    entry = pixel_cache.entry_path(listing.folder, files, size, skip_bad) if cached else None
+    entry = pixel_cache.entry_path(listing.folder, files, size, skip_bad, fitting) if cached else None
     if entry and (images := pixel_cache.load_entry(entry)):
         return images
     locations = [listing.location(row) for row in listing.rows]
@@ -160,7 +169,9 @@ def _decode(
         shape = (len(locations), *(size or common_size(locations, threads)), 3)
 
         def decode(pixels: ImageBytes) -> DecodedImages:
-            indices, digests, resized, deep_max = decode_into(pixels, locations, threads, skip_bad=skip_bad)
+            indices, digests, resized, deep_max = decode_into(
+                pixels, locations, threads, skip_bad=skip_bad, fitting=fitting
+            )
             return DecodedImages(pixels[: len(indices)], indices, digests, resized, deep_max)
 
         if entry and (images := pixel_cache.store_entry(entry, shape, decode)):

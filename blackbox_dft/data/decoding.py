@@ -17,7 +17,8 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.files import ByteSource, decode_file, image_size, read_image, resize
+from blackbox_dft.images.files import ByteSource, decode_file, image_size, read_image
+from blackbox_dft.images.fitting import Fitting
 
 MIN_RELEASED_BYTES = 512 * 2**20
 """Size of a memory map from which on its pages are released now and then."""
@@ -95,9 +96,16 @@ def _unlink_open_file(path: Path) -> None:
 
 
 def decode_into(
-    pixels: ImageBytes, files: Sequence[Path | ByteSource], threads: Executor, *, skip_bad: bool
+    pixels: ImageBytes,
+    files: Sequence[Path | ByteSource],
+    threads: Executor,
+    *,
+    skip_bad: bool,
+    fitting: Fitting | None = None,
 ) -> tuple[list[int], list[bytes], int, int]:
-    """Decodes ``files`` into ``pixels`` ``(N, H, W, 3)``, resized to its (H, W); with ``skip_bad``, without gaps.
+    """Decodes ``files`` into ``pixels`` ``(N, H, W, 3)``, brought to its (H, W) by ``fitting``, by default stretched.
+
+    With ``skip_bad``, there are no gaps.
 
     Returns:
         Indices of the files that were read, a 16-byte digest of each image's pixels, how many images were resized, and
@@ -107,13 +115,14 @@ def decode_into(
         InputError: the error of the first file that cannot be read, unless ``skip_bad``.
     """
     size = (pixels.shape[1], pixels.shape[2])
+    fitting = fitting or Fitting()
 
     def decode(number: int) -> tuple[bytes, bool, int] | InputError:
         try:
             image, deep_max = decode_file(files[number])
         except InputError as error:
             return error
-        pixels[number] = resized_image = resize(image, size)
+        pixels[number] = resized_image = fitting(image, size)
         digest = blake2b(resized_image.tobytes(), digest_size=16, person=b"%d" % size[1]).digest()
         return digest, image.shape[:2] != size, deep_max
 

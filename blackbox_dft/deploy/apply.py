@@ -15,7 +15,7 @@ from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding, through_jpeg
-from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, resize, write_image
+from blackbox_dft.images.files import SUFFIXES, ByteSource, encode_image, list_images, read_image, write_image
 from blackbox_dft.images.formats import FORMAT_NAMES
 from blackbox_dft.images.similarity import psnr
 
@@ -95,7 +95,7 @@ def apply_bytes(tuning: Tuning | str | Path, data: bytes, *, encoding: str | Non
     """
     tuning = tuning if isinstance(tuning, Tuning) else Tuning.load(tuning)
     written_as, suffix = _file_format(tuning, encoding)
-    image = resize(read_image(_UnnamedImage(data)), tuning.shape[:2])
+    image = tuning.fitting(read_image(_UnnamedImage(data)), tuning.shape[:2])
     return encode_image(tuning(image[None])[0], suffix, written_as.quality or None)
 
 
@@ -167,7 +167,7 @@ def apply_images(
                     report.skipped += 1
                     continue
                 report.resized += image.shape[:2] != (height, width)
-                images.append(resize(image, (height, width)))
+                images.append(tuning.fitting(image, (height, width)))
                 targets.append(to)
             if not images:
                 continue

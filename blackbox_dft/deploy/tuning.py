@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
-from blackbox_dft.images.files import resize
+from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
@@ -70,6 +70,8 @@ class Tuning:
     views: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     """``(V, 5 + k)``: changes that an image is scored under, in the space ``Viewed``, the first by ``z`` alone; empty
     if there is only that one."""
+    fitting: Fitting = field(default_factory=Fitting)
+    """How images of other sizes are brought to ``shape`` before they are changed."""
 
     @property
     def queries_per_image(self) -> int:
@@ -152,7 +154,7 @@ class Tuning:
     def predict(self, images: object, target: object) -> Floats:
         """Probabilities ``(N, L)`` of the labels for images, by a target that is called here and now.
 
-        Images of another size are resized as by ``apply``. Nothing is recorded, nor sent again if a response gets lost:
+        Images of another size are fitted as by ``apply``. Nothing is recorded, nor sent again if a response gets lost:
         ``bbdft predict`` and ``open_prediction`` do both.
 
         >>> from blackbox_dft.demo import assets
@@ -196,8 +198,9 @@ class Tuning:
         batches = [as_batch(one) for one in images] if isinstance(images, list | tuple) else [as_batch(images)]
         size, found = self.shape[:2], []
         for batch in batches:
-            if batch.shape[1:3] != size and batch.ndim == 4 and batch.shape[3] == 3:
-                batch = np.stack([resize(one, size) for one in to_bytes(to_floats(batch))])
+            fits = batch.shape[1:3] == size and self.fitting.keeps_all
+            if not fits and batch.ndim == 4 and batch.shape[3] == 3:
+                batch = np.stack([self.fitting(one, size) for one in to_bytes(to_floats(batch))])
             found.append(batch)
         if len({batch.dtype for batch in found}) > 1:
             found = [to_floats(batch) for batch in found]
@@ -239,6 +242,8 @@ class Tuning:
             "labels": self.labels,
             "scores": self.scores,
         }
+        if self.fitting != Fitting():
+            about["fitting"] = asdict(self.fitting)
         arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}
         if len(self.views):
             arrays["views"] = self.views
@@ -278,6 +283,7 @@ class Tuning:
                 about["views"] = np.asarray(arrays["views"], np.float64)
             about["labels"] = tuple(about.get("labels", ()))
             about["space"] = from_file(about["space"])
+            about["fitting"] = Fitting(**about.get("fitting", {}))
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error

@@ -13,6 +13,7 @@ import numpy as np
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fit_options import Filter
 from blackbox_dft.images.formats import BadImageError, Decoded, ImageFile, open_image
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -165,8 +166,11 @@ def _bad_image(path: Path | ByteSource, what: str) -> InputError:
     return InputError(f"{path} {what}: replace it, or leave bad images out with --skip-bad.")
 
 
-def resize(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
+def resize(image: ImageBytes, size: tuple[int, int], method: Filter = "auto") -> ImageBytes:
     """Resizes ``(H, W, 3)`` to ``size`` (height, width): area averages when shrinking, bilinear when enlarging.
+
+    Another ``method`` than ``auto`` is used in both directions: bilinear and bicubic as Pillow and torchvision compute
+    them, smoothed when they shrink; ``area`` repeats pixels when it enlarges.
 
     >>> resize(np.zeros((64, 48, 3), np.uint8), (32, 32)).shape
     (32, 32, 3)
@@ -176,8 +180,13 @@ def resize(image: ImageBytes, size: tuple[int, int]) -> ImageBytes:
     if image.shape[:2] == size:
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)
+    if method == "auto" or (method == "area" and shrinks):
+        resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return np.asarray(resized, np.uint8)
+    from PIL import Image
+
+    kinds = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC, "area": Image.Resampling.BOX}
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize(size[::-1], kinds[method]), np.uint8)
 
 
 def write_image(path: str | Path, image: ImageBytes, quality: int | None = None) -> None:

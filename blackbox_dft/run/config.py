@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fit_options import Filter, check_fit
 from blackbox_dft.targets.options import TargetOptions
 
 BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all", "start": "identity"}
@@ -183,6 +184,21 @@ class Config:
     )
     encoding: str = option(
         "png", help="What the target receives: none, png or jpeg:Q.", fingerprint=True, group="model input"
+    )
+    fit: str = option(
+        "stretch",
+        help="How images of another size or aspect become the model's: stretch, crop (centred), crop:.875 (that share "
+        "of it), or pad, pad:grey, pad:edge (a letterbox).",
+        metavar="FIT",
+        check=lambda text: check_fit(text),
+        fingerprint=True,
+        group="model input",
+    )
+    filter: Filter = option(
+        "auto",
+        help="What resizes them; auto: area when shrinking, bilinear when enlarging.",
+        fingerprint=True,
+        group="model input",
     )
     in_doubt: Literal["auto", "count", "free"] = option(
         "auto",

@@ -23,6 +23,7 @@ from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
@@ -96,6 +97,7 @@ class Experiment:
             allow_outside=config.allow_outside or "://" not in config.target,
             splits=splits,
             classes=classes,
+            fitting=Fitting(config.fit, config.filter),
         )
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
@@ -389,6 +391,7 @@ class Experiment:
             decoder.kind if decoder else None,
             (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
             np.zeros((0, 0)) if views is None else views,
+            Fitting(self.config.fit, self.config.filter),
         )
 
     def objective(self, decoder: OutputDecoder) -> str:

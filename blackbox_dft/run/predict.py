@@ -195,7 +195,7 @@ def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple
     # Beyond a size, pixels lie in a temporary file instead of in memory.
     pixels = allocate_pixels((len(paths), *tuning.shape), MAX_MEMORY_BYTES, None)
     with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
-        read, digests, resized, _ = decode_into(pixels, paths, threads, skip_bad=True)
+        read, digests, resized, _ = decode_into(pixels, paths, threads, skip_bad=True, fitting=tuning.fitting)
     good = set(read)
     errors = tuple("" if number in good else _why(path) for number, path in enumerate(paths))
     if not read:

@@ -180,8 +180,8 @@ def infer_input_format(
             notes.append(one.remark)
         if one.resizing and size is not None and size == one.size:
             notes.append(
-                f"{one.source} says {one.resizing}, but images are stretched to {size[0]}x{size[1]}: "
-                "if they have another shape, bring them to it before"
+                f"{one.source} says {one.resizing}: images of another size are brought to {size[0]}x{size[1]} as --fit "
+                "and --filter say"
             )
     image_format = InputFormat(
         layout=layout,

@@ -39,6 +39,8 @@ def another_value(option: Option) -> Any:
         return "4/255"
     if option.name == "evaluate":
         return "enough"
+    if option.name == "fit":
+        return "crop:0.875"
     values = {bool: not option.default, int: 3, float: 0.5, str: "other"}
     return values[option.type]
 

@@ -8,6 +8,7 @@ import pytest
 
 from blackbox_dft.data import load
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fitting import Fitting
 from tests.helpers.datasets import class_folders
 
 
@@ -87,3 +88,15 @@ def test_the_least_recently_used_entry_is_evicted(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("blackbox_dft.data.cache.MAX_CACHE_BYTES", 16 * 6 * 5 * 3 - 1)
     load(sources[0])
     assert len(entries(cache)) == 2
+
+
+def test_images_fitted_in_two_ways_are_two_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
+    class_folders(tmp_path / "in")
+    for _ in range(2):
+        stretched = load(tmp_path / "in", size=(4, 4))
+        padded = load(tmp_path / "in", size=(4, 4), fitting=Fitting("pad"))
+        assert len(list((tmp_path / "cache/images").iterdir())) == 2
+        assert padded.images[-1][:, 3].max() == 0 < stretched.images[-1][:, 3].min()
+        assert padded.digests != stretched.digests
+    assert any("resized to 4x4 by --fit pad" in note for note in padded.notes)

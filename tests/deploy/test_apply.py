@@ -10,7 +10,8 @@ import pytest
 
 from blackbox_dft import Tuning, apply_images
 from blackbox_dft.deploy.apply import apply_bytes
-from blackbox_dft.images.files import read_image
+from blackbox_dft.images.files import read_image, write_image
+from blackbox_dft.images.fitting import Fitting
 from tests.conftest import Bbdft
 
 
@@ -61,3 +62,14 @@ def test_several_files_and_folders(tuning: Path, tiny: Path, tmp_path: Path, bbd
     assert "no other beside it" in bbdft("apply", tuning, "-", files[0], tmp_path / "x.png", code=2).stderr
     bbdft("apply", tuning, files[0], tmp_path / "y.png", code=0)
     assert not (tmp_path / "other").exists()
+
+
+def test_images_are_fitted_as_in_the_run(tmp_path: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (16, 32, 3)).astype(np.uint8)
+    write_image(tmp_path / "wide.png", wide)
+    Tuning("color", np.zeros(6), (16, 16, 3), fitting=Fitting("crop", "bicubic")).save(tmp_path / "tuning.npz")
+    assert Tuning.load(tmp_path).fitting == Fitting("crop", "bicubic")
+    apply_images(tmp_path, tmp_path / "wide.png", tmp_path / "out.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "out.png"), wide[:, 8:24])
+    through = apply_bytes(tmp_path, (tmp_path / "wide.png").read_bytes())
+    assert through == (tmp_path / "out.png").read_bytes()

@@ -9,7 +9,10 @@ import pytest
 from blackbox_dft import Config, InputError
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import SupportsDelayedTell
+from blackbox_dft.images.files import read_image, resize
+from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.fingerprint import changed, fingerprint
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,17 @@ def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) 
     assert experiment.counts_in_doubt
     # An eighth of the budget is kept back.
     assert (experiment.plan.reserve, experiment.plan.watch) == (2500, 0)
+
+
+def test_images_and_tuning_are_fitted_as_the_options_say(tiny: Path) -> None:
+    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), fit="crop:.5", filter="bicubic")
+    experiment = Experiment(config)
+    centre = read_image(tiny / "images/000.png")[4:12, 4:12]
+    number = experiment.data.files.index("images/000.png")
+    np.testing.assert_array_equal(experiment.data.images[number], resize(centre, (16, 16), "bicubic"))
+    assert experiment.tuning(experiment.space.initial()).fitting == Fitting("crop:.5", "bicubic")
+    kept = fingerprint(config)
+    assert (kept["fit"], kept["filter"]) == ("crop:0.5", "bicubic")
+    before = {key: value for key, value in fingerprint(Config("", "")).items() if key not in ("fit", "filter")}
+    assert changed(before, fingerprint(Config("", ""))) is None
+    assert changed(before, fingerprint(Config("", "", fit="pad"))) is not None

@@ -27,7 +27,12 @@ def images(
     """The test images ``(N, H, W, C)``, or None and the reason in words."""
     try:
         loaded = data or load(
-            config.data, label=config.label, size=tuning.shape[:2], skip_bad=config.skip_bad, seed=config.seed
+            config.data,
+            label=config.label,
+            size=tuning.shape[:2],
+            skip_bad=config.skip_bad,
+            seed=config.seed,
+            fitting=tuning.fitting,
         )
     except InputError as error:
         return None, str(error)
