@@ -26,7 +26,7 @@ FREE_QUERIES = 1000
 """Left beside the evaluation of all test images, from which on a local model's budget is spent on that."""
 FIRST_IMAGES = 16
 """Unchanged images that show what the target returns, before the search of a run with a sequential proof."""
-TUNE_SHARE = 0.5
+TUNE_SHARE = 0.45
 """Of a budget with a sequential proof: the most that the search gets."""
 MIN_PROOF_IMAGES = 12
 """Images that the budget must allow the proof; no gain is proven by fewer than six."""
@@ -223,7 +223,7 @@ def make_sequential_plan(
 
     >>> plan = make_sequential_plan(1000, val=560, held=1680, proposal=16)
     >>> plan.select, plan.tune, plan.evaluate, plan.expected
-    (16, 500, 484, 616)
+    (16, 450, 534, 616)
 
     Raises:
         BudgetError: too small; names the smallest budget that would do.

@@ -26,8 +26,8 @@ PATIENCE = 2
 """Intervals in a row that must promise less than ``MIN_GAIN``."""
 
 
-WORTH_OF_A_QUERY = 8e-5
-"""Fall of the loss that is worth a query where it has a price: eight tenths of a point of accuracy for 100 queries."""
+WORTH_OF_A_QUERY = 1e-4
+"""Fall of the loss that is worth a query where it has a price: a point of accuracy for 100 queries."""
 WORTH_OF_A_BUDGET = 0.02
 """Fall of the loss that is worth all queries of the search if they are there to be used."""
 MIN_QUERIES = 96

@@ -83,8 +83,8 @@ def test_json_prints_the_summary_alone(bbdft: Bbdft, tiny: Path, tmp_path: Path)
 def test_dry_run_prints_the_plan_and_writes_nothing(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     done = bbdft(*words(tiny, tmp_path / "run"), "--dry-run", "--price", "0.5", code=0)
     assert "evaluate" in done.stdout
-    # 16 first, 500 for the search, 240 for the 120 held-out images.
-    assert "378.00" in done.stdout
+    # 16 first, 450 for the search, 240 for the 120 held-out images.
+    assert "353.00" in done.stdout
     assert not (tmp_path / "run").exists()
 
 
