@@ -110,7 +110,7 @@ def test_matplotlib_and_jinja_load_only_once_something_is_drawn() -> None:
 
 
 def test_a_sequential_proof_is_drawn_and_said(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    words = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--space", "color", "--budget", 400]
+    words = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--space", "color", "--budget", 500]
     done = bbdft("optimize", *words, "--evaluate", "enough", "--out", tmp_path / "run", code=0)
     proof = json.loads((tmp_path / "run/summary.json").read_text())["proof"]
     said = f"gain was decided after {proof['decided_at']} of {proof['n']} draws"

@@ -14,7 +14,7 @@ from blackbox_dft.run.known import CHECKED, read_known
 
 
 def config(tiny: Path, **options: Any) -> Config:
-    options = {"space": "color", "evaluate": "enough", "budget": 400} | options
+    options = {"space": "color", "evaluate": "enough", "budget": 500} | options
     return Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), **options)
 
 
