@@ -11,10 +11,15 @@
           ├── MisfitError  to send the same images again cannot help
           └── DriftError   the model behind a URL has changed
 
+Exit code 5 is no error: ``bbdft check`` did its work, and found that the model has changed.
+
 A message is one sentence: what is wrong, where, and how to mend it.
 """
 
 from typing import Any
+
+DRIFT_FOUND = 5
+"""Exit code of ``bbdft check`` if the model has changed."""
 
 
 class BlackboxError(Exception):

@@ -8,6 +8,7 @@ import sys
 import click
 
 from blackbox_dft.cli.apply import apply
+from blackbox_dft.cli.check import check
 from blackbox_dft.cli.compare import compare
 from blackbox_dft.cli.demo import demo
 from blackbox_dft.cli.evaluate import evaluate
@@ -38,11 +39,25 @@ def bbdft() -> None:
 
     TARGET is an ONNX file, a scoring URL or module:function. DATA is a CSV (file,label|class[,split]), a folder with
     one sub-folder per class, or a data set as it is published (lfw:DIR, celeba:DIR, muct:DIR). Exit codes: 0 success,
-    2 bad input, 3 the budget cannot cover the job, 4 the target failed for good.
+    2 bad input, 3 the budget cannot cover the job, 4 the target failed for good, 5 'check' found drift.
     """
 
 
-for command in (demo, inspect, optimize, resume, evaluate, apply, predict, export, compare, report, serve, profiles):
+for command in (
+    demo,
+    inspect,
+    optimize,
+    resume,
+    evaluate,
+    apply,
+    predict,
+    check,
+    export,
+    compare,
+    report,
+    serve,
+    profiles,
+):
     bbdft.add_command(command)
 
 
