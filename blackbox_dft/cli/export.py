@@ -15,9 +15,10 @@ from blackbox_dft.targets.options import TargetOptions
 @click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT.onnx if it exists.")
 @options(TargetOptions, but=("cluster",))
 @click.pass_context
-def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **values: Any) -> None:
+def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, overwrite: bool, **values: Any) -> None:
     """Write the change as an ONNX graph: image (N,3,H,W) RGB in [0, 1] -> image.
 
     With --fuse, one file that takes unchanged images and returns the scores of MODEL on changed ones, and probabilities
@@ -36,6 +37,8 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, **
     learned = Tuning.load(tuning)
     if out.suffix != ".onnx":
         raise InputError(f"{out} does not end in .onnx: give it a name with that ending.")
+    if out.exists() and (not overwrite or (fuse is not None and fuse.exists() and out.samefile(fuse))):
+        raise InputError(f"{out} exists: take another name, or give --overwrite; MODEL itself is never replaced.")
     space = learned.make_space()
     levels = Encoding.parse(learned.encoding).levels
     views = learned.views if len(learned.views) else None

@@ -23,3 +23,15 @@ def test_export_and_fuse_agree_with_apply(run: Path, bbdft: Bbdft, tiny: Path, t
     (plain,) = ort.InferenceSession(tiny / "model.onnx").run(None, {"image": sent})
     assert np.abs(fused - plain).max() < 0.02
     np.testing.assert_allclose(labels, Tuning.load(run).decide(fused), atol=1e-5)
+
+
+def test_no_file_is_replaced_unasked(run: Path, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    out, model = tmp_path / "out.onnx", tmp_path / "model.onnx"
+    out.write_text("mine")
+    model.write_bytes((tiny / "model.onnx").read_bytes())
+    assert "out.onnx exists: take another name, or give --overwrite" in bbdft("export", run, out, code=2).stderr
+    assert out.read_text() == "mine"
+    bbdft("export", run, model, "--fuse", model, "--overwrite", code=2)
+    assert model.read_bytes() == (tiny / "model.onnx").read_bytes()
+    bbdft("export", run, out, "--overwrite", code=0)
+    assert out.stat().st_size > 100
