@@ -1,0 +1,1 @@
+"""Benchmarks of accuracy: what is found, and how often it is right."""
