@@ -19,34 +19,53 @@ if TYPE_CHECKING:
     from blackbox_dft._utils.types import ImageBytes
     from blackbox_dft.images.fit_options import Filter
     from blackbox_dft.images.fitting import Fitting
+    from blackbox_dft.targets.base import Target
+
+FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
+"""Queries of ``--find-input``: the default, and the fewest that can tell anything."""
 
 
 @click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
-@options(Config, "label", "allow_outside", "fit", "filter")
+@options(Config, "label", "map", "allow_outside", "fit", "filter")
 @options(TargetOptions, but=("cluster",))
 @spending_options
 @json_option("Print JSON, and nothing else, on stdout.")
 @click.option(
     "--show", is_flag=True, help="Send one image to a URL, and print request and response; secrets are masked."
 )
+@click.option(
+    "--find-input",
+    is_flag=True,
+    help="Find out from scores of DATA which channel order, range, fit, filter and turn an ONNX model wants.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(MIN_FIND_BUDGET),
+    metavar="N",
+    help=f"Images scored by --find-input, at most.  [default: {FIND_BUDGET}]",
+)
 def inspect(
     target: str,
     data: str | None,
     label: str | None,
+    map: tuple[str, ...],
     allow_outside: bool,
     fit: str,
     filter: Filter,
     price: float | None,
     as_json: bool,
     show: bool,
+    find_input: bool,
+    budget: int | None,
     **values: Any,
 ) -> None:
     """Show what TARGET takes and returns, how noisy its scores are, and which batch and concurrency are fastest.
 
     The number of images to score is printed first: at most 100 if TARGET is a URL or a price is given, else a few
-    thousand.
+    thousand. With --find-input, it shows which form of the images the model wants instead, and the options that give
+    it.
     """
     from blackbox_dft.fusion.fused_path import fused_path
     from blackbox_dft.images.encoding import Encoding
@@ -60,6 +79,16 @@ def inspect(
     target_options = take(TargetOptions, values)
     outside = allow_outside or "://" not in target
     fitting = Fitting(fit, filter)
+    if not find_input and (budget or map):
+        raise InputError("--budget and --map of inspect are for --find-input: leave them out, or give it too.")
+    if find_input:
+        if not data:
+            raise InputError("--find-input needs labelled images: give --data.")
+        with make_target(target, target_options) as opened:
+            consent.require(target, budget or FIND_BUDGET, price, always=True)
+            say(f"scoring up to {budget or FIND_BUDGET:,} images")
+            _find_input(opened, data, budget or FIND_BUDGET, label, map, fitting, as_json=as_json)
+        return
     if show:
         _show_exchange(target, target_options, data, label, outside, fitting)
         return
@@ -82,10 +111,31 @@ def inspect(
     if as_json:
         print_json(found)
         return
-    width = max(map(len, found))
+    width = max(len(key) for key in found)
     for key, value in found.items():
         for line, text in enumerate(_lines(value)):
             click.echo(f"{key.replace('_', ' ') if line == 0 else '':<{width}}  {text}")
+
+
+def _find_input(
+    target: Target,
+    data: str,
+    budget: int,
+    label: str | None,
+    map: tuple[str, ...],
+    fitting: Fitting,
+    *,
+    as_json: bool,
+) -> None:
+    """Finds the form of the images that the target wants, and prints it."""
+    from blackbox_dft.objectives.outputs import parse_map
+    from blackbox_dft.run.find_input import find_input
+
+    found = find_input(target, data, budget=budget, label=label or "", map=parse_map(map), fitting=fitting)
+    if as_json:
+        print_json({"input": found.to_json()})
+        return
+    click.echo("\n".join(found.lines()))
 
 
 def _sample(

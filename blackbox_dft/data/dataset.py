@@ -194,7 +194,7 @@ class _Parts:
 def _arrange(
     source: Path, listing: Listing, rows: Sequence[Row], seed: int, needed: bool, known: Sequence[str] | None
 ) -> _Parts:
-    classes = _sorted({row.label for row in rows})
+    classes = sorted_labels({row.label for row in rows})
     if known is not None:
         same = {name.casefold(): name for name in known}
         rows = [replace(row, label=same.get(row.label.casefold(), row.label)) for row in rows]
@@ -242,7 +242,12 @@ def _as_missing(label: str, labels: Ints, number: int) -> str:
     return f"{images} the label {label!r}, which looks like a missing value: fill it in"
 
 
-def _sorted(labels: set[str]) -> tuple[str, ...]:
+def sorted_labels(labels: set[str]) -> tuple[str, ...]:
+    """Names of labels in order: by value if all are whole numbers.
+
+    >>> sorted_labels({"10", "9", "-1"}), sorted_labels({"10", "9", "x"})
+    (('-1', '9', '10'), ('10', '9', 'x'))
+    """
     if all(re.fullmatch("-?[0-9]{1,18}", label) for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))

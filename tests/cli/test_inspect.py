@@ -43,3 +43,22 @@ def test_show_prints_one_exchange_without_secrets(bbdft: Bbdft, monkeypatch: pyt
 
 def test_show_is_for_urls(bbdft: Bbdft, tiny: Path) -> None:
     assert "--show prints requests to a URL" in bbdft("inspect", tiny / "model.onnx", "--show", code=2).stderr
+
+
+def test_find_input_prints_a_table_a_sentence_and_the_options(bbdft: Bbdft, tiny: Path) -> None:
+    words = ["inspect", tiny / "model.onnx", "--data", tiny / "labels.csv", "--find-input", "--budget", 200]
+    found = json.loads(bbdft(*words, "--range", "-1..1", "--json", code=0).stdout)["input"]
+    assert {"order", "range", "mean", "std", "fit", "filter", "accuracy", "ci95", "queries", "options"} <= set(found)
+    assert found["queries"] <= 200
+    shown = bbdft(*words, "--range", "-1..1", code=0).stdout.splitlines()
+    assert shown[0].split()[:3] == ["hypothesis", "images", "accuracy"]
+    assert any(line.startswith("RGB, -1..1, stretched ") for line in shown)
+    assert any(f", {found['queries']} queries" in line for line in shown)
+    if found["options"]:
+        assert shown[-1] == f"give: {' '.join(found['options'])}"
+
+
+def test_find_input_needs_data_and_an_onnx_file(bbdft: Bbdft, tiny: Path) -> None:
+    assert "--find-input needs labelled images" in bbdft("inspect", tiny / "model.onnx", "--find-input", code=2).stderr
+    data = ["--data", tiny / "labels.csv"]
+    assert "for --find-input" in bbdft("inspect", tiny / "model.onnx", *data, "--budget", 100, code=2).stderr

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from typing_extensions import override
@@ -16,7 +17,7 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
-from blackbox_dft.targets.input_format import infer_input_format
+from blackbox_dft.targets.input_format import InputFormat, infer_input_format
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.inner_scores import expose_scores
 from blackbox_dft.targets.onnx.io_binding import BoundSession
@@ -236,6 +237,13 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
                 part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
             scores.append(self._run(part if self.input_format.batched else part[0], len(part))[:count])
         return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+    def with_format(self, input_format: InputFormat) -> Self:
+        """The same session with images given in another format; its fingerprint is not that of this target."""
+        made = copy.copy(self)
+        made.input_format = input_format
+        made.fingerprint = _fingerprint((), f"{self.fingerprint} {input_format.identity}")
+        return made
 
     @property
     @override
