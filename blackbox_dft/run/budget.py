@@ -116,7 +116,8 @@ class Plan:
     def range90(self) -> tuple[int, int]:
         """Queries between which nine of ten runs end."""
         if self.sequential:
-            return self._taking(USUAL_TUNE[0], USUAL_PROOF[0]), self.total
+            # A proof goes on as long as the budget lasts: what was planned and not needed elsewhere included.
+            return self._taking(USUAL_TUNE[0], USUAL_PROOF[0]), self.budget
         least = self._taking(USUAL_LONG_TUNE[0], 0)
         if self.stops_early:
             # If unchanged images are kept, they are evaluated once, and no part is measured.
