@@ -49,6 +49,8 @@ ALPHA = 0.1
 """Of the interval of the loss's gain, of which one side only is used: a wrong change has a chance of 1 in 20."""
 MAX_DIFFERENCE = 1.0
 """Paired differences of log losses are clipped at this: a few hopeless images do not decide."""
+FAR_OFF = 0.7
+"""Mean of the clipped differences, as a share of the most there can be, from which on they do not order forms."""
 MIN_GAIN = 0.01
 """Accuracy that another form has to gain, beside the proof: a lower loss may just be more or less confidence."""
 
@@ -169,7 +171,7 @@ class Race:
             # A form that is not the given one any more has to be proven anyway.
             margin = MARGIN if best == self._given else 0.0
             best = self._halving("fit", fit_forms(best), margin=margin)
-            best = self._halving("fit", near_fit_forms(best), RUNGS[2:])
+            best = self._halving("fit", near_fit_forms(best), RUNGS[2:], margin=margin)
             best = self._halving("filter", filter_forms(best), RUNGS[2:3])
         turns = changed_forms(best)
         if self._rows[best].loss > self._chance and best != self._given:
@@ -237,7 +239,12 @@ class Race:
                 # The rung before decides.
                 break
             gains = {form: self._differences(kept, form, images) for form in others}
-            others.sort(key=lambda form: -float(gains[form].mean()))
+            order = {form: float(gains[form].mean()) for form in others}
+            if max(order.values()) > FAR_OFF * MAX_DIFFERENCE:
+                # The kept form is far off, so that all differences from it are clipped: those from the best one tell.
+                front = min(others, key=lambda form: sum(self._rows[form].losses[n] for n in images.tolist()))
+                order = {form: float(self._differences(front, form, images).mean()) for form in others}
+            others.sort(key=order.__getitem__, reverse=True)
             # A form that gives the model the same pixels has no difference.
             others = [form for form in others if gains[form].any()]
             if rung != rungs[-1]:

@@ -32,8 +32,8 @@ VALUES = (
     Values("0..255 minus Caffe's means", "0..1", (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,)),
 )
 FITS = ("stretch", "crop", "crop:0.875", *PADDINGS, EDGE)
-NEAR_FITS = {"crop": ("crop:0.9",), "crop:0.875": ("crop:0.9",)}
-"""Fits that are tried only if one beside them does best."""
+NEAR_FITS = {"crop": ("crop:0.9", "crop:0.875"), "crop:0.875": ("crop:0.9", "crop")}
+"""Fits that are tried on more images if one beside them does best."""
 FILTERS = ("auto", "bilinear", "bicubic", "area")
 
 
