@@ -82,7 +82,7 @@ def test_a_run_remembers_its_price_and_every_command_on_it_asks(
 
 def test_a_stopped_run_asks_when_it_is_resumed(server: Server, bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    bbdft(*words(server.url, tiny, run, budget=450), code=0)
+    bbdft(*words(server.url, tiny, run, budget=450, evaluate="all"), code=0)
     (run / "summary.json").unlink()
     before = server.scored
     assert "give --yes" in bbdft("resume", run, "--confirm-above", 100, code=2).stderr

@@ -47,7 +47,7 @@ def test_timeout_and_workers_may_change(bbdft: Bbdft, tiny: Path, tmp_path: Path
 
 
 def test_permuted_classes_are_noticed(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "count", fault="permuted", share=0.1) as url:
+    with serving(tmp_path / "count", fault="permuted", share=0.5) as url:
         done = bbdft(*words(url, tiny, tmp_path / "run", concurrency=1), "--quiet", code=4)
     assert "has changed" in done.stderr
     assert "bbdft resume" in done.stderr
