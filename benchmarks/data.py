@@ -29,7 +29,7 @@ def write(folder: Path, count: int, side: int) -> Path:
     import cv2
 
     from benchmarks.models import small_cnn
-    from blackbox_dft.targets.inspection import smooth
+    from blackbox_dft.targets.inspection import smooth_images
 
     table = folder / "labels.csv"
     if table.exists():
@@ -37,7 +37,7 @@ def write(folder: Path, count: int, side: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     small_cnn(folder / "model.onnx", side)
     (folder / "images").mkdir()
-    first = smooth(min(count, DIFFERENT), (side, side))
+    first = smooth_images(min(count, DIFFERENT), (side, side))
     for number in range(count):
         # Equal images would be scored once for all of them.
         image = np.roll(first[number % len(first)], number // len(first), axis=1)

@@ -22,7 +22,7 @@ from benchmarks.models import OUTPUTS, SYNTHETIC, build
 from benchmarks.tasks import SHARED
 from benchmarks.throughput import POOL, SPACES, timed, ways
 from blackbox_dft.targets import TargetOptions
-from blackbox_dft.targets.inspection import smooth
+from blackbox_dft.targets.inspection import smooth_images
 from blackbox_dft.targets.onnx.providers import unavailable_reason
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
@@ -41,7 +41,7 @@ def main() -> None:
             path = build(name, Path(folder), SHARED)
             target = OnnxTarget(path, TargetOptions(output=OUTPUTS.get(name), provider="cuda", batch=options.batch))
             assert target.image_size
-            pool = smooth(max(POOL, options.batch), target.image_size)
+            pool = smooth_images(max(POOL, options.batch), target.image_size)
             prepared = target.input_format.prepare(pool[: options.batch])
             resident = ort.OrtValue.ortvalue_from_numpy(prepared, "cuda", 0)
 

@@ -114,7 +114,7 @@ def judged(what: Config, seed: int) -> tuple[Summary, float]:
 def hard(seeds: int) -> None:
     """A row for each kind of scores: before, after and share of the gain kept."""
     print("| answers | before | after, median | worst | share of the gain |\n|---|---|---|---|---|")
-    base = config(HARD, space="auto", budget=HARD_BUDGET)
+    base = config(HARD, space="auto", budget=HARD_BUDGET, early_stop=False)
     about = _model()
     options = TargetOptions(classes=about.classes, size=about.image_size)
     gain = None

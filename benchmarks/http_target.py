@@ -106,6 +106,8 @@ def main() -> None:
                 space=options.space,
                 estimator=f"nes:pairs={options.pairs}",
                 budget=options.budget,
+                early_stop=False,
+                evaluate="all",
                 target_options=settings,
             )
             experiment = Experiment(config)

@@ -57,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
 
     experiment = Experiment(
-        config(options.task, space=options.space, estimator=options.estimator, budget=options.budget)
+        config(options.task, space=options.space, estimator=options.estimator, budget=options.budget, early_stop=False)
     )
     target = experiment.target
     assert isinstance(target, OnnxTarget)

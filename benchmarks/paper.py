@@ -138,7 +138,7 @@ def configured(model: str, names: list[str]) -> Config:
     plain = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     kind, colon, rest = plain["data"].rpartition(":")
     plain["data"] = f"{kind}{colon}{(ROOT / rest).resolve()}"
-    return Config(str(SHARED / model), **plain)
+    return Config(str(SHARED / model), **{"early_stop": False, "evaluate": "all", **plain})
 
 
 def tuned(config: Config, queries: int, run: Path) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def opened(
     target: object, data: Path, cluster: str, workers: int, batch: int, output: str | None = None, **settings: object
 ) -> Experiment:
     options = TargetOptions(cluster=cluster, workers=workers, batch=batch, provider="cpu", output=output)
+    settings = {"early_stop": False, "evaluate": "all"} | settings
     return Experiment(Config(str(target), str(data), target_options=options, **settings))  # type: ignore[arg-type]
 
 

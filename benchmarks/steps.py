@@ -24,7 +24,7 @@ from blackbox_dft._utils.types import Array
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
-from blackbox_dft.targets.inspection import smooth
+from blackbox_dft.targets.inspection import smooth_images
 
 
 def inside(write: Callable[[OnnxBuilder], str], feeds: dict[str, Array]) -> Callable[[], object]:
@@ -56,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     shape, count = (options.side, options.side, 3), options.batch
-    images = smooth(count, shape[:2])
+    images = smooth_images(count, shape[:2])
     floats = to_floats(images)
     planes = np.ascontiguousarray(floats.transpose(0, 3, 1, 2))
     rng = np.random.default_rng(0)

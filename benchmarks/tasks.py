@@ -23,7 +23,7 @@ from blackbox_dft.run.budget import CANDIDATES, MIN_SELECT_IMAGES, SELECT_SHARE
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.early_stopping import EarlyStopping
+from blackbox_dft.search.early_stopping import WORTH_OF_A_BUDGET, make_early_stopping
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
@@ -81,7 +81,8 @@ def experiment(task: str, space: str, options: tuple[tuple[str, object], ...] = 
 @lru_cache(maxsize=len(TASKS))
 def opened(task: str, options: tuple[tuple[str, object], ...] = ()) -> Experiment:
     """The task with its images read and its model opened; kept, as reading takes longer than many a tuning."""
-    return Experiment(config(task, **dict(options)))
+    # A search of a given number of queries, which is evaluated here.
+    return Experiment(config(task, **{"early_stop": False, **dict(options)}))
 
 
 @lru_cache(maxsize=len(TASKS))
@@ -164,7 +165,9 @@ def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, lim
         made = factory(space, seed=seed)
         if common := getattr(estimator, "common", 0):
             train = StratifiedSampler(train, here.data.labels, seed)(min(common, len(train)))
-    early_stopping = EarlyStopping(space) if here.config.early_stop else None
+    early_stopping = None
+    if here.config.early_stop:
+        early_stopping = make_early_stopping(made, space, WORTH_OF_A_BUDGET / limit)
     return tune(
         run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, early_stopping=early_stopping
     )

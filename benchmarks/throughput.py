@@ -43,7 +43,7 @@ from blackbox_dft.run.runner import start
 from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions
-from blackbox_dft.targets.inspection import smooth
+from blackbox_dft.targets.inspection import smooth_images
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
 SPACES = ("dct:8", "affine+color", "affine+color+dct:8", "pixel")
@@ -190,7 +190,7 @@ def peers(target: OnnxTarget, pool: ImageBytes, spec: str, pairing: str, images:
 def compare(name: str, folder: Path, specs: Sequence[str], rounds: int, seconds: float) -> list[dict[str, object]]:
     target = OnnxTarget(build(name, folder, SHARED), TargetOptions(output=OUTPUTS.get(name), provider="cpu"))
     assert target.image_size
-    pool = smooth(POOL if target.image_size[0] < 200 else 64, target.image_size)
+    pool = smooth_images(POOL if target.image_size[0] < 200 else 64, target.image_size)
     prepared = target.input_format.prepare(pool)
     raw = Raw(target, prepared)
     best, batch = raw.best, raw.single.batch
@@ -230,7 +230,7 @@ def write_images(folder: Path, side: int, count: int) -> Path:
 
     folder.mkdir()
     lines = ["file,label"]
-    for number, image in enumerate(smooth(count, (side, side))):
+    for number, image in enumerate(smooth_images(count, (side, side))):
         cv2.imwrite(str(folder / f"{number}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
         lines.append(f"{number}.jpg,c{number % 2}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
@@ -244,7 +244,8 @@ def whole_runs(
     data = None if name in REAL else write_images(folder / f"{name}-images", SYNTHETIC[name][1], 1000)
     rows = []
     for spec in specs:
-        options: dict[str, object] = {"space": spec, "budget": budget, **more}
+        whole = {"early_stop": False, "evaluate": "all"}
+        options: dict[str, object] = {"space": spec, "budget": budget, **whole, **more}
         if data:
             table = ("c0=c0", "c1=*")
             settings = Config(str(build(name, folder, SHARED)), str(data), map=table, **options)  # type: ignore[arg-type]

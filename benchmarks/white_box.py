@@ -29,7 +29,7 @@ from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
-from blackbox_dft.search.loop import Task, Trajectory
+from blackbox_dft.search.loop import SEGMENTS, Task, Trajectory
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
 from blackbox_dft.spaces.additive import Separable
@@ -91,7 +91,7 @@ def descend(here: Experiment, label_matrix: Floats, seed: int) -> Trajectory:
         adam.zero_grad()
         loss(model, weights, (images + field).clamp(0, 1), torch.from_numpy(data.labels[chosen])).backward()
         adam.step()
-        trajectory.visit(z.detach().numpy().astype(np.float64), step / STEPS)
+        trajectory.visit(z.detach().numpy().astype(np.float64), step * SEGMENTS // STEPS)
     return trajectory
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,15 @@ def test_an_image_without_a_decision_keeps_its_label(
     given = dict(line.split(",") for line in (tiny / "labels.csv").read_text().splitlines()[1:])
     written = (line.split(",") for line in Path(made.data).read_text().splitlines()[1:])
     assert {file: label for file, label, _ in written} == given
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__")
+)
+def test_every_benchmark_still_knows_the_package(name: str) -> None:
+    try:
+        import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in ("blackbox_dft", "benchmarks"):
+            raise
+        pytest.skip(f"{error.name} is not installed")
