@@ -79,9 +79,10 @@ def _lines(result: CheckResult, run: Path) -> list[str]:
             f"no drift: scores of {result.images} images moved by {moved.largest:.2g} at most, "
             f"{moved.mean:.2g} in the mean (tolerated: {tolerance.largest:.2g} and {tolerance.mean:.2g})"
         )
+    over = f"{result.checks:,} check{'s' if result.checks > 1 else ''}"
     lines.append(
         f"accuracy of these images: {result.accuracy['then']:.3f} in the run, {result.accuracy['now']:.3f} now; "
-        f"over {result.checks:,} checks {100 * result.change['mean']:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
+        f"over {over} {100 * result.change['mean']:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
     )
     if result.drift:
         lines.append(

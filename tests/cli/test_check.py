@@ -25,7 +25,7 @@ def test_a_url_that_changes(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
         assert 64 <= int(count.read_text()) - start <= 64 + 64
         assert first.stdout.startswith("note: the run holds the scores of 32 images under its tuning, and not of 60\n")
         assert "\nno drift: scores of 32 images moved by 0 at most" in first.stdout
-        assert "over 1 checks +0.0 points" in first.stdout
+        assert "over 1 check +0.0 points" in first.stdout
         bbdft("check", run, "--quiet", code=0)
         bbdft("evaluate", run, "--split", "all", "--quiet", code=0)
         assert int(count.read_text()) > 700
