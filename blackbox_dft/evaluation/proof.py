@@ -12,6 +12,7 @@ hedged capital processes, with fixed stakes mixed.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -104,6 +105,11 @@ class Proof:
             self.decided_at = start + int(reached[0]) + 1
             # What was decided then stays decided, as the interval of that moment stays valid.
             self._narrow(self._values[: self.decided_at])
+            low, high = self.interval
+            if low <= 0 <= high:
+                # The money excludes 0, whose distance from the end is less than the bisection's tolerance.
+                gained = sum(self._values[: self.decided_at]) > 0
+                self.interval = (sys.float_info.min, high) if gained else (low, -sys.float_info.min)
         self._narrow(self._values)
         self.path.append((self.draws, self.mean, *self.interval))
 

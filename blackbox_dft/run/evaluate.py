@@ -15,6 +15,7 @@ from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.evaluation.proof import Verdict
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.run.experiment import Experiment
@@ -28,7 +29,6 @@ from blackbox_dft.run.summary import (
     Document,
     Interval,
     NoScore,
-    Verdict,
     accuracy,
     compared,
     no_score,

@@ -12,7 +12,7 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
-from blackbox_dft.evaluation.proof import ALPHA
+from blackbox_dft.evaluation.proof import ALPHA, Verdict
 from blackbox_dft.evaluation.proof import Proof as SequentialProof
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.objectives.losses import decide, lacks_score
@@ -28,7 +28,6 @@ MAX_LOG_E = 60.0
 
 Interval = tuple[float, float]
 """Ends of a 95 % interval."""
-Verdict = Literal["improved", "worse", "no significant change"]
 
 
 class Document:
