@@ -71,8 +71,10 @@ class QuadraticModel:
         self._fitted = 0
         self._start = self.minimum
         self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
-        self._posterior: Floats | None = None
+        self._posterior = np.empty((0, 0))
         """Posterior precision of the last fit."""
+        self._promised_gain: float | None = math.inf
+        """None if it is not computed yet since the last fit."""
         self._slope_left, self._fitted_curvature = np.zeros(size), np.zeros((size, size))
         """Slope at the estimate and curvature, by the last fit."""
 
@@ -89,6 +91,7 @@ class QuadraticModel:
             step = trust_region_step(slope, curvature, MAX_MOVE)
             self.minimum = self.minimum + step
             self._slope_left, self._fitted_curvature = slope + curvature @ step, curvature
+            self._promised_gain = None
 
     @property
     def promised_gain(self) -> float:
@@ -97,8 +100,12 @@ class QuadraticModel:
         Its minimum lies ``Q^-1 g`` from the estimate, lower by ``g' Q^-1 g / 2``: the expectation of that over the
         posterior of the slope g, the curvature Q being taken as fitted.
         """
-        if self._posterior is None:
-            return math.inf
+        if self._promised_gain is None:
+            # Asked after every step, and the same from one fit to the next.
+            self._promised_gain = self._expected_gain()
+        return self._promised_gain
+
+    def _expected_gain(self) -> float:
         size = len(self.minimum)
         covariance = np.linalg.inv(self._posterior)[1 : 1 + size, 1 : 1 + size]
         values, vectors = np.linalg.eigh(self._fitted_curvature)

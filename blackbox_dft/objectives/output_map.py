@@ -22,6 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.special import log_softmax
 
+from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
 
 Family = Literal["none", "bias", "scale", "linear", "counts"]
@@ -36,7 +37,6 @@ COUNT_PRIORS = (30.0, 10.0, 3.0)
 """Answers that the identity is worth in each row of the counts."""
 MAX_WEIGHTS = 5000
 """Entries that W may have; counts take its place beyond."""
-FOLDS = 5
 MAX_RACED = 1500
 """Answers that candidates are compared on; the chosen one is fitted to all."""
 MAX_STEPS, TOLERANCE = 25, 1e-6
@@ -272,8 +272,7 @@ def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
 def _folds(groups: Ints, seed: int) -> Ints:
     """A fold for each answer ``(N,)``, the same within a group."""
     _, member = np.unique(groups, return_inverse=True)
-    count = int(member.max()) + 1
-    return np.asarray(np.random.default_rng(seed).permutation(count)[member] % min(FOLDS, count), np.int64)
+    return fold_numbers(int(member.max()) + 1, seed)[member]
 
 
 def _log_loss(fitted: OutputMap, problem: _Problem) -> Floats:

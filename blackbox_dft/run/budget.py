@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.search.views import view_queries
@@ -29,14 +29,12 @@ FIRST_IMAGES = 16
 TUNE_SHARE = 0.45
 """Of a budget with a sequential proof: the most that the search gets."""
 MIN_PROOF_IMAGES = 12
-"""Images that the budget must allow the proof; no gain is proven by fewer than six."""
+"""Images that the budget must allow the proof; no gain is proven by fewer than eight."""
 USUAL_TUNE, USUAL_PROOF = (208, 300), (32, 150)
 """Tuning queries and images of a proof: the least (one run in twenty needs less) and the median over the tasks of
 ``benchmarks/accuracy/bill.py``; how many the next run takes depends on a gain that is not known before."""
 USUAL_LONG_TUNE = (208, 1300)
 """The same if all test images are scored, where a query is worth less."""
-
-Evaluate = Literal["all", "enough"]
 
 
 @dataclass(frozen=True)

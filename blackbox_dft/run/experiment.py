@@ -180,7 +180,7 @@ class Experiment:
                 reserve=reserve,
                 watch=watch,
                 repeats=config.repeats,
-                known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])),
+                known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])) if self.known else 0.0,
                 views=config.views,
             )
         else:

@@ -41,10 +41,9 @@ from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
-from blackbox_dft.search.selection import PartGain, Selection, part_gains
+from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets.base import ConcurrentTarget
 
 DRIFT_CHECKED = 1000
@@ -261,7 +260,7 @@ def _prove(
     choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found)
     progress.note(f"proof on {proof.draws:,} of {len(experiment.proof_draws):,} draws: {proof.verdict}; {choice.name}")
     before = task.decoder(proven.before)
-    kept = choice.name != "identity"
+    kept = choice.name != IDENTITY
     if not kept:
         views = ViewChoice.single(identity, None)
     after = mapped.decoder(proven.after) if kept else before
@@ -294,12 +293,12 @@ def _views(
 ) -> ViewChoice:
     """The views of an image at use: z, and those that pay beside it."""
     config, plan = experiment.config, experiment.plan
-    if not plan.views:
+    if experiment.view_space is None or not plan.views:
         return ViewChoice.single(z, output_map)
     progress.phase("views", plan.views)
     found = choose_views(
         task,
-        Viewed(experiment.space, experiment.shape),
+        experiment.view_space,
         experiment.data.splits["train"],
         z,
         output_map,

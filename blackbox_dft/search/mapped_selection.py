@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 from scipy.special import log_softmax
 
+from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.objectives.output_map import FOLDS, Family, OutputMap, clipped_logs, fit_output_map
+from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.selection import (
     IDENTITY,
@@ -118,14 +119,7 @@ def select_with_map(
         rows = np.flatnonzero(~np.isnan(after).any(axis=1))
         more = answers.also(after[rows], labels[rows], val[rows])
         kept = more.fit(matrix, families, seed)
-    selection = Selection(
-        name,
-        candidates[name].z,
-        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
-        {each: float(c.right.mean()) for each, c in candidates.items()},
-        kept,
-    )
-    return selection, alone
+    return _selection(name, candidates, labels, kept), alone
 
 
 def select_proven(
@@ -167,13 +161,7 @@ def select_proven(
         candidates[LAST_QUARTER] = changed
     if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, labels, MIN_PROVEN_GAIN)):
         name = IDENTITY
-    return Selection(
-        name,
-        candidates[name].z,
-        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
-        {each: float(c.right.mean()) for each, c in candidates.items()},
-        candidates[name].output_map,
-    )
+    return _selection(name, candidates, labels, candidates[name].output_map)
 
 
 def cross_fitted_map(task: Task, raw: Scores, images: Ints, choice: MapChoice, seed: int) -> Floats:
@@ -186,6 +174,16 @@ def cross_fitted_map(task: Task, raw: Scores, images: Ints, choice: MapChoice, s
 def fit_search_map(task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int) -> OutputMap:
     """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
     return _Answers.of(task, trajectory, z).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
+
+
+def _selection(name: str, candidates: dict[str, _Candidate], labels: Ints, output_map: OutputMap | None) -> Selection:
+    return Selection(
+        name,
+        candidates[name].z,
+        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
+        {each: float(c.right.mean()) for each, c in candidates.items()},
+        output_map,
+    )
 
 
 def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
@@ -288,8 +286,7 @@ def _class_probabilities(task: Task, raw: Scores) -> Floats:
 
 def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
     """Rows to fit on, those with a score, and rows to judge on."""
-    count, scored = len(probabilities), ~np.isnan(probabilities).any(axis=1)
-    folds = np.random.default_rng(seed).permutation(count) % min(FOLDS, count)
+    scored, folds = ~np.isnan(probabilities).any(axis=1), fold_numbers(len(probabilities), seed)
     return [
         (np.flatnonzero((folds != fold) & scored), np.flatnonzero(folds == fold))
         for fold in range(int(folds.max()) + 1)

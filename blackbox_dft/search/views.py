@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.objectives.joined_map import JoinedMap, fit_joined_map
-from blackbox_dft.objectives.output_map import FOLDS, Family, OutputMap, clipped_logs
+from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs
 from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.loop import Task
 from blackbox_dft.search.mapped_selection import FAMILIES, MapChoice
@@ -185,7 +186,7 @@ class _Race:
     def losses(self, names: Sequence[str]) -> Floats:
         """Cross-validated log losses ``(N,)`` of the joined map of views that are scored on all images."""
         outputs = self._stacked(names)
-        folds = np.random.default_rng(self.seed).permutation(len(outputs)) % min(FOLDS, len(outputs))
+        folds = fold_numbers(len(outputs), self.seed)
         found = np.empty(len(outputs))
         for fold in np.unique(folds):
             held = np.flatnonzero(folds == fold)
