@@ -21,6 +21,7 @@ from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.applying import sent_images
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.spaces.viewed import Viewed
@@ -110,11 +111,26 @@ class Tuning:
         >>> views.shape, bool((views[:, 1] == images[:, :, ::-1]).all())
         ((1, 2, 8, 8, 3), True)
         """
-        return np.stack([to_bytes(one) for one in self._float_views(to_floats(self._batch(images)))], axis=1)
+        floats = to_floats(self._batch(images))
+        changed = [self._space.apply(floats, self.z), *(self.view_space.apply(floats, one) for one in self.views[1:])]
+        return np.stack([to_bytes(one) for one in changed], axis=1)
 
-    def _float_views(self, floats: Images) -> list[Images]:
-        changed = [self._space.apply(floats, self.z)]
-        return changed + [self.view_space.apply(floats, view) for view in self.views[1:]]
+    def sent_views(self, images: object) -> list[ImageBytes | Images]:
+        """Each view ``(N, H, W, 3)`` of ``images (N, H, W, 3)``, as a target receives it: JPEG compression included.
+
+        Raises:
+            InputError: as when it is called.
+        """
+        batch, encoding = self._batch(images), Encoding.parse(self.encoding)
+        first = sent_images(self._space, encoding, batch, self.z)
+        return [first, *(sent_images(self.view_space, encoding, batch, view) for view in self.views[1:])]
+
+    @property
+    def columns(self) -> int:
+        """Scores K of an image that the target returned in the run; 0 if the file does not say."""
+        if self.scores is None or self.output_map is None:
+            return 0
+        return 1 if self.scores in ("sigmoid", "logit", "index") else len(self.output_map.label_matrix)
 
     def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
@@ -183,13 +199,12 @@ class Tuning:
         score = getattr(target, "scores", target)
         if not callable(score):
             raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
-        batch, encoding = self._resized(images), Encoding.parse(self.encoding)
+        batch = self._resized(images)
         size = int(getattr(target, "batch", 0)) or PREDICTED_AT_ONCE
         found = [np.zeros((0, len(self.labels)))]
         for start in range(0, len(batch), size):
             some = batch[start : start + size]
-            changed = (encoding.encode(view) for view in self._float_views(to_floats(some)))
-            outputs = [np.asarray(score(view), np.float32) for view in changed]
+            outputs = [np.asarray(score(view), np.float32) for view in self.sent_views(some)]
             found.append(self.decide(outputs if len(outputs) > 1 else outputs[0]))
         return np.concatenate(found)
 

@@ -63,12 +63,30 @@ class RefusedError(TargetError):
         self.status = status
 
 
+class NotServedError(TargetError):
+    """The server did not serve a request, and so did not charge it, however often it was sent.
+
+    Args:
+        sentence: the message.
+        status: of the last response; 0 if there was no connection.
+        delay: seconds that the server demands to wait, if it does.
+    """
+
+    def __init__(self, sentence: str, status: int = 0, delay: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.delay = status, delay
+
+
+class LateError(LostAnswer):
+    """A request was sent, and its response did not come in time."""
+
+
 class _RetryableError(Exception):
     """The request was not served; it may be sent again after ``delay`` seconds."""
 
-    def __init__(self, reason: str, delay: float | None = None, *, responded: bool = False) -> None:
+    def __init__(self, reason: str, delay: float | None = None, *, status: int = 0) -> None:
         super().__init__(reason)
-        self.delay, self.responded = delay, responded
+        self.delay, self.status = delay, status
 
 
 class Transport:
@@ -219,13 +237,15 @@ class Transport:
         try:
             return await retrying(attempt)
         except _RetryableError as error:
-            raise TargetError(
+            raise NotServedError(
                 f"{self._host(request)} did not serve{f' for {self.patience:.0f} s' if self.patience else ''} "
-                f"(last: {self.clean(str(error))}); {self._mend(request, error)}"
+                f"(last: {self.clean(str(error))}); {self._mend(request, error)}",
+                error.status,
+                error.delay,
             ) from error
 
     def _mend(self, request: HttpRequest, error: _RetryableError) -> str:
-        if error.responded and request.url not in self._served:
+        if error.status and request.url not in self._served:
             return (
                 "it has served nothing yet: see what 'bbdft inspect URL --show' prints, and whether --profile, --batch "
                 "and --size are right; or try later"
@@ -253,7 +273,7 @@ class Transport:
             async with asyncio.timeout(self.timeout):
                 return await self._exchange(request)
         except TimeoutError as error:
-            raise LostAnswer(f"{self._host(request)} did not respond within {self.timeout:g} s") from error
+            raise LateError(f"{self._host(request)} did not respond within {self.timeout:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
                 raise TargetError(
@@ -293,7 +313,7 @@ class Transport:
         if response.status_code in RETRIED_STATUS_CODES:
             self.throttled += response.status_code == 429 or "retry-after" in response.headers
             delay = retry_after(response.headers.get("retry-after"))
-            raise _RetryableError(f"{status} ({clip(body, self.secrets)})", delay, responded=True)
+            raise _RetryableError(f"{status} ({clip(body, self.secrets)})", delay, status=response.status_code)
         if response.is_redirect:
             location = urlsplit(response.headers.get("location", ""))
             url = location._replace(query="", fragment="").geturl()
