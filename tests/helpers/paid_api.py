@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from blackbox_dft.deploy.serve.server import listen
 
-FAULTS = ("500", "503", "429", "garbage", "late", "reset")
+FAULTS = ("500", "503", "429", "garbage", "late")
 """Of a share of the requests, one after the other; of ``garbage`` and ``late`` the images were scored."""
 KEY = "s3cret-of-the-api"
 
@@ -56,8 +56,6 @@ class PaidApi:
             return JSONResponse({"error": f"slow down, {KEY}"}, 429, {"retry-after": "0"})
         if fault in ("500", "503"):
             return JSONResponse({"error": f"out of order, {KEY}"}, int(fault))
-        if fault == "reset":
-            raise ConnectionError
         self.busy += 1
         await asyncio.sleep(self.delay)
         self.busy -= 1
