@@ -93,7 +93,7 @@ def _terminal() -> bool:
 
 
 def _public(target: str) -> str:
-    from blackbox_dft.report.provenance import public
+    from blackbox_dft.run.provenance import public
 
     return public(target)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -73,6 +74,8 @@ class Tuning:
     if there is only that one."""
     fitting: Fitting = field(default_factory=Fitting)
     """How images of other sizes are brought to ``shape`` before they are changed."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """How, when, on what data and target, and with which gain; empty in files of before, and if it was made by hand."""
 
     @property
     def queries_per_image(self) -> int:
@@ -236,6 +239,25 @@ class Tuning:
             )
         return self.output_map.for_labels([self.labels.index(label) for label in labels])
 
+    def describe(self) -> dict[str, Any]:
+        """What the file holds, and how it was made; JSON-ready."""
+        joined = self.output_map
+        each = joined.each if isinstance(joined, JoinedMap) else joined
+        height, width, _ = self.shape
+        return {
+            "space": self.space,
+            "numbers": len(self.z),
+            "image_size": [height, width],
+            "fit": self.fitting.fit,
+            "encoding": self.encoding,
+            "views": self.queries_per_image,
+            "scores": self.scores,
+            "labels": list(self.labels),
+            "output_map": each.family if each else None,
+            "digest": self.digest,
+            **self.made,
+        }
+
     @cached_property
     def _space(self) -> Space:
         # Kept for services, which pass one image at a time: to make a basis takes longer than to change an image.
@@ -247,7 +269,22 @@ class Tuning:
         return Viewed(self._space, self.shape)
 
     def save(self, path: str | Path) -> None:
-        """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
+        """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle.
+
+        ``made`` is JSON of its own, which earlier versions do not look for.
+        """
+        arrays = self._arrays()
+        if self.made:
+            arrays["made"] = np.array(json.dumps(dict(self.made)))
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+    @property
+    def digest(self) -> str:
+        """Of all that a result depends on; not of when and how the tuning was made."""
+        arrays = sorted(self._arrays().items())
+        return digest(*(part for name, array in arrays for part in (name, array.tobytes()))).hex()
+
+    def _arrays(self) -> dict[str, Array]:
         about: dict[str, Any] = {
             "format": VIEWS_FORMAT if len(self.views) else FORMAT,
             "space": to_file(self.space),
@@ -269,7 +306,7 @@ class Tuning:
             arrays |= {prefix + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
             about[prefix[:-1]] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
         arrays["about"] = np.array(json.dumps(about))
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        return arrays
 
     @classmethod
     def load(cls, path: str | Path) -> Tuning:
@@ -285,6 +322,7 @@ class Tuning:
                 about: dict[str, Any] = json.loads(str(file["about"]))
                 z, shape = np.asarray(file["z"], np.float64), tuple(int(n) for n in file["shape"])
                 arrays = {name: file[name] for name in file.files}
+            made: dict[str, Any] = json.loads(str(arrays.pop("made", "{}")))
             if about.pop("format") not in FORMATS or len(shape) != 3:
                 raise ValueError("written by another version")
             maps = [
@@ -299,7 +337,7 @@ class Tuning:
             about["labels"] = tuple(about.get("labels", ()))
             about["space"] = from_file(about["space"])
             about["fitting"] = Fitting(**about.get("fitting", {}))
-            return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
+            return cls(z=z, shape=(shape[0], shape[1], shape[2]), made=made, **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:

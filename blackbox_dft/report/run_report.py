@@ -20,7 +20,6 @@ from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.html import drawn, render
-from blackbox_dft.report.provenance import command, provenance, public
 from blackbox_dft.report.terminal import (
     free_threshold_sentence,
     no_score_texts,
@@ -31,6 +30,7 @@ from blackbox_dft.report.terminal import (
 )
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.provenance import command, provenance, public
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.version import __version__
 

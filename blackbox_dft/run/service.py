@@ -11,7 +11,6 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft._utils.hashing import digest
 from blackbox_dft.deploy.serve.app import make_app, make_tuned_app
 from blackbox_dft.deploy.serve.gate import LOG
 from blackbox_dft.deploy.serve.limits import Limits
@@ -84,7 +83,8 @@ class ServiceSettings:
                 yield app
             return
         opened = open_run(self.place, rate=self.rate, price=self.price)
-        version = tuning_version(self.place)
+        # What a result depends on, besides the target.
+        version = f"{__version__}+{opened.tuning.digest[:12]}"
         metrics = Metrics(
             shared.rows, worker, price=opened.config.price, about={"version": version, "model": self.name}
         )
@@ -146,8 +146,3 @@ class ServiceSettings:
             rate=rate,
             repeats=repeats,
         )
-
-
-def tuning_version(run: Path) -> str:
-    """The version of this package and a digest of the run's tuning: what a result depends on, besides the target."""
-    return f"{__version__}+{digest((run / 'tuning.npz').read_bytes()).hex()[:12]}"
