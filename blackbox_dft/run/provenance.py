@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from blackbox_dft.targets.options import TargetOptions
 from blackbox_dft.version import __version__
 
 
-def command(config: Config) -> str:
+def command(config: Config, out: str = "RUN") -> str:
     """The ``bbdft optimize`` command that repeats the run: all options but defaults, no secrets of URLs.
 
     >>> command(Config("model.onnx", "labels.csv", space="color", seed=3))
@@ -30,7 +31,19 @@ def command(config: Config) -> str:
         words += option.words(getattr(config, name), public)
     for name, option in options_of(TargetOptions).items():
         words += option.words(getattr(config.target_options, name), public)
-    return shlex.join([*words, "--out", "RUN"])
+    return shlex.join([*words, "--out", out])
+
+
+def command_from_here(config: Config, run: Path) -> str:
+    """The command that tunes again, into a folder beside ``run``, for a target that has changed since.
+
+    It begins near what ``run`` has learned. Its scores are not used again, as they are of the target of that time.
+
+    >>> command_from_here(Config("model.onnx", "labels.csv", path="array"), Path("run"))
+    'bbdft optimize model.onnx --data labels.csv --start run --out run-again'
+    """
+    # Which path it takes, and what it knows of unchanged images, may be another one now.
+    return command(replace(config, start=str(run), path="auto", known=""), f"{run}-again")
 
 
 def public(text: str) -> str:
