@@ -38,6 +38,9 @@ T = TypeVar("T")
 RETRIED_STATUS_CODES = (408, 425, 429, 500, 502, 503, 504)
 MAX_RESPONSE_BYTES = 64 * 2**20
 """Size of the largest response that is read."""
+MAX_POOL = 16
+"""Connections of a pool. For each request, httpcore looks at all connections of its pool, and for each of them that is
+idle at all again; with 64 in one pool, that took longer than the rest of a request."""
 MAX_BACKOFF_SECONDS = 60.0
 """The longest pause of the backoff; ``Retry-After`` may demand a longer one, within the patience."""
 
@@ -90,7 +93,7 @@ class _RetryableError(Exception):
 
 
 class Transport:
-    """An event loop in a thread of its own, with a connection pool; ``send`` may be called from many threads.
+    """An event loop in a thread of its own, with connection pools; ``send`` may be called from many threads.
 
     Args:
         connections: the most connections at once.
@@ -137,7 +140,9 @@ class Transport:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
         self._thread.start()
-        self._client = self._run(self._open(connections, tls))
+        pools = -(-connections // MAX_POOL)
+        self._pools = [self._run(self._open(-(-connections // pools), tls)) for _ in range(pools)]
+        self._busy = [0] * pools
 
     async def _open(self, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
         try:
@@ -292,7 +297,15 @@ class Transport:
             raise LostAnswer(f"{self._host(request)} broke off ({self.clean(reason)})") from error
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        built = self._client.build_request(
+        pool = min(range(len(self._pools)), key=self._busy.__getitem__)
+        self._busy[pool] += 1
+        try:
+            return await self._exchange_by(self._pools[pool], request)
+        finally:
+            self._busy[pool] -= 1
+
+    async def _exchange_by(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpResponse:
+        built = client.build_request(
             request.method,
             _parsed(request.url),
             headers=dict(request.headers),
@@ -300,7 +313,7 @@ class Transport:
             files=dict(request.parts) if request.parts else None,
             data=dict(request.fields) if request.fields else None,
         )
-        response = await self._client.send(built, stream=True)
+        response = await client.send(built, stream=True)
         try:
             body = await self._body(response, request)
         finally:
@@ -361,7 +374,8 @@ class Transport:
         """Closes the connections and ends the thread of the event loop; may be called twice."""
         if self._loop.is_closed():
             return
-        self._run(self._client.aclose())
+        for client in self._pools:
+            self._run(client.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
