@@ -24,7 +24,7 @@ from blackbox_dft.images.files import read_image
 from blackbox_dft.run.evaluate import SCORES
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
-from blackbox_dft.run.in_use import open_run
+from blackbox_dft.run.in_use import RunInUse, open_run
 from blackbox_dft.run.side_ledger import UNLIMITED, replace_ledger, reserve_for, within_reserve
 from blackbox_dft.scoring.first_scores import MIN_IMAGES
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, recorded_scores
@@ -196,6 +196,20 @@ def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple
         resized=resized,
     )
     return data, errors
+
+
+def unreadable_table(opened: RunInUse, files: Sequence[ListedImage]) -> PredictionTable | None:
+    """The table of images none of which can be read; ``None`` if one can."""
+    errors = []
+    for image in files:
+        try:
+            read_image(image.path)
+            return None
+        except InputError:
+            errors.append(_why(image.path))
+    labels = opened.tuning.labels
+    nothing = np.full((len(files), len(labels)), np.nan)
+    return PredictionTable(labels, tuple(image.name for image in files), nothing, tuple(errors))
 
 
 def _why(path: Path) -> str:
