@@ -98,6 +98,7 @@ def run(api: PaidApi, bbdft: Bbdft, tiny: Path, tmp_path_factory: pytest.TempPat
         "--header", "Authorization: Bearer {env:PAID_API_KEY}", "--data", tiny / "labels.csv", "--space", "color",
         "--budget", 500, "--price", PRICE, "--out", out, "--concurrency", 8, "--yes", "--quiet", code=0,
     )  # fmt: skip
+    assert Tuning.load(out).z.any()
     yield out
     del os.environ["PAID_API_KEY"]
 
