@@ -73,8 +73,6 @@ def predict(
     from blackbox_dft.run.predict import open_prediction
     from blackbox_dft.run.predict import predict as run_prediction
 
-    if out is not None:
-        check_suffix(out)
     if watch is not None:
         if sources or fresh or overwrite or dry_run:
             raise InputError(
@@ -87,6 +85,8 @@ def predict(
         return
     if not sources:
         raise click.UsageError("Missing argument 'IN...', or --watch DIR.")
+    if out is not None:
+        check_suffix(out)
     if out is not None and out.exists() and not overwrite:
         raise InputError(f"{out} exists: take another name, or give --overwrite.")
     if "-" in sources and sys.stdin.isatty():
@@ -126,11 +126,14 @@ def predict(
 def _watch(
     run: Path, folder: Path, out: Path | None, consent: Consent, budget: int | None, quiet: bool, **options: Any
 ) -> None:
+    from blackbox_dft.deploy.prediction_table import check_suffix
     from blackbox_dft.run.in_use import open_run
     from blackbox_dft.run.watch import watch
 
     if out is not None and out.suffix.lower() == ".parquet":
         raise InputError(f"{out}: rows cannot be added to a .parquet file: give .csv or .jsonl.")
+    if out is not None:
+        check_suffix(out)
     config = open_run(run, price=options["price"]).config
     consent.require(config.target, budget, config.price)
     if not quiet:

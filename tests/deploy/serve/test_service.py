@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ import pytest
 
 from blackbox_dft import Tuning, open_prediction, predict
 from blackbox_dft.deploy.serve.server import listen
+from blackbox_dft.objectives.joined_map import JoinedMap
+from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.run.record import RunRecord
+from blackbox_dft.targets import make_target
 from blackbox_dft.targets.http.v2_tensors import decode_response, encode_request
 from tests.conftest import Bbdft
 from tests.helpers import main_job
@@ -210,6 +214,78 @@ def test_no_face_is_no_error_and_has_no_label(healthy: PaidApi, service: Service
     assert (found["label"], found["probabilities"], found["no_score"]) == (None, None, True)
     assert service.metric("bbdft_no_score_total") == before + 1
     assert 0 < service.metric("bbdft_no_score_share") < 1
+
+
+def test_all_views_are_sent_as_often_as_in_the_run(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
+    record = RunRecord.read(run)
+    tuning = Tuning.load(run)
+    each = tuning.output_map
+    assert isinstance(each, OutputMap)
+    mirrored = tuning.view_space.view(tuning.z, mirror=True)
+    views = np.stack([tuning.view_space.view(tuning.z), mirrored])
+    joined = JoinedMap(each, OutputMap(np.concatenate([np.eye(2), np.eye(2)])))
+    several = replace(tuning, views=views, output_map=joined)
+    (tmp_path / "run").mkdir()
+    replace(record, config=replace(record.config, repeats=3)).write(tmp_path / "run")
+    several.save(tmp_path / "run/tuning.npz")
+    shutil.copy(run / "summary.json", tmp_path / "run")
+    files = [png(level, side=16) for level in (0.42, 0.46)]
+    pixels = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for data in files]
+    with make_target(record.config.target, record.config.target_options) as target:
+        expected = several.predict(pixels, target)
+    before = healthy.scored
+    with serving(tmp_path / "run", tmp_path / "log", "--yes") as service:
+        found = [list(service.predict(data).json()["probabilities"].values()) for data in files]
+        assert healthy.scored - before == service.sent == 2 * 2 * 3
+        headers, body = encode_request("image", "FP32", np.float32(pixels).transpose(0, 3, 1, 2) / np.float32(255))
+        response = httpx.post(f"{service.url}/v2/models/run/infer", headers=headers, content=body)
+        tensor = decode_response(response.headers, response.content)["labels"]
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    np.testing.assert_allclose(tensor, expected, atol=1e-5)
+
+
+def test_a_worker_that_dies_is_started_again(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
+    with serving(run, tmp_path / "log", "--yes", "--workers", 2) as service:
+        assert service.predict(png(0.4)).status_code == 200
+        children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
+        if not children.exists():
+            pytest.skip("this system does not list the children of a process")
+        # Beside the workers there is the resource tracker of multiprocessing.
+        for child in children.read_text().split():
+            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+        statuses = [service.predict(png(0.4, n)).status_code for n in range(8)]
+        assert statuses == [200] * 8
+        # What the dead ones counted is still there.
+        assert service.metric("bbdft_predictions_total") == 9
+    assert (tmp_path / "log").read_text().count('"worker ended"') == 2
+
+
+def test_memory_stays_flat(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
+    """A short soak; ``sent`` is what was answered, so no response is lost."""
+    healthy.share, healthy.faults = 0.02, ("500", "garbage", "429")
+    images = [png(0.4 + n / 500, n, side=120) for n in range(40)]
+
+    def resident() -> int:
+        return int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1])
+
+    with serving(run, tmp_path / "log", "--yes", "--quiet") as service:
+        if not Path("/proc/self/statm").exists():
+            pytest.skip("this system does not say how much memory a process has")
+        with httpx.Client(timeout=30) as client, ThreadPoolExecutor(16) as threads:
+
+            def many(count: int) -> None:
+                found = threads.map(
+                    lambda n: client.post(f"{service.url}/predict", content=images[n % 40]), range(count)
+                )
+                assert {response.status_code for response in found} == {200}
+
+            many(400)
+            before = resident()
+            many(1200)
+            after = resident()
+        assert service.metric("bbdft_predictions_total") == 1600
+    assert after < 1.05 * before
 
 
 def test_a_limit_of_the_target_is_passed_on(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
