@@ -61,7 +61,10 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
                 and isinstance(target, OnnxTarget)
                 and "int8" not in target.output.type
             ):
-                labels = LabelOutput(target.output.name, learned.scores, learned.output_map, learned.labels)
+                heads = tuple(zip(target.output_names[1:], learned.heads, strict=False))
+                if len(heads) != len(learned.heads):
+                    raise InputError("the output map was fitted on all outputs of the model: give --output all.")
+                labels = LabelOutput(target.output.name, learned.scores, learned.output_map, learned.labels, heads)
             if views is not None and labels is None:
                 raise InputError(f"--fuse {fuse} returns no scores that views can be joined by: leave out --fuse.")
             fuse_onnx(

@@ -18,6 +18,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.images.fitting import Fitting
+from blackbox_dft.objectives.heads import Head
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
@@ -74,6 +75,8 @@ class Tuning:
     if there is only that one."""
     fitting: Fitting = field(default_factory=Fitting)
     """How images of other sizes are brought to ``shape`` before they are changed."""
+    heads: tuple[Head, ...] = ()
+    """Further outputs of the target that the output map reads, in the last columns of the scores."""
     made: Mapping[str, Any] = field(default_factory=dict)
     """How, when, on what data and target, and with which gain; empty in files of before, and if it was made by hand."""
 
@@ -133,7 +136,9 @@ class Tuning:
         """Scores K of an image that the target returned in the run; 0 if the file does not say."""
         if self.scores is None or self.output_map is None:
             return 0
-        return 1 if self.scores in ("sigmoid", "logit", "index") else len(self.output_map.label_matrix)
+        single = self.scores in ("sigmoid", "logit", "index")
+        own = 1 if single else len(self.output_map.label_matrix) - sum(head.columns for head in self.heads)
+        return own + sum(head.width for head in self.heads)
 
     def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
@@ -155,7 +160,7 @@ class Tuning:
         Raises:
             InputError: the file is of an earlier version, which did not keep what the scores mean, or a view lacks.
         """
-        if self.scores is None or self.output_map is None:
+        if (decoder := self.decoder) is None:
             raise InputError("this tuning does not say what the scores mean: give 'bbdft resume RUN', which adds it.")
         count = self.queries_per_image
         if not isinstance(outputs, np.ndarray):
@@ -168,7 +173,14 @@ class Tuning:
             raise InputError(
                 f"this tuning has {count} views: give their scores as (N, {count}, K), or as a list of {count}."
             )
-        return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map)(outputs)
+        return decoder(outputs)
+
+    @property
+    def decoder(self) -> OutputDecoder | None:
+        """What ``decide`` uses; ``None`` if the file is of an earlier version."""
+        if self.scores is None or self.output_map is None:
+            return None
+        return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map, self.heads)
 
     def predict(self, images: object, target: object) -> Floats:
         """Probabilities ``(N, L)`` of the labels for images, by a target that is called here and now.
@@ -296,6 +308,8 @@ class Tuning:
         }
         if self.fitting != Fitting():
             about["fitting"] = asdict(self.fitting)
+        if self.heads:
+            about["heads"] = [asdict(head) for head in self.heads]
         arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}
         if len(self.views):
             arrays["views"] = self.views
@@ -337,6 +351,9 @@ class Tuning:
             about["labels"] = tuple(about.get("labels", ()))
             about["space"] = from_file(about["space"])
             about["fitting"] = Fitting(**about.get("fitting", {}))
+            about["heads"] = tuple(
+                Head(head["width"], tuple(head["centres"]), tuple(head["spreads"])) for head in about.get("heads", ())
+            )
             return cls(z=z, shape=(shape[0], shape[1], shape[2]), made=made, **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error

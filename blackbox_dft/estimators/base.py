@@ -66,7 +66,8 @@ class Estimator(Protocol):
     The search loop (``search.loop.tune``) calls ``ask``, scores the proposal's queries, then calls ``tell`` with their
     losses, in turns and from one thread; it reads ``best`` after every ``tell``. An estimator is a pure function of its
     constructor's arguments and of the losses told: no clock, no global random state. So a resumed run, which tells the
-    recorded losses again, goes through the same states to the bit.
+    recorded losses again, goes through the same states to the bit. ``SearchSpace.settle`` rounds what it gives out, so
+    that this holds on another processor too.
 
     ``make_estimator`` constructs it as ``Class(search_space, seed=seed, **options)``. One of your own, which the entry
     point group ``blackbox_dft.estimators`` makes known by a name:
@@ -78,7 +79,7 @@ class Estimator(Protocol):
     ...
     ...     def ask(self):
     ...         moved = self.z + self.sigma * self.rng.standard_normal(self.space.size)
-    ...         return Proposal.crossed(self.space.clip(np.stack([self.z, moved])), images=16)
+    ...         return Proposal.crossed(self.space.settle(np.stack([self.z, moved])), images=16)
     ...
     ...     def tell(self, proposal, losses):
     ...         self.z = proposal.candidates[losses.reshape(2, 16).mean(axis=1).argmin()]

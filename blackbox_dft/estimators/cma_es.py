@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Estimator, Proposal
-from blackbox_dft.estimators.search_space import SearchSpace
+from blackbox_dft.estimators.search_space import GRID_STEPS, SearchSpace, on_grid
 from blackbox_dft.estimators.validation import check_counts, check_positive
 
 MAX_FULL_COVARIANCE_SIZE = 200
@@ -79,11 +79,12 @@ class CmaEs(Estimator):
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         means = losses.reshape(-1, self.images).mean(axis=1)
         # A candidate that the bounds moved is penalised by the distance, so that the mean stays near the bounds.
-        unclipped = np.array(self._asked)[:, : self._space.size]
+        unclipped = on_grid(np.array(self._asked)[:, : self._space.size])
         moved = ((unclipped - proposal.candidates) ** 2).sum(axis=1)
         scale = float(np.std(means)) or 1.0
         self._cma.tell(self._asked, list(means + scale * moved))
-        if self._cma.stop():
+        # Candidates closer to each other than the grid are one, whose equal losses would widen the spread without end.
+        if self._cma.stop() or self._cma.stds.max() < 1 / GRID_STEPS:
             self._cma = self._begin(self.best)
 
     def _begin(self, mean: Floats) -> Any:
@@ -97,7 +98,7 @@ class CmaEs(Estimator):
         return cma.CMAEvolutionStrategy(padded, self._sigma, dict(self._options))
 
     def _within_bounds(self, candidates: Floats) -> Floats:
-        return self._space.clip(candidates[..., : self._space.size])
+        return self._space.settle(candidates[..., : self._space.size])
 
     @property
     @override

@@ -94,4 +94,4 @@ class FiniteDifference(SupportsDelayedTell):
     @property
     @override
     def best(self) -> Floats:
-        return self._z
+        return self._space.settle(self._z)

@@ -80,7 +80,7 @@ class Nes(SupportsDelayedTell):
     @property
     @override
     def best(self) -> Floats:
-        return self._mean
+        return self._space.settle(self._mean)
 
 
 def gaussian_directions(rng: np.random.Generator, count: int, size: int, orthogonal: bool) -> Floats:

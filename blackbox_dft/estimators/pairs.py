@@ -6,11 +6,11 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import Proposal
-from blackbox_dft.estimators.search_space import SearchSpace
+from blackbox_dft.estimators.search_space import SearchSpace, on_grid
 
 
 def antithetic_pairs(centre: Floats, offsets: Floats, space: SearchSpace, *, crossed: bool = False) -> Proposal:
-    """Candidates ``centre + offsets (P, k)``, then ``centre - offsets``, clipped to the bounds of ``space``.
+    """Candidates ``centre + offsets (P, k)``, then ``centre - offsets``, all on the grid and inside the bounds.
 
     Both candidates of pair p are scored on image p. If ``crossed``, the first pair alone is scored on P images.
 
@@ -22,7 +22,7 @@ def antithetic_pairs(centre: Floats, offsets: Floats, space: SearchSpace, *, cro
            [-1.  ]])
     """
     count = len(offsets)
-    used = offsets[:1] if crossed else offsets
+    centre, used = on_grid(centre), on_grid(offsets[:1] if crossed else offsets)
     candidates = space.clip(np.concatenate([centre + used, centre - used]))
     if crossed:
         return Proposal.crossed(candidates, count)

@@ -48,7 +48,7 @@ class RandomSearch(Estimator):
     @override
     def ask(self) -> Proposal:
         drawn = self._start + self.sigma * self._rng.standard_normal((self.population, self._space.size))
-        return Proposal.crossed(self._space.clip(np.vstack([self._best, drawn])), self.images)
+        return Proposal.crossed(self._space.settle(np.vstack([self._best, drawn])), self.images)
 
     @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:

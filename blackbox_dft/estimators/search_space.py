@@ -8,6 +8,10 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats
 
+GRID_STEPS = 4096
+"""Estimates and candidates are whole multiples of 1/4096, so that the last bit of another processor, or of another
+number of threads, changes neither proposals nor results: a run may be resumed on another machine."""
+
 
 @dataclass(frozen=True, eq=False)
 class SearchSpace:
@@ -52,3 +56,16 @@ class SearchSpace:
     def clip(self, z: Floats) -> Floats:
         """``z (k,)`` or ``(M, k)`` moved inside the bounds; a new array."""
         return np.clip(z, self.lower, self.upper)
+
+    def settle(self, z: Floats) -> Floats:
+        """``z (k,)`` or ``(M, k)`` on the grid and inside the bounds: what an estimator gives out."""
+        return self.clip(on_grid(z))
+
+
+def on_grid(z: Floats) -> Floats:
+    """The nearest whole multiples of ``1 / GRID_STEPS``.
+
+    >>> on_grid(np.array([0.1 + 0.2, 0.3])).tolist()
+    [0.300048828125, 0.300048828125]
+    """
+    return np.asarray(np.round(GRID_STEPS * z) / GRID_STEPS, np.float64)

@@ -111,4 +111,4 @@ class Spsa(SupportsDelayedTell):
     @property
     @override
     def best(self) -> Floats:
-        return self._z
+        return self._space.settle(self._z)

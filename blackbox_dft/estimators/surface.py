@@ -18,16 +18,13 @@ from blackbox_dft.estimators.linear_model import LinearModel
 from blackbox_dft.estimators.nes import gaussian_directions
 from blackbox_dft.estimators.pairs import antithetic_pairs
 from blackbox_dft.estimators.quadratic_model import QuadraticModel
-from blackbox_dft.estimators.search_space import SearchSpace
+from blackbox_dft.estimators.search_space import SearchSpace, on_grid
 from blackbox_dft.estimators.validation import check_counts, check_positive
 
 MAX_QUADRATIC_SIZE = 24
 """Up to this many coordinates their interactions are learned too."""
 WON_FLATNESS = 2.0
 """Divides the prior curvature if the start has won a race."""
-GRID_STEPS = 4096
-"""Estimates and candidates are whole multiples of 1/4096, so that the last bit of another processor, or of another
-number of threads, changes neither proposals nor results."""
 
 
 class Surface(SupportsDelayedTell, SupportsPromise):
@@ -89,7 +86,7 @@ class Surface(SupportsDelayedTell, SupportsPromise):
         offsets = np.zeros((self.pairs, self._space.size))
         size = len(group.coordinates)
         offsets[:, group.coordinates] = group.spread * gaussian_directions(self._rng, self.pairs, size, True)
-        proposal = antithetic_pairs(_on_grid(self._z), _on_grid(offsets), self._space)
+        proposal = antithetic_pairs(self._z, offsets, self._space)
         return replace(proposal, uneven=True, note=number)
 
     @override
@@ -100,7 +97,7 @@ class Surface(SupportsDelayedTell, SupportsPromise):
         weights = np.ones(half) if proposal.weights is None else proposal.weights
         group.told += len(losses)
         group.model.tell(plus, minus, losses[:half], losses[half:], weights)
-        self._z[at] = _on_grid(group.model.minimum)
+        self._z[at] = on_grid(group.model.minimum)
         self._z = self._space.clip(self._z)
 
     def _next_group(self) -> int:
@@ -138,7 +135,3 @@ class _Group:
         """Standard deviation of the pairs' offsets."""
         # Wide at first, while the surface is unknown; narrower later, when its finer shape decides.
         return self._spread * (1 + 0.4 / (1 + self.told / 500)) / 1.4 if self._ranged else self._spread
-
-
-def _on_grid(values: Floats) -> Floats:
-    return np.round(GRID_STEPS * values) / GRID_STEPS

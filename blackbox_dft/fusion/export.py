@@ -163,12 +163,12 @@ def fuse_onnx(
     _say_how_made(proto, made)
     if labels:
         nodes, (entry,) = list(proto.graph.node[len(graph.nodes) :]), graph.nodes[-1].output
-        scores = [labels.scores]
+        outputs: list[Mapping[str, str]] = [{}]
         for number, view in enumerate(() if views is None else views[1:], start=2):
             graph = OnnxBuilder(f"bbdft_view{number}")
             changed = _viewed(graph, Viewed(space, shape), view, levels)
-            scores.append(repeat(proto, nodes, entry, graph, prepared(graph, changed))[labels.scores])
-        append_labels(proto, labels, scores)
+            outputs.append(repeat(proto, nodes, entry, graph, prepared(graph, changed)))
+        append_labels(proto, labels, outputs)
     try:
         _write(proto, path)
     except InputError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blackbox_dft.objectives.heads import Head
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import MIN_PROBABILITY, OutputMap
 from blackbox_dft.objectives.outputs import Kind
@@ -31,28 +32,33 @@ class LabelOutput:
     kind: Kind
     output_map: OutputMap | JoinedMap
     labels: Sequence[str]
+    heads: Sequence[tuple[str, Head]] = ()
+    """Further outputs that the map reads, by name."""
 
 
-def append_labels(proto: ModelProto, added: LabelOutput, scores: Sequence[str] | None = None) -> None:
+def append_labels(proto: ModelProto, added: LabelOutput, views: Sequence[Mapping[str, str]] = ({},)) -> None:
     """Adds the output ``labels`` ``(N, L)`` float32 to the model, in place; its other outputs stay.
 
-    ``scores`` names the scores of each view if there are several. The nodes compute in float64, as ``OutputDecoder``
-    does, so that both agree to rounding.
+    ``views`` says for each view what the model's outputs are called under it, by their own names; those left out keep
+    theirs. The nodes compute in float64, as ``OutputDecoder`` does, so that both agree to rounding.
     """
     from onnx import TensorProto, helper
 
     graph = OnnxBuilder("bbdft_labels")
-    joined, classes = added.output_map, len(added.output_map.label_matrix)
-    views = [
-        _class_probabilities(graph, graph.op("Cast", name, to=TensorProto.DOUBLE), added.kind, classes)
-        for name in scores or [added.scores]
-    ]
+    joined, columns = added.output_map, len(added.output_map.label_matrix)
+    classes = columns - sum(head.columns for _, head in added.heads)
+    decoded = []
+    for names in views:
+        scores = graph.op("Cast", names.get(added.scores, added.scores), to=TensorProto.DOUBLE)
+        parts = [_class_probabilities(graph, scores, added.kind, classes)]
+        parts += [_features(graph, names.get(output, output), head) for output, head in added.heads]
+        decoded.append(graph.op("Concat", *parts, axis=1) if len(parts) > 1 else parts[0])
     if isinstance(joined, JoinedMap):
-        mapped = [_mapped(graph, probabilities, joined.each) for probabilities in views]
+        mapped = [_mapped(graph, probabilities, joined.each) for probabilities in decoded]
         number = graph.constant(np.float64(len(mapped)))
         found = _mapped(graph, graph.op("Div", graph.op("Concat", *mapped, axis=1), number), joined.joint)
     else:
-        found = _mapped(graph, views[0], joined)
+        found = _mapped(graph, decoded[0], joined)
     name = LABELS if LABELS not in {output.name for output in proto.graph.output} else MAPPED_LABELS
     graph.nodes.append(helper.make_node("Cast", [found], [name], to=TensorProto.FLOAT))
     proto.graph.node.extend(graph.nodes)
@@ -94,6 +100,20 @@ def _class_probabilities(graph: OnnxBuilder, values: str, kind: Kind, classes: i
     shares = graph.op("Div", values, graph.op("Max", total, graph.constant(np.float64(1e-300))))
     even = graph.op("Add", graph.op("Mul", values, zero), graph.constant(np.float64(1 / classes)))
     return graph.op("Where", graph.op("Greater", total, zero), shares, even)
+
+
+def _features(graph: OnnxBuilder, output: str, head: Head) -> str:
+    """``Head.__call__`` as nodes, for finite numbers."""
+    from onnx import TensorProto
+
+    # As in the joined output that the map was fitted on: float32, one row an image.
+    rows = graph.op("Flatten", graph.op("Cast", output, to=TensorProto.FLOAT), axis=1)
+    values = graph.op("Cast", rows, to=TensorProto.DOUBLE)
+    if not head.centres:
+        return values
+    distances = graph.op("Sub", values, graph.constant(np.array(head.centres)))
+    distances = graph.op("Div", distances, graph.constant(np.array(head.spreads)))
+    return graph.op("Concat", graph.op("Sigmoid", distances), graph.op("Sigmoid", graph.op("Neg", distances)), axis=1)
 
 
 def _mapped(graph: OnnxBuilder, probabilities: str, output_map: OutputMap) -> str:

@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import Bools, Floats, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.objectives.heads import Head, split_heads
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 
@@ -45,10 +46,12 @@ class OutputDecoder:
     kind: Kind
     """What the raw numbers are."""
     label_matrix: Floats
-    """``(K, L)``: 1 if the model's class counts for the label, else 0."""
+    """``(K, L)``: 1 if the model's class counts for the label, else 0; rows of zeros for the features of ``heads``."""
     output_map: OutputMap | JoinedMap | None = None
     """Fitted on scores of this target; takes the place of ``label_matrix``. A joined map of V views takes raw outputs
     ``(N, V * K)``."""
+    heads: tuple[Head, ...] = ()
+    """Further outputs, in the last columns of the raw ones; only an output map reads them."""
 
     @property
     def views(self) -> int:
@@ -75,8 +78,23 @@ class OutputDecoder:
         return np.asarray(found, np.float64)
 
     def class_probabilities(self, raw: Scores) -> Floats:
-        """Probabilities ``(N, K)`` of the model's own classes; of no meaning in rows without a score."""
-        return probabilities(raw, self.kind, len(self.label_matrix))
+        """Probabilities ``(N, K)`` of the model's own classes, and the features of further outputs.
+
+        They are of no meaning in rows without a score.
+        """
+        own, others = self._split(raw)
+        found = probabilities(own, self.kind, len(self.label_matrix) - sum(head.columns for head in self.heads))
+        if not self.heads:
+            return found
+        return np.hstack([found, *(head(values) for head, values in zip(self.heads, others, strict=True))])
+
+    def own_scores(self, raw: Scores) -> Scores:
+        """Those of raw outputs ``(N, V * K)`` that are about the model's classes, without those of ``heads``."""
+        own = [self._split(view)[0] for view in np.split(raw, self.views, axis=1)]
+        return own[0] if len(own) == 1 else np.hstack(own)
+
+    def _split(self, raw: Scores) -> tuple[Scores, list[Scores]]:
+        return split_heads(raw, tuple(head.width for head in self.heads)) if self.heads else (raw, [])
 
     def with_map(self, output_map: OutputMap | JoinedMap | None) -> OutputDecoder:
         """The same decoder with another output map, or with none."""
@@ -95,10 +113,12 @@ class OutputDecoder:
         return np.asarray(each.reshape(len(raw), self.views).any(axis=1), np.bool_)
 
     def _each_has_score(self, raw: Scores) -> Bools:
+        raw = self._split(raw)[0]
         found = rows_with_scores(raw)
         if self.kind in ("logits", "sigmoid", "logit"):
             return found
-        has_label = np.asarray(self.label_matrix.any(axis=1), np.bool_)
+        features = sum(head.columns for head in self.heads)
+        has_label = np.asarray(self.label_matrix.any(axis=1), np.bool_)[: len(self.label_matrix) - features]
         if self.kind == "index":
             index, known = _class_index(raw, len(has_label))
             return np.asarray(known & has_label[index], np.bool_)

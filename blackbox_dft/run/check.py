@@ -188,7 +188,9 @@ def run_check(check: Check, progress: Progress | None = None) -> CheckResult:
             now = score(1)
             record = dict(check.record) or _first_record(check, now, score(2))
             noise, labels_only = Moved.from_json(record["noise"]), _labels_only(check)
-            tolerance = Tolerance.of(_spread(check.then), noise, len(check.indices), labels_only=labels_only)
+            tolerance = Tolerance.of(
+                _spread(_own(check, check.then)), noise, len(check.indices), labels_only=labels_only
+            )
 
             def again(number: int, images: Ints) -> Floats:
                 return _moved(check, check.then[images], score(3 + number, check.indices[images]))
@@ -271,8 +273,16 @@ def _positions(evaluation: Evaluation, files: Sequence[str], known: Mapping[int,
 
 
 def _moved(check: Check, then: Scores, now: Scores) -> Floats:
+    if then.shape == now.shape:
+        then, now = _own(check, then), _own(check, now)
     views = check.evaluation.tuning.queries_per_image
     return movement(then, now, views=views, labels_only=_labels_only(check))
+
+
+def _own(check: Check, raw: Scores) -> Scores:
+    """Without further outputs, such as an age in years, which are on other scales than the scores."""
+    decoder = check.evaluation.tuning.decoder
+    return decoder.own_scores(raw) if decoder else raw
 
 
 def _spread(then: Scores) -> float:

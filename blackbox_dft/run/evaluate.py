@@ -311,7 +311,7 @@ def _probabilities(evaluation: Evaluation, scorer: Scorer, changes: Sequence[Seq
     experiment, indices, identity = evaluation.experiment, evaluation.indices, evaluation.candidates[0]
     require_first_scores(experiment, scorer, "evaluate", indices, identity)
     raw = scorer.score("evaluate", indices, identity)
-    decoder = experiment.decoder(raw, evaluation.summary["scores"])
+    decoder = experiment.decoder(raw, evaluation.summary["scores"], evaluation.tuning.heads)
     found = evaluation.tuning.map_to(experiment.data.classes)
     of_one = found.of_one if isinstance(found, JoinedMap) else found
     after = (

@@ -25,6 +25,7 @@ from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
+from blackbox_dft.objectives.heads import Head, heads_of, split_heads
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
@@ -44,7 +45,7 @@ from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.specs import is_auto
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
-from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
+from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, SeveralOutputs, Target
 
 COMMIT_INTERVAL = 0.2
 """Seconds between two commits to the ledger for local models: at most this much work is lost on a kill."""
@@ -109,7 +110,7 @@ class Experiment:
         """Labels without a class are an error now, not after the first paid query, if it is known what is returned."""
         classes = self.target.classes
         if isinstance(self.target, GraphTarget):
-            columns = self.target.scores(self.data.images[:1]).shape[1]
+            columns = self.target.scores(self.data.images[:1]).shape[1] - sum(self.head_widths)
         else:
             columns = int(self.target.describe().get("columns") or 0)
         # One column is a class index, or the score of the second of two classes.
@@ -214,6 +215,8 @@ class Experiment:
             return None
         if self.config.repeats > 1:
             raise InputError("--known holds one score an image, and --repeats asks for several: leave one of them out.")
+        if self.head_widths:
+            raise InputError("--known holds scores of one output only: give its name, --output NAME, instead of all.")
         return read_known(self.config.known, self.data.files, self.target.classes)
 
     @property
@@ -394,6 +397,7 @@ class Experiment:
             (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
             np.zeros((0, 0)) if views is None else views,
             Fitting(self.config.fit, self.config.filter),
+            decoder.heads if decoder else (),
         )
 
     def objective(self, decoder: OutputDecoder) -> str:
@@ -402,14 +406,23 @@ class Experiment:
             return self.config.objective
         return "zero-one" if decoder.labels_only else DEFAULT
 
-    def decoder(self, raw: Scores, kind: Kind | None = None) -> OutputDecoder:
-        """Decoder of the target's outputs; their kind is inferred from ``raw (N, K)`` unless given."""
+    def decoder(self, raw: Scores, kind: Kind | None = None, heads: tuple[Head, ...] | None = None) -> OutputDecoder:
+        """Decoder of the target's outputs; what they are is inferred from ``raw (N, K)`` unless given."""
         classes = self.target.classes
-        kind = kind or infer_kind(raw, len(classes) if classes else None)
-        count = class_count(raw, kind, classes)
+        heads = heads_of(raw, self.head_widths) if heads is None else heads
+        own, _ = split_heads(raw, self.head_widths)
+        kind = kind or infer_kind(own, len(classes) if classes else None)
+        count = class_count(own, kind, classes)
         if kind == "index" and not classes:
             count = max(count, len(self.data.classes))
-        return OutputDecoder(kind, label_matrix(self.data.classes, classes, count, self.map))
+        matrix = label_matrix(self.data.classes, classes, count, self.map)
+        features = np.zeros((sum(head.columns for head in heads), matrix.shape[1]))
+        return OutputDecoder(kind, np.vstack([matrix, features]), heads=heads)
+
+    @property
+    def head_widths(self) -> tuple[int, ...]:
+        """Numbers an image in each further output of the target."""
+        return self.target.head_widths if isinstance(self.target, SeveralOutputs) else ()
 
     def ledger(self, path: Path, budget: int | None = None) -> Ledger:
         """The ledger in the file ``path``, with the run's own budget or another one."""

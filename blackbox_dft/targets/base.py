@@ -80,6 +80,14 @@ class ExplainsNoScore(Protocol):
 
 
 @runtime_checkable
+class SeveralOutputs(Protocol):
+    """A ``Target`` whose scores ``(N, K)`` end in the numbers of further outputs, such as an age beside a gender."""
+
+    head_widths: tuple[int, ...]
+    """How many numbers an image each of them has, in the order of the columns."""
+
+
+@runtime_checkable
 class ConcurrentTarget(Protocol):
     """A ``Target`` that takes many requests at once without a thread for each, such as a URL.
 

@@ -50,7 +50,11 @@ class TargetOptions:
     """
 
     output: str | None = option(
-        None, help="Which output of the model holds the scores.", metavar="NAME", fingerprint=True, group="model input"
+        None,
+        help="Which output of the model holds the scores; 'all' lets the output map learn from the others too.",
+        metavar="NAME",
+        fingerprint=True,
+        group="model input",
     )
     classes: tuple[str, ...] | None = option(
         None,

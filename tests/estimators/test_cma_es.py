@@ -10,7 +10,7 @@ from tests.helpers.quadratic import Quadratic, make
 
 @pytest.mark.parametrize(("size", "bound"), [(1, np.inf), (4, np.inf), (4, 1.5)])
 def test_it_restarts_after_its_own_convergence(size: int, bound: float) -> None:
-    # Without noise the spread shrinks past the smallest double in about 2,400 generations.
+    # Without noise the spread shrinks below the grid of candidates again and again.
     estimator = make("cma-es:images=1", size, bound=bound)
     means = []
     for _ in range(2600):

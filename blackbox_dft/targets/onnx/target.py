@@ -20,6 +20,7 @@ from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
 from blackbox_dft.targets.input_format import InputFormat, infer_input_format
+from blackbox_dft.targets.onnx.all_outputs import ALL, JOINED, join_outputs, main_output, wants_all
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.inner_scores import expose_scores
 from blackbox_dft.targets.onnx.io_binding import BoundSession
@@ -101,6 +102,12 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             # What a tuned model says of the user's labels goes before the scores of its own classes.
             options = replace(options, output=mapped[0], classes=options.classes or mapped[1])
         self.output = self._score_output(options, stated.classes)
+        self.head_widths: tuple[int, ...] = ()
+        self._fetched = self.output.name
+        self.output_names: tuple[str, ...] = (self.output.name,)
+        """Whose numbers ``scores`` returns, in this order."""
+        if wants_all(options.output):
+            self._join_outputs()
         self.classes = self._class_names(options, stated.classes)
         self.notes += notes
         self._dequantize = dequantizer(proto.graph, self.output.name, self.output.type, self.path.parent)
@@ -113,7 +120,9 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         precision = " float16" if options.float16 else ""
-        self.fingerprint = _fingerprint(self.files, f"{self.output.name} {self.input_format.identity}{precision}")
+        self.fingerprint = _fingerprint(
+            self.files, f"{' '.join(self.output_names)} {self.input_format.identity}{precision}"
+        )
 
     def _opened_model(self, options: TargetOptions) -> Path | bytes:
         """The file, or the bytes of the model that is run in its place."""
@@ -131,6 +140,30 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
                 f"{self.path} is larger than 2 GB and ends in {operator}: export it without this operator."
             ) from error
 
+    def _join_outputs(self) -> None:
+        """Opens the model again with one output in place of several: the scores, then all other numbers."""
+        others = [o for o in self.session.get_outputs() if o.name != self.output.name and o.type in FLOAT_TYPES]
+        widths = {o.name: 1 if len(o.shape) == 1 else self._columns(o) for o in others}
+        others = [o for o in others if widths[o.name]]
+        if self.output.type not in FLOAT_TYPES or not self._columns(self.output):
+            raise InputError(f"{self.path}: output {self.output.name!r} cannot be joined with others: give its name.")
+        if not others:
+            self.notes.append(f"--output all: there is no output of numbers beside {self.output.name!r}")
+            return
+        self.head_widths = tuple(widths[o.name] for o in others)
+        self.output_names = (self.output.name, *(o.name for o in others))
+        self.notes = [note for note in self.notes if not note.startswith("scores are taken from output")]
+        others_named = ", ".join(self.output_names[1:])
+        self.notes.append(f"labels are those of output {self.output.name!r}; the output map also reads {others_named}")
+        model = self.graph()
+        join_outputs(model.graph, self.output_names)
+        try:
+            self._model = bytes(model.SerializeToString())
+        except Exception as error:
+            raise InputError(f"{self.path} is larger than 2 GB: give one --output instead of all.") from error
+        self._fetched = JOINED
+        self.session = open_session(self._model, self.provider, _settings(1))[0]
+
     def _image_input(self) -> Any:
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
@@ -142,6 +175,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         outputs = self.session.get_outputs()
         named = ", ".join(f"{o.name} {o.shape}" for o in outputs)
         wanted = options.output
+        if wanted is not None and wants_all(wanted) and wanted not in {o.name for o in outputs}:
+            wanted = main_output(wanted)
         if wanted is not None:
             inner = self._inner.get(wanted)
             for output in outputs:
@@ -259,7 +294,7 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         normalised = form.mean is not None or form.std is not None
         return replace(
             self._options,
-            output=self.output.name,
+            output=f"{ALL}:{self.output.name}" if self.head_widths else self.output.name,
             classes=self.classes,
             layout=form.layout,
             channels=form.channels,
@@ -304,11 +339,11 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         if keep_quantizers:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
-        return partial(self._call, BoundSession(session, self.output.name, constants, self.provider))
+        return partial(self._call, BoundSession(session, self._fetched, constants, self.provider))
 
     def _run(self, prepared: Array, count: int) -> Scores:
         def run(inputs: Mapping[str, Array]) -> Any:
-            return self.session.run([self.output.name], inputs)[0]
+            return self.session.run([self._fetched], inputs)[0]
 
         try:
             return self._call(run, {self.input.name: prepared}, count)
