@@ -91,7 +91,12 @@ def run_app(app: ASGIApp, listener: socket.socket, grace: float) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=int(grace + EXTRA_GRACE),
     )
-    uvicorn.Server(settings).run(sockets=[listener])
+    # Uvicorn raises the signals that ended it again, to the handlers of before: to be asked to end is no failure.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        uvicorn.Server(settings).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_workers(

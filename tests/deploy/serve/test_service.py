@@ -355,17 +355,20 @@ def test_the_files_of_a_run_answer_as_the_run_itself(bbdft: Bbdft, tiny: Path, t
     assert np.mean(right) == pytest.approx(evaluated["accuracy"]["all"]["after"], abs=1e-6)
 
 
-def test_running_requests_end_before_the_service_does(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_running_requests_end_before_the_service_does(
+    workers: int, healthy: PaidApi, run: Path, tmp_path: Path
+) -> None:
     healthy.delay = 1.0
     found: list[httpx.Response] = []
-    with serving(run, tmp_path / "log", "--yes", "--workers", 2) as service:
+    with serving(run, tmp_path / "log", "--yes", "--workers", workers) as service:
         busy = healthy.busy
         client = threading.Thread(target=lambda: found.append(service.predict(png(0.4))))
         client.start()
         while healthy.busy == busy:
             time.sleep(0.01)
         service.process.send_signal(signal.SIGTERM)
-        service.process.wait(20)
+        assert service.process.wait(20) == 0
         client.join()
     assert [response.status_code for response in found] == [200]
 
