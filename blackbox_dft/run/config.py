@@ -43,8 +43,8 @@ class Config:
     )
     space: str = option(
         "auto",
-        help="What may change: pixel, tanh, dct:N, grid:N, color, affine or affine:BORDER, joined by '+'; or auto: "
-        "affine+color+dct:8.",
+        help="What may change: pixel, tanh, dct:N, grid:N, color, contrast, sharpness, affine or affine:BORDER, joined "
+        "by '+'; or auto: affine+color+dct:8.",
         fingerprint=True,
         group="what may change",
     )

@@ -36,6 +36,10 @@ SPECS = [
     "affine:black",
     "affine:mean+dct:4",
     "dct:4+affine:mirror",
+    "contrast",
+    "sharpness",
+    "affine+contrast+sharpness+color",
+    "contrast+sharpness+dct:4",
 ]
 images = arrays(np.uint8, (4, *SHAPE), elements=st.integers(0, 255))
 
