@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -216,7 +217,7 @@ class Tuning:
             return None
         if unknown := sorted(set(labels) - set(self.labels)):
             raise InputError(
-                f"the output map was fitted for the labels {', '.join(self.labels)}, and the data has {unknown[0]!r}: "
+                f"the output map was fitted for the labels {shortened(self.labels)}, and the data has {unknown[0]!r}: "
                 "start a run with these labels, or one with --output-map none."
             )
         return self.output_map.for_labels([self.labels.index(label) for label in labels])
@@ -254,7 +255,8 @@ class Tuning:
             arrays |= {prefix + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
             about[prefix[:-1]] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
         arrays["about"] = np.array(json.dumps(about))
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        # Of 1,000 classes, the matrix of labels alone has 8 MB, nearly all of it zeros.
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> Tuning:
