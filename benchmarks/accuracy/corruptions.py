@@ -167,16 +167,23 @@ def measure(task: str, corruption: str, strength: int, space: str, queries: int,
     return Row(task, corruption, strength, space, queries, seed, *found)
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """A line a cell, means over seeds; below, the mean gain over all cells and the share of cells made worse."""
+def table(rows: Sequence[Row], *, short: bool = False) -> list[str]:
+    """A line a cell, means over seeds; below, the mean gain over all cells and the share of cells made worse.
+
+    With ``short`` a line is the mean of all strengths.
+    """
     heads = [name.replace("_", " ") for name in ACCURACIES]
     lines = [f"| task, corruption, strength | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
     cells: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         cells.setdefault((row.task, row.corruption, row.strength), []).append(row)
+    shown: dict[str, list[Row]] = {}
     for (task, corruption, strength), some in cells.items():
-        means = (f"{mean(getattr(row, name) for row in some):.3f}" for name in ACCURACIES)
-        lines.append(f"| {task}, {corruption}{f' {strength}' if corruption != NONE else ''} | {' | '.join(means)} |")
+        name = f"{task}, {corruption}" if short or corruption == NONE else f"{task}, {corruption} {strength}"
+        shown.setdefault(name, []).extend(some)
+    for name, some in shown.items():
+        means = (f"{mean(getattr(row, column) for row in some):.3f}" for column in ACCURACIES)
+        lines.append(f"| {name} | {' | '.join(means)} |")
     gains = [
         f"{100 * mean(mean(getattr(row, name) - row.before for row in some) for some in cells.values()):+.2f}"
         for name in ACCURACIES
@@ -202,6 +209,7 @@ def main() -> None:
     parser.add_argument("--queries", default="400")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--short", action="store_true", help="print means of all strengths")
     parser.add_argument("--table", action="store_true", help="print the tables and run nothing")
     options = parser.parse_args()
     spaces, limits = options.spaces.split(";"), [int(text) for text in options.queries.split(",")]
@@ -223,7 +231,7 @@ def main() -> None:
     for space, limit in product(spaces, limits):
         here = [row for row in rows if (row.space, row.queries) == (space, limit) and row.seed < options.seeds]
         if here:
-            print("\n".join([f"\n{space}, {limit:,} tuning queries:\n", *table(here)]))
+            print("\n".join([f"\n{space}, {limit:,} tuning queries:\n", *table(here, short=options.short)]))
 
 
 def _bytes(values: np.ndarray) -> ImageBytes:

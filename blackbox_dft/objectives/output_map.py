@@ -131,7 +131,7 @@ def fit_output_map(
     used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
     problem = _Problem.of(probabilities, labels, label_matrix)
     of_image = np.arange(len(labels)) if groups is None else groups
-    every = _candidates(*label_matrix.shape, len(np.unique(of_image)))
+    every = _candidates(len(label_matrix), label_matrix.shape[1], len(np.unique(of_image)))
     candidates = [replace(c, shrinkage=shrinkage) for c in every if c.family in families]
     best = _race(problem, candidates, used, of_image, seed)
     if best is None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.encoding import LUMA_WEIGHTS
-from blackbox_dft.spaces.base import ZeroIdentity
+from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_floats
+from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
 UNIT = {"stretch": 0.2, "level": 0.1, "balance": 0.2}
@@ -36,8 +36,26 @@ MIN_MEAN = 1 / 64
 """Least mean that a factor is taken from."""
 
 
+FLAT = 0.4
+"""Images whose lightest and darkest tone lie less far apart, at the median, are flat."""
+MAX_TONE_IMAGES = 256
+"""Images that are looked at for that, evenly spaced."""
+
+
+def tone_width(images: ImageBytes) -> float:
+    """Median distance of the lightest from the darkest tone, as a share of the range, of images ``(N, H, W, C)``.
+
+    >>> tone_width(np.linspace(25, 76, 100).astype(np.uint8).reshape(1, 10, 10, 1)).round(2)
+    0.19
+    """
+    space = Contrast((int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
+    some = np.unique(np.linspace(0, len(images) - 1, min(len(images), MAX_TONE_IMAGES)).astype(int))
+    ends = [space.tones(to_floats(images[number])) for number in some]
+    return float(np.median([light - dark for dark, light in ends]))
+
+
 @dataclass(frozen=True, eq=False)
-class Contrast(ZeroIdentity):
+class Contrast(ZeroIdentity, SupportsLongSteps):
     """Stretch, level and, for colour images, balance: three coordinates, two for grey images.
 
     >>> dim = np.linspace(0.2, 0.4, 100, dtype=np.float32).reshape(1, 10, 10, 1)
@@ -70,6 +88,11 @@ class Contrast(ZeroIdentity):
         return -self.upper
 
     @override
+    def long_steps(self) -> Floats:
+        # The whole stretch: what dark or flat images need is far from where a search begins.
+        return MAX_Z["stretch"] * np.eye(1, self.size)
+
+    @override
     def apply(self, images: Images, z: Floats) -> Images:
         z = np.atleast_2d(np.clip(z, self.lower, self.upper))
         u = (z * [UNIT[name] for name in self.names]).astype(np.float32)
@@ -98,12 +121,16 @@ class Contrast(ZeroIdentity):
     def _luma(self) -> Array:
         return LUMA_WEIGHTS if self.shape[2] == 3 else np.ones(1, np.float32)
 
-    def _stretch(self, image: Images, share: np.float32) -> None:
+    def tones(self, image: Images) -> tuple[np.float32, np.float32]:
+        """The darkest and the lightest tone of an image ``(H, W, C)``."""
         block, (height, width, depth) = self._block, self.shape
         rows, columns = height // block, width // block
         whole = image[: rows * block, : columns * block].reshape(rows, block, columns, block, depth)
-        tones = np.sort((whole.mean(axis=(1, 3)) @ self._luma).ravel())
-        dark, light = tones[self._rank - 1], tones[-self._rank]
+        sorted_tones = np.sort((whole.mean(axis=(1, 3)) @ self._luma).ravel())
+        return sorted_tones[self._rank - 1], sorted_tones[-self._rank]
+
+    def _stretch(self, image: Images, share: np.float32) -> None:
+        dark, light = self.tones(image)
         inverse = 1 / max(light - dark, np.float32(MIN_WIDTH))
         image *= 1 + share * (inverse - 1)
         image -= share * inverse * dark

@@ -32,4 +32,7 @@ def test_cells_are_means_over_seeds_and_count_alike() -> None:
     assert lines[2] == "| lfw-gender, noise 1 | 0.800 | 0.820 | 0.920 | 0.910 | 0.900 |"
     assert lines[4] == "| mean gain over 2 cells, points | +0.00 | +2.00 | +1.00 | +5.00 | +4.80 |"
     assert lines[5] == "| cells more than half a point worse | 0% | 0% | 50% | 50% | 0% |"
+    both = [ROW, replace(ROW, strength=2, z=0.8, kept=0.7)]
+    assert table(both, short=True)[2] == "| lfw-gender, noise | 0.800 | 0.820 | 0.850 | 0.910 | 0.800 |"
+    assert table(both, short=True)[3].startswith("| mean gain over 2 cells")
     assert share_worse([[worse], [ROW]], "z") == 0.5

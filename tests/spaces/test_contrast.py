@@ -5,6 +5,7 @@ import pytest
 
 from blackbox_dft import InputError
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.contrast import tone_width
 
 
 def changed(image: np.ndarray, **z: float) -> np.ndarray:
@@ -52,6 +53,18 @@ def test_a_whole_balance_makes_the_mean_grey_and_keeps_its_luma() -> None:
     luma = 0.299 * 0.5 + 0.587 * 0.3 + 0.114 * 0.2
     np.testing.assert_allclose(changed(image, balance=5)[0, 0], [luma] * 3, atol=1e-5)
     assert "balance" not in make_space("contrast", (8, 8, 1)).names
+
+
+def test_images_are_flat_by_the_median_of_their_tones() -> None:
+    steps = (255 * ramp(0.2, 0.299)).round().astype(np.uint8)
+    wide = (255 * ramp(0, 1)).round().astype(np.uint8)
+    # From the second of 100 tones to the 99th: 51 to 76, and 3 to 252, of 255.
+    assert tone_width(np.stack([steps, steps, wide])) == pytest.approx(25 / 255)
+    assert tone_width(np.stack([steps, wide, wide])) == pytest.approx(249 / 255)
+
+
+def test_the_whole_stretch_is_a_long_step() -> None:
+    np.testing.assert_array_equal(make_space("contrast+affine", (8, 8, 3)).long_steps()[0], [5, 0, 0, 0, 0, 0, 0])  # type: ignore[attr-defined]
 
 
 def test_it_takes_no_number() -> None:
