@@ -269,6 +269,17 @@ def test_a_run_ends_the_same_on_either_path(
     np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
 
 
+def test_changes_that_depend_on_the_image_end_the_same_on_either_path_and_again(tiny: Path, tmp_path: Path) -> None:
+    same = {"space": "contrast+sharpness+affine+color", "budget": 1000}
+    one, other = (optimize(settings_of(tiny, path=p, **same), tmp_path / p) for p in ("fused", "array"))
+    assert np.abs(one.tuning.z[:4]).max() > 0
+    np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
+    for path in ("fused", "array"):
+        again = resume(tmp_path / path)
+        np.testing.assert_array_equal(again.tuning.z, one.tuning.z)
+        assert again.summary.queries == one.summary.queries
+
+
 def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:
     whole = optimize(settings_of(tiny), tmp_path / "whole")
     assert json.loads((tmp_path / "whole" / "config.json").read_text())["config"]["path"] == "fused"
