@@ -45,8 +45,8 @@ MAX_TONE_IMAGES = 256
 def tone_width(images: ImageBytes) -> float:
     """Median distance of the lightest from the darkest tone, as a share of the range, of images ``(N, H, W, C)``.
 
-    >>> tone_width(np.linspace(25, 76, 100).astype(np.uint8).reshape(1, 10, 10, 1)).round(2)
-    0.19
+    >>> round(tone_width(np.linspace(25, 76, 100).astype(np.uint8).reshape(1, 10, 10, 1)), 2)
+    0.2
     """
     space = Contrast((int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
     some = np.unique(np.linspace(0, len(images) - 1, min(len(images), MAX_TONE_IMAGES)).astype(int))
