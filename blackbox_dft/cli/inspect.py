@@ -38,7 +38,8 @@ FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 @click.option(
     "--find-input",
     is_flag=True,
-    help="Find out from scores of DATA which channel order, range, fit, filter and turn an ONNX model wants.",
+    help="Find out from scores of DATA which form of the images TARGET wants: channel order, range, fit, filter, "
+    "turn and label order of an ONNX model; fit, size, encoding and label order of a service.",
 )
 @click.option(
     "--budget",
@@ -69,6 +70,7 @@ def inspect(
     """
     from blackbox_dft.fusion.fused_path import fused_path
     from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.images.fit_options import AUTO, KEEP
     from blackbox_dft.images.fitting import Fitting
     from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
@@ -78,16 +80,20 @@ def inspect(
     consent = Consent.take(values)
     target_options = take(TargetOptions, values)
     outside = allow_outside or "://" not in target
-    fitting = Fitting(fit, filter)
+    # What is measured here does not depend on the images' sizes.
+    fitting = Fitting("stretch" if fit in (AUTO, KEEP) else fit, filter)
     if not find_input and (budget or map):
         raise InputError("--budget and --map of inspect are for --find-input: leave them out, or give it too.")
     if find_input:
         if not data:
             raise InputError("--find-input needs labelled images: give --data.")
         with make_target(target, target_options) as opened:
-            consent.require(target, budget or FIND_BUDGET, price, always=True)
-            say(f"scoring up to {budget or FIND_BUDGET:,} images")
-            _find_input(opened, data, budget or FIND_BUDGET, label, map, fitting, as_json=as_json)
+            count = budget or FIND_BUDGET
+            said = f"scoring up to {count:,} images{'' if price is None else f', for up to {count * price:,.2f}'}"
+            consent.require(target, count, price, opening=lambda: [said], always=True)
+            say(said)
+            fitting = Fitting(fit, filter)
+            _find_input(opened, data, count, label, map, fitting, as_json=as_json, outside=outside)
         return
     if show:
         _show_exchange(target, target_options, data, label, outside, fitting)
@@ -126,12 +132,26 @@ def _find_input(
     fitting: Fitting,
     *,
     as_json: bool,
+    outside: bool,
 ) -> None:
     """Finds the form of the images that the target wants, and prints it."""
     from blackbox_dft.objectives.outputs import parse_map
     from blackbox_dft.run.find_input import find_input
+    from blackbox_dft.run.finder_ledger import finder_ledger
 
-    found = find_input(target, data, budget=budget, label=label or "", map=parse_map(map), fitting=fitting)
+    with finder_ledger(target, data, budget) as ledger:
+        if ledger is not None and ledger.total:
+            say(f"{ledger.total:,} images were scored before an interruption: their scores are used again")
+        found = find_input(
+            target,
+            data,
+            budget=budget,
+            label=label or "",
+            map=parse_map(map),
+            fitting=fitting,
+            ledger=ledger,
+            allow_outside=outside,
+        )
     if as_json:
         print_json({"input": found.to_json()})
         return
@@ -147,6 +167,7 @@ def _sample(
     from blackbox_dft.data import load
 
     loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False, fitting=fitting)
+    assert isinstance(loaded.images, np.ndarray)
     return loaded.images[np.random.default_rng(0).permutation(len(loaded.images))[:64]], loaded.notes
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import SearchSpace, make_estimator
@@ -23,6 +24,7 @@ from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.images.fit_options import AUTO, KEEP
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.output_map import OutputMap
@@ -38,6 +40,7 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
+from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
 from blackbox_dft.spaces.base import Space, SupportsLongSteps
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.specs import is_auto
@@ -87,6 +90,7 @@ class Experiment:
         self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
         self._threads = 1
+        fitting = _fitting(config, self.target) if data is None else data.fitting
         self.data: Dataset = data or load(
             config.data,
             label=config.label,
@@ -97,18 +101,29 @@ class Experiment:
             allow_outside=config.allow_outside or "://" not in config.target,
             splits=splits,
             classes=classes,
-            fitting=Fitting(config.fit, config.filter),
+            fitting=fitting,
         )
+        # What was decided is recorded.
+        self.config = config = replace(config, fit=self.data.fitting.fit)
+        if isinstance(self.data.images, Photos):
+            # Photos of several sizes are no batch.
+            self.target.batch = 1
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
         self._make_space()
+        if isinstance(self.data.images, Photos):
+            # Some spaces are for images of a least size.
+            smallest = self.data.images.sizes.min(axis=0).tolist()
+            at_shape(self.space, (smallest[0], smallest[1], depth), levels=self.encoding.levels)
         self._check_labels()
 
     def _check_labels(self) -> None:
         """Labels without a class are an error now, not after the first paid query, if it is known what is returned."""
         classes = self.target.classes
         if isinstance(self.target, GraphTarget):
-            columns = self.target.scores(self.data.images[:1]).shape[1]
+            images, first = self.data.images, np.zeros(1, np.int64)
+            one = images.one(first) if isinstance(images, Photos) else images[first]
+            columns = self.target.scores(one).shape[1]
         else:
             columns = int(self.target.describe().get("columns") or 0)
         # One column is a class index, or the score of the second of two classes.
@@ -287,6 +302,10 @@ class Experiment:
         """
         if self.config.path == "array":
             return "--path array says so"
+        if isinstance(self.data.images, Photos):
+            if self.config.path == "fused":
+                raise InputError("--path fused is impossible here: images keep their own sizes.")
+            return "images keep their own sizes"
         if self.view_space and self.cluster:
             return "a cluster scores views over the array path"
         path = fused_path(self.data.images, self.space, self.target, self.encoding)
@@ -343,7 +362,8 @@ class Experiment:
         data, path, views = self.data, self.fused, self.view_space
 
         def keys(space: Space, *, fused: bool, of_views: Keys | None = None) -> Keys:
-            return Keys.of_run(self.target, self.encoding, self.shape, space, fused=fused, views=of_views)
+            shape = data.fitting if isinstance(data.images, Photos) else self.shape
+            return Keys.of_run(self.target, self.encoding, shape, space, fused=fused, views=of_views)
 
         backend = make_backend(
             data.images,
@@ -391,7 +411,7 @@ class Experiment:
             decoder.kind if decoder else None,
             (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
             np.zeros((0, 0)) if views is None else views,
-            Fitting(self.config.fit, self.config.filter),
+            self.data.fitting,
         )
 
     def objective(self, decoder: OutputDecoder) -> str:
@@ -419,3 +439,27 @@ class Experiment:
             durable=self.watched,
             lag=COMMIT_INTERVAL if free else 0.0,
         )
+
+
+def _fitting(config: Config, target: Target) -> Fitting:
+    """How images are brought to the target's size; ``auto`` only if each may keep its own.
+
+    Raises:
+        InputError: ``keep``, and the target, the space or another option needs one size.
+    """
+    profile = "://" in config.target and config.target_options.profile != "v2"
+    if config.fit == AUTO:
+        batched = (config.target_options.batch or 1) > 1 or bool(config.target_options.cluster)
+        open_ = profile and target.image_size is None and not batched and is_relative(config.space)
+        return Fitting(AUTO if open_ else "stretch", config.filter, config.max_side)
+    if config.fit == KEEP:
+        if target.image_size is not None:
+            size = "x".join(map(str, target.image_size))
+            how = "leave --size out" if config.target_options.size else "take stretch, crop or pad"
+            raise InputError(f"--fit keep is for targets that take any size, and {target.name} takes {size}: {how}.")
+        if config.target_options.cluster:
+            raise InputError("--fit keep does not work on a --cluster: leave one of them out.")
+        if (config.target_options.batch or 1) > 1:
+            raise InputError("--fit keep sends one image a request: leave --batch out.")
+        require_relative(config.space)
+    return Fitting(config.fit, config.filter, config.max_side)

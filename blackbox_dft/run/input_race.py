@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -21,9 +21,12 @@ from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.targets.input_forms import (
     Form,
     changed_forms,
+    encoding_forms,
     filter_forms,
     fit_forms,
     near_fit_forms,
+    service_fit_forms,
+    size_forms,
     value_forms,
 )
 
@@ -142,6 +145,8 @@ class Race:
         images: ``(N,)``.
         budget: queries.
         fits: whether fits and filters can matter: not if all images have the model's size.
+        service: of a service: sizes (if it takes any) and encodings are raced, in place of values and turns.
+        turns: whether turns and the like are raced.
         chance: log loss of a guess; a form that is worse is no form to build on.
     """
 
@@ -154,9 +159,13 @@ class Race:
         *,
         fits: bool = True,
         chance: float = math.inf,
+        service: Literal["", "fixed size", "any size"] = "",
+        turns: bool = True,
     ) -> None:
         self._score, self._images, self._fits = score, images, fits
-        self._longest = max(min(MIN_IMAGES, len(images)), min(len(images) // 2, int(RACE_SHARE * budget)))
+        self._service, self._turns = service, turns
+        self.longest = max(min(MIN_IMAGES, len(images)), min(len(images) // 2, int(RACE_SHARE * budget)))
+        """Images of the longest rung; the given form is scored on all of them."""
         self._rows: dict[Form, Row] = {}
         self._given, self._chance = given, chance
         self._stage = "values"
@@ -165,7 +174,27 @@ class Race:
     def run(self) -> RaceResult:
         """Runs all stages and the comparison with the given form."""
         best = self._given
-        self._extend([best], self._longest // RUNGS[0])
+        self._extend([best], self.longest // RUNGS[0])
+        best = self._service_stages(best) if self._service else self._model_stages(best)
+        proofs = Proof(ALPHA), Proof()
+        result = RaceResult(self._row(self._given), self._row(best), list(self._rows.values()), *proofs)
+        if best != self._given:
+            self._limit = math.inf
+            self._compare(result)
+            if result.found and self._fits:
+                self._compare_fits(result)
+        return result
+
+    def _service_stages(self, best: Form) -> Form:
+        any_size = self._service == "any size"
+        if self._fits or any_size:
+            best = self._halving("fit", service_fit_forms(best, any_size=any_size))
+            best = self._halving("fit", near_fit_forms(best), RUNGS[2:])
+        if any_size and not best.fitting.keeps_sizes:
+            best = self._halving("size", size_forms(best))
+        return self._halving("encoding", encoding_forms(best), RUNGS[1:3])
+
+    def _model_stages(self, best: Form) -> Form:
         best = self._halving("values", value_forms(best))
         if self._fits:
             # A form that is not the given one any more has to be proven anyway.
@@ -173,6 +202,8 @@ class Race:
             best = self._halving("fit", fit_forms(best), margin=margin)
             best = self._halving("fit", near_fit_forms(best), RUNGS[2:], margin=margin)
             best = self._halving("filter", filter_forms(best), RUNGS[2:3])
+        if not self._turns:
+            return best
         turns = changed_forms(best)
         if self._rows[best].loss > self._chance and best != self._given:
             # Of images that are turned or inverted, the race of values chose one that was as wrong as all others.
@@ -183,14 +214,7 @@ class Race:
             # allows for the short rungs.
             best = changed
             best = self._halving("values", value_forms(best), RUNGS[:2])
-        proofs = Proof(ALPHA), Proof()
-        result = RaceResult(self._row(self._given), self._row(best), list(self._rows.values()), *proofs)
-        if best != self._given:
-            self._limit = math.inf
-            self._compare(result)
-            if result.found and self._fits:
-                self._compare_fits(result)
-        return result
+        return best
 
     def _row(self, form: Form) -> Row:
         return self._rows.setdefault(form, Row(self._stage, form))
@@ -234,7 +258,7 @@ class Race:
             if not others:
                 break
             try:
-                images = self._extend([kept, *others], self._longest // rung)
+                images = self._extend([kept, *others], self.longest // rung)
             except BudgetError:
                 # The rung before decides.
                 break
@@ -263,7 +287,7 @@ class Race:
 
     def _compare(self, result: RaceResult) -> None:
         """Compares on further images, a few at a time, until it is decided or the budget is spent."""
-        further = self._images[self._longest :]
+        further = self._images[self.longest :]
         for start in range(0, len(further), COMPARED_AT_ONCE):
             some = further[start : start + COMPARED_AT_ONCE]
             known = {form: dict(self._row(form).right) for form in (self._given, result.best.form)}
@@ -305,7 +329,7 @@ class Race:
         with suppress(BudgetError):
             for start in range(0, len(images), COMPARED_AT_ONCE):
                 self._add(other.form, np.array(images[start : start + COMPARED_AT_ONCE]))
-            further = self._images[self._longest + len(result.compared) :]
+            further = self._images[self.longest + len(result.compared) :]
             for start in range(0, len(further), COMPARED_AT_ONCE):
                 differences = self._differences(best.form, other.form, _shared(other, best))
                 if _beats(differences, FIT_MARGIN) or _beats(-differences, FIT_MARGIN):

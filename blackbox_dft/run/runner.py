@@ -85,7 +85,8 @@ def start(
     step = experiment.proposal * config.repeats
     ahead = experiment.fused is None or experiment.fused.has_outer_part
     plan = autotune.default_plan(experiment.target)
-    untuned = autotune.can_autotune(experiment.target)
+    # A request holds one photo.
+    untuned = autotune.can_autotune(experiment.target) and not experiment.data.fitting.keeps_sizes
     if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
         plan, untuned = remembered, False
         experiment.set_call_plan(plan.workers, plan.threads)

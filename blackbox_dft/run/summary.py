@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.proof import ALPHA, Verdict
@@ -255,8 +258,7 @@ def summarize(
     if proof and choice.name != IDENTITY:
         # Only this interval holds although one looked after every image.
         on_all = replace(on_all, ci95=rounded(proof.interval))
-    images = data.images[test[:SIMILARITY_IMAGES]]
-    changed = tuning(images)
+    db, alike = _similarity(data, test[:SIMILARITY_IMAGES], tuning)
     paid = scorer.paid
     return Summary(
         target=config.target,
@@ -286,8 +288,8 @@ def summarize(
         space_parts=tuple(_part(data, found.val[0], part) for part in found.parts) if found.val else (),
         proof=_proof(proof, on_all),
         mcnemar_p=paired.mcnemar_p,
-        psnr_db=psnr(images, changed),
-        ssim=ssim(images, changed),
+        psnr_db=db,
+        ssim=alike,
         verdict=verdict(on_all.ci95),
         beats_threshold=against.ci95[0] > 0,
         no_score=no_score(*on_test),
@@ -392,3 +394,20 @@ def accuracy(result: PairedResult) -> Accuracy:
 def rounded(ci95: Interval) -> Interval:
     """An interval, rounded as in all documents."""
     return round(ci95[0], 6), round(ci95[1], 6)
+
+
+def _similarity(data: Dataset, indices: Ints, tuning: Tuning) -> tuple[float | None, float]:
+    """Mean PSNR and SSIM of images and what the tuning makes of them."""
+    if not isinstance(data.images, Photos):
+        images = data.images[indices]
+        changed = tuning(images)
+        return psnr(images, changed), ssim(images, changed)
+    ratios, alike = [], []
+    for index in indices.tolist():
+        # One at a time: as floats, large photos take much memory.
+        photo = data.images.photo(index)[None]
+        changed = tuning(photo)
+        ratios.append(psnr(photo, changed))
+        alike.append(ssim(photo, changed))
+    known = [ratio for ratio in ratios if ratio is not None]
+    return float(np.mean(known)) if known else None, float(np.mean(alike))
