@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +43,17 @@ class Originals:
 
 
 def list_originals(
-    source: str | Path, *, count: int, label: str = "", seed: int = 0, allow_outside: bool = True
+    source: str | Path,
+    *,
+    count: int,
+    label: str = "",
+    seed: int = 0,
+    allow_outside: bool = True,
+    only: Collection[str] | None = None,
 ) -> Originals:
     """Up to ``count`` images of a source that ``load`` reads, drawn at random; those of a test split come last.
 
-    One image a class is enough, and no split is needed.
+    One image a class is enough, and no split is needed. ``only`` are the files that may be taken.
 
     Raises:
         InputError: the source cannot be used.
@@ -56,6 +63,9 @@ def list_originals(
     numbers = {name: number for number, name in enumerate(classes)}
     order = np.random.default_rng(seed).permutation(len(listing.rows))
     held = np.array([listing.rows[row].split == "test" for row in order.tolist()], np.bool_)
-    rows = np.concatenate([order[~held], order[held]])[:count]
+    rows = np.concatenate([order[~held], order[held]])
+    if only is not None:
+        rows = rows[[listing.rows[row].file in only for row in rows.tolist()]]
+    rows = rows[:count]
     labels = np.array([numbers[listing.rows[row].label] for row in rows.tolist()], np.int64)
     return Originals(listing, rows, labels, classes)

@@ -276,6 +276,7 @@ def _effects(run: Path, tuning: Tuning, images: ImageBytes | Photos | None) -> d
 def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
     queries = summary["queries"]
     names = {
+        "input": "finding the input form",
         "tune": "search",
         "select": "choice on validation images",
         "views": "choice of further views",

@@ -215,6 +215,14 @@ class Config:
         fingerprint=True,
         group="model input",
     )
+    # A run keeps what it found in a record of its own.
+    find_input: Literal["no", "auto", "yes"] = option(
+        "no",
+        help="First find out from scores of training images which form of the images the model wants, with up to 600 "
+        "queries of the budget; auto: for a model on this machine whose file does not say, if there is room.",
+        fingerprint=False,
+        group="model input",
+    )
     in_doubt: Literal["auto", "count", "free"] = option(
         "auto",
         help="Whether images sent and never answered count; auto: for URLs.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
+from blackbox_dft.run.input_budget import planned_queries
 from blackbox_dft.run.known import CHECKED, Known, read_known
 from blackbox_dft.scoring import drift
 from blackbox_dft.scoring.backends import make_backend
@@ -66,6 +68,7 @@ class Experiment:
         splits: whether the data needs train, val and test.
         classes: names of the labels; by default those that occur in the data.
         data: images that are loaded already, instead of those of the configuration.
+        found_input: what ``--find-input`` found, if it has: the configuration holds it.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
@@ -80,8 +83,9 @@ class Experiment:
         splits: bool = True,
         classes: Sequence[str] | None = None,
         data: Dataset | None = None,
+        found_input: Mapping[str, Any] | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.found_input = config, found_input
         self.spent_earlier = spent_earlier
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
@@ -89,6 +93,10 @@ class Experiment:
         self.map = parse_map(config.map)
         self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
+        self.input_queries = int(found_input["queries"]) if found_input else 0
+        """Queries that find the input form: planned, or used by a run that has found it."""
+        if splits and not found_input:
+            self.input_queries = planned_queries(config, self.target)
         self._threads = 1
         fitting = _fitting(config, self.target) if data is None else data.fitting
         self.data: Dataset = data or load(
@@ -195,6 +203,7 @@ class Experiment:
                 reserve=reserve,
                 watch=watch,
                 repeats=config.repeats,
+                found=self.input_queries,
                 known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])) if self.known else 0.0,
                 views=config.views,
             )
@@ -212,6 +221,7 @@ class Experiment:
                 known_test=int(known[self.test_images].sum()),
                 parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
                 views=config.views,
+                found=self.input_queries,
             )
         stops = config.early_stop and isinstance(self.estimator(), SupportsDelayedTell)
         return replace(plan, stops_early=stops)
@@ -255,6 +265,11 @@ class Experiment:
         data, seed = self.data, self.config.seed
         held = (data.splits[split] for split in ("test", "val"))
         return [images[draw] for images in held for draw in draw_order(data.groups_of(images), len(images), seed)]
+
+    @property
+    def finds_input(self) -> bool:
+        """Whether the run has to find the input form first."""
+        return self.input_queries > 0 and self.found_input is None
 
     @property
     def watched(self) -> bool:

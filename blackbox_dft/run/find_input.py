@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.types import Scores
-from blackbox_dft.data.originals import list_originals
+from blackbox_dft.data.originals import Originals, list_originals
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.fit_options import AUTO, KEEP
 from blackbox_dft.images.fitting import Fitting
@@ -135,6 +135,8 @@ def find_input(
     ledger: Ledger | None = None,
     turns: bool = True,
     allow_outside: bool = True,
+    originals: Originals | None = None,
+    enough: float | None = None,
     scored: Callable[[int], None] = lambda images: None,
 ) -> FoundInput:
     """Finds which input form a model wants, from its scores of labelled images.
@@ -155,6 +157,8 @@ def find_input(
         ledger: where scores are recorded before the next request is sent; by default in memory.
         turns: whether turns, mirroring, inversion and grey are tried, for which there is no option.
         allow_outside: whether images may lie outside the folder of the data.
+        originals: the images to take, instead of those that are drawn from ``data``.
+        enough: accuracy in the given form from which on nothing else is tried.
         scored: called with the number of images of every response.
 
     Raises:
@@ -170,7 +174,8 @@ def find_input(
     (True, [])
     """
     # More images than this are never reached.
-    originals = list_originals(data, count=budget, label=label, seed=seed, allow_outside=allow_outside)
+    if originals is None:
+        originals = list_originals(data, count=budget, label=label, seed=seed, allow_outside=allow_outside)
     count = len(originals.labels)
     if count < 2:
         raise InputError(f"{data} holds one image only: give more, of several classes.")
@@ -211,6 +216,8 @@ def find_input(
         raced = race()
         # The race scores these images in this form too.
         order_given = scoring.look_at_order({given: np.arange(raced.longest)})
+        if enough is not None and float(scoring(given, np.arange(raced.longest))[1].mean()) >= enough:
+            return FoundInput(raced.look(), scoring.queries, scoring.order)
         found = raced.run()
         seen = {row.form: np.array(sorted(row.right), np.int64) for row in found.rows if row.right}
         if is_onnx and found.best.accuracy < HOPELESS:

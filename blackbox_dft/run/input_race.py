@@ -185,6 +185,12 @@ class Race:
                 self._compare_fits(result)
         return result
 
+    def look(self) -> RaceResult:
+        """Scores the given form alone, on the images of the longest rung."""
+        self._extend([self._given], self.longest)
+        row = self._row(self._given)
+        return RaceResult(row, row, [row], Proof(ALPHA), Proof())
+
     def _service_stages(self, best: Form) -> Form:
         any_size = self._service == "any size"
         if self._fits or any_size:

@@ -20,6 +20,7 @@ from blackbox_dft.evaluation.proof import Proof as SequentialProof
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.form_scoring import PHASE
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection
 
@@ -57,6 +58,8 @@ class Queries:
     """Images sent whose response never came."""
     views: int = 0
     """To choose further views."""
+    input: int = 0
+    """To find the input form."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,8 @@ class Summary(Document):
     the validation images of the first."""
     price: Price | None = None
     """None if the run was given no price."""
+    input: dict[str, Any] | None = None
+    """What ``--find-input`` found, if it was given."""
     seconds: float = 0.0
     images_per_second: float = 0.0
 
@@ -276,6 +281,7 @@ def summarize(
             evaluate=paid["evaluate"],
             watch=paid["watch"],
             views=paid["views"],
+            input=ledger.spent(PHASE),
             cached=scorer.cached,
             in_doubt=ledger.in_doubt,
         ),
@@ -303,6 +309,7 @@ def summarize(
         scores=scores,
         stopped_early=stopped_early,
         price=Price.of(config.price, ledger.total),
+        input=dict(experiment.found_input) if experiment.found_input else None,
     )
 
 
@@ -404,8 +411,8 @@ def _similarity(data: Dataset, indices: Ints, tuning: Tuning) -> tuple[float | N
         return psnr(images, changed), ssim(images, changed)
     ratios, alike = [], []
     for index in indices.tolist():
-        # One at a time: as floats, large photos take much memory.
-        photo = data.images.photo(index)[None]
+        # The change is relative to the image, so small ones tell as much.
+        photo = data.images.small(index)[None]
         changed = tuning(photo)
         ratios.append(psnr(photo, changed))
         alike.append(ssim(photo, changed))

@@ -111,17 +111,19 @@ def test_predict_evaluate_and_check_follow(table: Path, run: Path, bbdft: Bbdft,
 
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_the_same(table: Path, bbdft: Bbdft, tmp_path: Path) -> None:
+    # The first kills come while the form is sought.
+    more = ["--concurrency", 2, "--find-input", "yes", "--fit", "stretch", "--budget", 600]
     count, said, folder = tmp_path / "count", tmp_path / "said", tmp_path / "killed"
     with photo_service(tmp_path / "whole") as url:
-        bbdft(*words(url, table, tmp_path / "undisturbed", "--concurrency", 2), code=0)
+        bbdft(*words(url, table, tmp_path / "undisturbed", *more), code=0)
     with photo_service(count, delay=0.003) as url:
-        line, kills = words(url, table, folder, "--concurrency", 2), 0
+        line, kills = words(url, table, folder, *more), 0
         while True:
             process = forked.start(line, None, said, said)
             seen = int(count.read_text() or 0) if count.exists() else 0
             while process.exitcode is None:
                 now = int(count.read_text() or 0) if count.exists() else 0
-                if kills < 4 and now >= seen + 40:
+                if kills < 6 and now >= seen + 40:
                     process.kill()
                     process.join()
                     kills += 1
@@ -132,9 +134,13 @@ def test_killed_and_resumed_it_ends_the_same(table: Path, bbdft: Bbdft, tmp_path
                 break
             assert process.exitcode == -9, said.read_text()
             line = ["resume", folder, "--yes"]
-    assert kills == 4
+    assert kills == 6
+    one, two = (json.loads((run / "summary.json").read_text()) for run in (tmp_path / "undisturbed", folder))
+    assert one["input"] == two["input"]
+    assert int((tmp_path / "whole").read_text()) == one["queries"]["total"]
     same_result(tmp_path / "undisturbed", folder)
-    assert int(count.read_text()) <= json.loads((folder / "summary.json").read_text())["queries"]["total"] <= BUDGET
+    # What was under way at a kill is in doubt: counted, and perhaps not seen.
+    assert int(count.read_text()) <= two["queries"]["total"] <= 600
 
 
 def test_a_longest_side_makes_larger_photos_smaller(table: Path, tmp_path: Path, bbdft: Bbdft) -> None:
