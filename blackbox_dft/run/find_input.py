@@ -58,12 +58,21 @@ class FoundInput:
         before, after = accuracy(race.given), accuracy(race.best)
         if race.found:
             files = f"; images have to be {' and '.join(self.form.changes)} before" if self.form.changes else ""
-            return f"this model wants {self.form.name}: {before:.2f} -> {after:.2f}, {self.queries:,} queries{files}"
+            who = "on these images, this model does better with" if self._tone_alone else "this model wants"
+            return f"{who} {self.form.name}: {before:.2f} -> {after:.2f}, {self.queries:,} queries{files}"
         kept = f"nothing is better than what the model is given, {self.form.name}: {before:.2f}"
         if race.best is race.given:
             return f"{kept}, {self.queries:,} queries"
         other = f"{race.best.form.name} reached {after:.2f} on the same images, which may be chance"
         return f"{kept}, {self.queries:,} queries ({other}: a larger --budget may tell)"
+
+    @property
+    def _tone_alone(self) -> bool:
+        """Whether the form differs in the values of pixels only, as if images had another contrast and brightness."""
+        given, form = self.race.given.form, self.form
+        if given.format is None or form.format is None or given.format.channels != form.format.channels:
+            return False
+        return replace(form, format=given.format) == given
 
     def to_json(self) -> dict[str, Any]:
         """The result with the names of the options."""
@@ -109,6 +118,11 @@ class FoundInput:
             lines.append(
                 f"log loss {'lower beyond chance' if self.race.found else 'not lower beyond chance'}, accuracy by "
                 f"{low:+.0f} to {high:+.0f} points (95 %), on {len(self.race.compared)} images that no race has seen"
+            )
+        if self.race.found and self._tone_alone:
+            lines.append(
+                "what a model was trained with looks the same as what mends faint, dark or bright images: see its "
+                "documentation"
             )
         if self.order:
             lines += self.order.lines()
@@ -179,7 +193,9 @@ def find_input(
     count = len(originals.labels)
     if count < 2:
         raise InputError(f"{data} holds one image only: give more, of several classes.")
-    sizes = Counter(originals.image(number).shape[:2] for number in range(min(LOOKED_AT, count)))
+    looked_at = [originals.image(number) for number in range(min(LOOKED_AT, count))]
+    sizes = Counter(image.shape[:2] for image in looked_at)
+    grey = all(bool((image == image[..., :1]).all()) for image in looked_at)
     usual = max(sizes, key=lambda size: (sizes[size], size))
     is_onnx = isinstance(target, OnnxTarget)
     if is_onnx and not target.image_size and len(sizes) > 1:
@@ -211,6 +227,7 @@ def find_input(
                 chance=math.log(len(originals.classes)),
                 service=service,
                 turns=turns,
+                grey=grey,
             )
 
         raced = race()
@@ -222,7 +239,7 @@ def find_input(
         seen = {row.form: np.array(sorted(row.right), np.int64) for row in found.rows if row.right}
         if is_onnx and found.best.accuracy < HOPELESS:
             # Answers that are read in a wrong order may be as bad in all forms, so that no race tells them apart.
-            forms = value_forms(given)
+            forms = value_forms(given, orders=not grey)
             few = np.arange(min(HOPELESS_IMAGES, raced.longest, (budget - scoring.queries) // len(forms)))
             if len(few) >= MIN_MENDED:
                 seen |= {form: few for form in forms if len(seen.get(form, ())) < len(few)}

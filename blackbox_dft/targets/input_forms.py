@@ -175,11 +175,11 @@ def with_values(form: InputFormat, values: Values) -> InputFormat:
     return replace(form, range=found, mean=ordered(values.mean), std=ordered(values.std))
 
 
-def value_forms(form: Form) -> list[Form]:
-    """All channel orders with all values of pixels; ``form`` first."""
+def value_forms(form: Form, *, orders: bool = True) -> list[Form]:
+    """All values of pixels, in all ``orders`` of channels unless images do not show it; ``form`` first."""
     assert form.format
-    orders: Any = ("grey",) if form.format.channels == "grey" else ("rgb", "bgr")
-    given = [replace(form.format, channels=order) for order in orders]
+    several: Any = ("rgb", "bgr") if orders and form.format.channels != "grey" else (form.format.channels,)
+    given = [replace(form.format, channels=order) for order in several]
     if form.format.dtype != "uint8":
         given = [with_values(one, values) for one in given for values in VALUES]
     return _distinct(form, [replace(form, format=one) for one in given])
