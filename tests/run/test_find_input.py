@@ -75,12 +75,13 @@ def test_queries_are_the_images_that_the_model_scored_and_the_same_seed_repeats(
     assert counting.seen == []
 
 
-def test_digits_that_are_inverted_or_turned_are_found(tmp_path: Path) -> None:
+def test_digits_that_are_inverted_turned_or_mirrored_are_found(tmp_path: Path) -> None:
     digits = OnnxTarget(assets() / "digits.onnx", TargetOptions(provider="cpu"))
     form = Form(digits.input_format)
     rows = (assets() / "labels.csv").read_text().splitlines()
     head, chosen = rows[0], rows[1::3]
-    for name, change in (("inverted", replace(form, inverted=True)), ("turned", replace(form, turn=90))):
+    changes = {"inverted": {"inverted": True}, "turned": {"turn": 90}, "mirrored": {"mirrored": True}}
+    for name, change in ((name, replace(form, **values)) for name, values in changes.items()):  # type: ignore[arg-type]
         for row in chosen:
             file = row.split(",")[0]
             save(tmp_path / name / file, change.pixels(read_image(assets() / file), (32, 32)))
@@ -90,6 +91,19 @@ def test_digits_that_are_inverted_or_turned_are_found(tmp_path: Path) -> None:
     assert "images have to be inverted before" in inverted.sentence
     turned = find_input(digits, str(tmp_path / "turned/labels.csv"))
     assert turned.form.turn == 270
+    mirrored = find_input(digits, str(tmp_path / "mirrored/labels.csv"))
+    assert mirrored.form.mirrored
+    assert not mirrored.form.turn
+
+
+def test_grey_images_show_no_order_and_values_alone_are_not_called_what_a_model_wants() -> None:
+    # These digits are faint: other values of pixels mend that, and the model was trained with 0..1.
+    digits = OnnxTarget(assets() / "digits.onnx", TargetOptions(provider="cpu"))
+    found = find_input(digits, str(assets() / "labels.csv"))
+    assert found.race.found
+    assert found.sentence.startswith("on these images, this model does better with RGB, ")
+    assert any("faint, dark or bright images" in line for line in found.lines())
+    assert not any(row["form"].startswith("BGR") for row in found.to_json()["hypotheses"])
 
 
 def test_one_image_is_not_enough(colours: Path, tmp_path: Path) -> None:
