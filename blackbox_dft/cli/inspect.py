@@ -16,10 +16,11 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
-    from blackbox_dft._utils.types import ImageBytes
+    from blackbox_dft._utils.types import ImageBytes, Scores
     from blackbox_dft.images.fit_options import Filter
     from blackbox_dft.images.fitting import Fitting
     from blackbox_dft.targets.base import Target
+    from blackbox_dft.targets.http.target import HttpTarget
 
 FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 """Queries of ``--find-input``: the default, and the fewest that can tell anything."""
@@ -96,7 +97,7 @@ def inspect(
             _find_input(opened, data, count, label, map, fitting, as_json=as_json, outside=outside)
         return
     if show:
-        _show_exchange(target, target_options, data, label, outside, fitting)
+        _show_exchange(target, target_options, data, label, outside, Fitting(fit, filter))
         return
     with make_target(target, target_options) as opened:
         images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside, fitting)
@@ -175,6 +176,7 @@ def _show_exchange(
     target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool, fitting: Fitting
 ) -> None:
     """Sends one image, and prints all requests and responses on the way, and the scores that are read from them."""
+    from blackbox_dft.images.fit_options import AUTO, KEEP
     from blackbox_dft.targets.http.target import HttpTarget
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, smooth_images
 
@@ -184,8 +186,12 @@ def _show_exchange(
     with HttpTarget(target, replace(options, patience=0.0, batch=1), observe=_print_exchange) as opened:
         size = opened.image_size
         smooth = size or (DEFAULT_SIDE, DEFAULT_SIDE)
-        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
-        scores = opened.scores(images[:1])
+        if data is not None and size is None and fitting.fit in (AUTO, KEEP) and options.profile != "v2":
+            scores = _score_photo(opened, data, label, outside)
+        else:
+            fitting = replace(fitting, fit="stretch" if fitting.fit in (AUTO, KEEP) else fitting.fit)
+            images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
+            scores = opened.scores(images[:1])
         names = opened.classes or tuple(map(str, range(scores.shape[1])))
         hint = None if scores.any() else opened.explain_no_score()
     if hint:
@@ -193,6 +199,18 @@ def _show_exchange(
     if len(names) != scores.shape[1]:
         names = tuple(map(str, range(scores.shape[1])))
     click.echo("scores: " + ", ".join(f"{name} {score:.4g}" for name, score in zip(names, scores[0], strict=True)))
+
+
+def _score_photo(target: HttpTarget, data: str, label: str | None, outside: bool) -> Scores:
+    """Scores of one image as a run sends it: at its own size, and as its file is if that can be sent."""
+    from blackbox_dft.data.originals import list_originals
+    from blackbox_dft.images.fitting import Fitting
+
+    originals = list_originals(data, count=1, label=label or "", allow_outside=outside)
+    photos = originals.photos(Fitting("keep"))
+    file = photos.file(0)
+    send = (target.prepare_file(*file) if file else None) or target.prepare(photos.photo(0)[None])
+    return send().result()
 
 
 def _print_exchange(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data.dataset import sorted_labels
+from blackbox_dft.data.photos import Photos, read_photos
 from blackbox_dft.data.records import Listing
 from blackbox_dft.data.sources import list_source
 from blackbox_dft.images.files import read_image
+from blackbox_dft.images.fitting import Fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,16 @@ class Originals:
             InputError: it cannot be read.
         """
         return read_image(self.listing.location(self.listing.rows[int(self.rows[number])]))
+
+    def photos(self, fitting: Fitting) -> Photos:
+        """The images as ``Photos``; each is read once now.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        files = [self.listing.location(self.listing.rows[row]) for row in self.rows.tolist()]
+        with ThreadPoolExecutor() as threads:
+            return read_photos(files, fitting, threads).photos
 
 
 def list_originals(

@@ -210,7 +210,7 @@ class Config:
     max_side: int | None = option(
         None,
         help="With keep: photos with a longer side are made smaller.",
-        minimum=16,
+        minimum=1,
         metavar="N",
         fingerprint=True,
         group="model input",

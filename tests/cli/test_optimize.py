@@ -16,7 +16,7 @@ KEYS = [
     "threshold", "calibrated", "parts", "space_parts", "proof", "mcnemar_p", "psnr_db", "ssim", "verdict",
     "beats_threshold", "no_score", "scored", "warnings", "interval",
     "chosen", "images", "skipped", "objective", "scores", "stopped_early", "queries_per_image", "views",
-    "price", "seconds", "images_per_second",
+    "price", "input", "seconds", "images_per_second",
 ]  # fmt: skip
 
 
