@@ -23,7 +23,17 @@ KEYS = [
 def test_a_run_improves_and_says_so(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert list(summary) == KEYS
-    assert list(summary["queries"]) == ["total", "tune", "select", "evaluate", "watch", "cached", "in_doubt", "views"]
+    assert list(summary["queries"]) == [
+        "total",
+        "tune",
+        "select",
+        "evaluate",
+        "watch",
+        "cached",
+        "in_doubt",
+        "views",
+        "input",
+    ]
     assert list(summary["accuracy"]) == ["val", "test"]
     assert list(summary["accuracy"]["test"]) == ["before", "after", "n", "ci95"]
     assert list(summary["threshold"]) == ["test", "ci95", "bias"]
