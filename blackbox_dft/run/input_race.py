@@ -41,9 +41,9 @@ RUNGS = (8, 4, 2, 1)
 MARGIN = 1.0
 """Standard errors of the paired difference by which a form has to beat the one that is kept."""
 CHANGE_MARGIN = 2.0
-"""The same for turns, mirroring, inversion and grey, which are rare; they have to lead from the first rung on."""
-GOOD = 0.6
-"""Unless the accuracy of the best form is below this: something is wrong then."""
+"""The same for turns, mirroring, inversion and grey, which are rare."""
+GOOD, GOOD_MARGIN = 0.6, 3.0
+"""If the best form has this accuracy, a change has to beat it by more: a photo is decided nearly as well mirrored."""
 MIN_COMPARED = 24
 """Images of the comparison, at least, as the accuracy that is reported is that on them."""
 COMPARED_AT_ONCE = 4
@@ -197,6 +197,9 @@ class Race:
             self._limit = math.inf
             self._compare(result)
             if result.found:
+                if self._fits and not result.best.form.fitting.fit.startswith("crop"):
+                    # A crop and another fit differ by more than two crops, or close values.
+                    self._compare_fits(result)
                 self._compare_values(result)
                 if self._fits:
                     self._compare_fits(result)
@@ -247,8 +250,9 @@ class Race:
             # Of images that are turned or inverted, the race of values chose one that was as wrong as all others.
             turns += changed_forms(self._given)[1:]
         # A few images show that a good form needs no turn; that a bad one does, more of them have to show.
-        lead = 1.0 if self._rows[best].accuracy >= GOOD else -1.0
-        changed = self._halving("turns", turns, RUNGS[:3], margin=CHANGE_MARGIN, lead=lead)
+        good = self._rows[best].accuracy >= GOOD
+        margin, lead = (GOOD_MARGIN, 1.0) if good else (CHANGE_MARGIN, -1.0)
+        changed = self._halving("turns", turns, RUNGS[:3], margin=margin, lead=lead)
         if changed != best:
             # Values were raced on images that were turned or inverted: an interaction. What is left of the budget
             # allows for the short rungs.
