@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft.compare.analysis import assemble, write_table
-from blackbox_dft.compare.cost import Cost, cost
-from blackbox_dft.compare.grid import Grid, GridRun
-from blackbox_dft.compare.learning_curve import learning_curve, unchanged, varied
-from blackbox_dft.compare.processes import side_by_side
-from blackbox_dft.compare.record import ComparisonRecord, settings_of
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.analysis import assemble, write_table
+from blackbox_dft.comparison.cost import Cost, cost
+from blackbox_dft.comparison.grid import Grid, GridRun
+from blackbox_dft.comparison.learning_curve import learning_curve, unchanged, varied
+from blackbox_dft.comparison.processes import side_by_side
+from blackbox_dft.comparison.record import ComparisonRecord, settings_of
+from blackbox_dft.comparison.run_result import RunResult
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.budget import MIN_PROPOSALS
 from blackbox_dft.run.config import Config
