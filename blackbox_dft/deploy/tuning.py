@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -25,6 +26,9 @@ from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.spaces.viewed import Viewed
 
+if TYPE_CHECKING:
+    from blackbox_dft.deploy.transform import ImageTransform
+
 FORMAT, VIEWS_FORMAT = 2, 3
 """Of files with one view, which earlier versions read too, and with several."""
 FORMATS = (1, FORMAT, VIEWS_FORMAT)
@@ -35,7 +39,7 @@ MAP_PREFIXES = "output_map.", "joint_map."
 """Of the names of its arrays: of every view, and of what joins several."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuning:
     """A learned change: ``z (k,)`` in a space, for images of one size; may be called from several threads at once.
 
@@ -150,6 +154,28 @@ class Tuning:
                 f"this tuning has {count} views: give their scores as (N, {count}, K), or as a list of {count}."
             )
         return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map)(outputs)
+
+    def as_transform(self) -> ImageTransform:
+        """The change of one image at a time, for pipelines of torchvision, albumentations, ``tf.data`` and the like.
+
+        >>> transform = Tuning("color", np.zeros(6), (8, 8, 3)).as_transform()
+        >>> transform(np.zeros((20, 10, 3), np.uint8)).shape
+        (8, 8, 3)
+        """
+        from blackbox_dft.deploy.transform import ImageTransform
+
+        return ImageTransform(self)
+
+    def __repr__(self) -> str:
+        size, views = "x".join(map(str, self.shape[:2])), self.queries_per_image
+        several = f", {views} views" if views > 1 else ""
+        labels = f", labels {shortened(self.labels)}" if self.labels else ""
+        return f"Tuning({self.space}, {len(self.z)} numbers, images {size}{several}{labels})"
+
+    def _repr_html_(self) -> str:
+        from blackbox_dft.deploy.tuning_html import tuning_html
+
+        return tuning_html(self)
 
     def predict(self, images: object, target: object) -> Floats:
         """Probabilities ``(N, L)`` of the labels for images, by a target that is called here and now.

@@ -14,6 +14,7 @@ from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.sample_card import card
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
 from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
@@ -256,7 +257,7 @@ def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -
 
 
 def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
-    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
+    sample = np.repeat(card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
     gains = None
     path = run / "parts.json"
     if path.exists():

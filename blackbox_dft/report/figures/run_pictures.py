@@ -10,6 +10,7 @@ from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.sample_card import card
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
@@ -97,13 +98,13 @@ def pictures(tuning: Tuning) -> list[dict[str, Any]]:
                 "images": [("the perturbation", thumbnail(magnified[0]))],
             }
         )
-    card = change.card(tuning.shape)
-    changed = tuning(card[None])[0]
+    shown_card = card(tuning.shape)
+    changed = tuning(shown_card[None])[0]
     shown.append(
         {
             "title": "The whole change on a test card",
             "note": "Grey steps, a ramp, colours and a raster, as any image is changed.",
-            "images": [("before", thumbnail(card)), ("after", thumbnail(changed))],
+            "images": [("before", thumbnail(shown_card)), ("after", thumbnail(changed))],
         }
     )
     return shown
