@@ -21,9 +21,10 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import to_floats
 from blackbox_dft.objectives.losses import decide
+from blackbox_dft.targets.objects import target_again
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
     from sklearn.exceptions import NotFittedError
     from sklearn.utils import check_random_state
 except ImportError as error:
@@ -175,7 +176,7 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
             TargetError: the target failed.
         """
         self._require_fitted()
-        target = self.target if self.result_._target is None else self.result_._target
+        target = target_again(self.target, self.result_.config.target_options)
         probabilities = self.tuning_.predict(_batch(self._images(X), self.tuning_), target)
         column = {name: number for number, name in enumerate(self.tuning_.labels)}
         return probabilities[:, [column[str(label)] for label in self.classes_.tolist()]]
@@ -211,6 +212,12 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
         if first:
             self.n_features_in_ = array.shape[1]
         return array.reshape(len(array), *shape)
+
+    def __sklearn_clone__(self) -> Self:
+        """A new one with the same parameters; the target is kept, as a black box is not to be copied."""
+        parameters = {name: clone(value, safe=False) for name, value in self.get_params(deep=False).items()
+                      if name != "target"}  # fmt: skip
+        return type(self)(self.target, **parameters)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

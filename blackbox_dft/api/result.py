@@ -24,6 +24,7 @@ from blackbox_dft.evaluation.proof import Verdict
 from blackbox_dft.images.files import read_image
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.report.run_report import sentence
+from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
@@ -214,6 +215,9 @@ class Result:
             f"Result({self.verdict}: test accuracy {test.before:.3f} -> {test.after:.3f}, "
             f"{self.summary.queries.total:,} queries, {str(self.path)!r})"
         )
+
+    def __str__(self) -> str:
+        return "\n".join(verdict_lines(self.summary.to_json(), None, self.config.price))
 
     def _repr_html_(self) -> str:
         from blackbox_dft.api.result_html import result_html

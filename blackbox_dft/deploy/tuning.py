@@ -203,12 +203,10 @@ class Tuning:
         """
         from blackbox_dft.targets import make_target
 
-        if isinstance(target, str | Path):
-            with make_target(str(target)) as opened:
-                return self.predict(images, opened)
         score = getattr(target, "scores", target)
-        if not callable(score):
-            raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
+        if isinstance(target, str | Path) or not callable(score):
+            with make_target(target) as opened:
+                return self.predict(images, opened)
         batch, encoding = self._resized(images), Encoding.parse(self.encoding)
         size = int(getattr(target, "batch", 0)) or PREDICTED_AT_ONCE
         found = [np.zeros((0, len(self.labels)))]
