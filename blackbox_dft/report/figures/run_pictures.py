@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_dft._utils.text import in_memory
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
 from blackbox_dft.deploy.tuning import Tuning
@@ -26,6 +27,8 @@ def images(
     config: Config, tuning: Tuning, predictions: Predictions, data: Dataset | None
 ) -> tuple[ImageBytes | None, str]:
     """The test images ``(N, H, W, C)``, or None and the reason in words."""
+    if data is None and in_memory(config.data):
+        return None, f"They were given from Python ({config.data}), and are not kept."
     try:
         loaded = data or load(
             config.data,
