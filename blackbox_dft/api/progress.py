@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typing_extensions import override
 
 from blackbox_dft.api.messages import in_python
+from blackbox_dft.errors import InputError
 from blackbox_dft.report.progress_display import PHASES, RunningAccuracy, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
@@ -160,7 +161,11 @@ def shown(progress: bool | Progress | None, total: int, callbacks: Sequence[obje
             object of the user's.
         total: queries of the run.
         callbacks: objects with some of the methods of ``Callback``.
+
+    Raises:
+        InputError: an object without any of them.
     """
+    _check(callbacks)
     if progress is not None and not isinstance(progress, bool):
         yield Notices(progress, callbacks)
     elif progress is not False and (ipython := _notebook()):
@@ -174,6 +179,15 @@ def shown(progress: bool | Progress | None, total: int, callbacks: Sequence[obje
             yield Notices(bar, callbacks)
     else:
         yield Notices(NoProgress(), callbacks)
+
+
+def _check(callbacks: object) -> None:
+    """Refuses what would be ignored in silence."""
+    if not isinstance(callbacks, Sequence):
+        raise InputError("callbacks is a list: pass callbacks=[...].")
+    for callback in callbacks:
+        if not any(callable(getattr(callback, name, None)) for name in ("phase", "step", "done")):
+            raise InputError(f"{callback!r} is no callback: give it a method step, phase or done.")
 
 
 def _notebook() -> Any:

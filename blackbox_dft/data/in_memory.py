@@ -71,10 +71,11 @@ def dataset_of(data: object, options: ImageOptions | None = None) -> Dataset:
     ((12, 8, 8, 3), ('cat', 'dog'), '<arrays>', 'images are taken as (N, 3, H, W), and rounded to 8 bits')
 
     Args:
-        data: a ``Dataset``; ``(images, labels)`` with images uint8 or floats in [0, 1], ``(N, H, W, C)`` or
-            ``(N, C, H, W)`` RGB or grey, or a list of arrays or Pillow images; ``(paths, labels)``; a data set with
-            ``len`` and items ``(image, label)``, as torch has them; a Hugging Face ``Dataset``; a pandas frame with a
-            column of paths or images; or a mapping from ``train``, ``val`` and ``test`` to such objects.
+        data: a ``Dataset``; a list of pairs of an image and a label; ``(images, labels)`` with images uint8 or floats
+            in [0, 1], ``(N, H, W, C)`` or ``(N, C, H, W)`` RGB or grey, or a list of arrays or Pillow images;
+            ``(paths, labels)``; a data set with ``len`` and items ``(image, label)``, as torch has them; a Hugging
+            Face ``Dataset``; a pandas frame with a column of paths or images; or a mapping from ``train``, ``val`` and
+            ``test`` to such objects.
         options: how to read it.
 
     Raises:
@@ -119,7 +120,9 @@ def _part(data: object, options: ImageOptions) -> _Part:
         return _of_hugging_face(data, options.label)
     if isinstance(data, tuple | list) and len(data) == 2:
         return _of_pair(data[0], data[1])
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, tuple | list | np.ndarray):
+    pairs = isinstance(data, list) and all(isinstance(one, tuple) and len(one) == 2 for one in data)
+    listed = isinstance(data, tuple | list | np.ndarray)
+    if pairs or (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not listed):
         return _of_items(data)
     raise InputError(f"data of type {type(data).__name__} cannot be used: {ACCEPTED}.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_dft import Callback, Point, Result, RunWarning, optimize
+from blackbox_dft import Callback, InputError, Point, Result, RunWarning, optimize
 from blackbox_dft.api.progress import NotebookProgress
 from blackbox_dft.search.progress import NoProgress
 from tests.api.conftest import OPTIONS
@@ -51,6 +51,17 @@ def test_callbacks_are_called_in_the_order_of_the_run() -> None:
     assert names.index("tune") < names.index("step") < names.index("evaluate")
     assert recorder.calls[-1] == ("done", "improved")
     assert steps.queries == result.to_frame()["queries"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "said"),
+    [([print], "is no callback: give it a method step, phase or done"), (StepsOnly(), r"pass callbacks=\[\.\.\.\]")],
+)
+def test_what_would_be_ignored_is_refused(callbacks: Any, said: str) -> None:
+    target = Bright()
+    with pytest.raises(InputError, match=said):
+        optimize(target, tone_arrays(), callbacks=callbacks, **OPTIONS)  # type: ignore[call-overload]
+    assert target.scored == 0
 
 
 def test_a_terminal_gets_a_line_unless_it_is_unwanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ class Pairs:
         ((IMAGES.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255), pd.Series(NAMES)), "<arrays>"),
         ((list(IMAGES), NAMES), "<list of images>"),
         (([Image.fromarray(image) for image in IMAGES], NAMES), "<list of images>"),
+        (list(zip(IMAGES, NAMES, strict=True)), "<data set>"),
         (Pairs(IMAGES, [0, 1] * 20), "<data set>"),
         (Pairs(IMAGES.transpose(0, 3, 1, 2) / 255, [0, 1] * 20), "<data set>"),
         (pd.DataFrame({"image": list(IMAGES), "Label": NAMES}), "<data frame>"),
