@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from blackbox_dft import InputError, evaluate, open_evaluation
-from blackbox_dft.run.evaluate import evaluate_parts, part_choices
+from blackbox_dft import InputError, open_evaluation
+from blackbox_dft.run.evaluate import evaluate, evaluate_parts, part_choices
 from blackbox_dft.spaces import make_space
 
 
