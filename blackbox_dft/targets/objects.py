@@ -114,6 +114,11 @@ def _file_of(model: bytes) -> Path:
 def _of_function(function: Callable[..., Any], options: TargetOptions) -> NamedTarget:
     from blackbox_dft.targets.callable import CallableTarget
 
+    if hasattr(function, "state_dict") and hasattr(function, "parameters"):
+        raise InputError(
+            "a torch module takes tensors: give a function around it, lambda images: model(torch.from_numpy(images)"
+            ".permute(0, 3, 1, 2) / 255).detach().numpy()."
+        )
     if name := _import_name(function):
         return NamedTarget(CallableTarget(name, options), name, options)
     name = getattr(function, "__name__", None) or type(function).__name__

@@ -84,6 +84,16 @@ def test_a_target_is_taken_as_it_is(tmp_path: Path) -> None:
     assert target_again(made, TargetOptions(batch=2)) is made
 
 
+def test_a_torch_module_is_given_as_a_function_around_it() -> None:
+    class Module:
+        def __call__(self, images: object) -> object: ...
+        def state_dict(self) -> None: ...
+        def parameters(self) -> None: ...
+
+    with pytest.raises(InputError, match="a torch module takes tensors: give a function around it"):
+        target_of(Module())
+
+
 def test_other_objects_are_refused() -> None:
     with pytest.raises(InputError, match="int is no target: give a path, a URL, module:function, a function"):
         make_target(3)
