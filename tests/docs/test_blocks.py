@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,8 @@ def user(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_blocks_run_in_their_order(page: Path, user: Path) -> None:
+    if not find_spec("sklearn") and any("blackbox_dft.sklearn" in block.text for block in blocks(page)):
+        pytest.skip("needs pip install 'blackbox-dft[sklearn]'")
     path = os.pathsep.join([str(user / "bin"), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     for block in blocks(page):
