@@ -13,7 +13,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
 
-def command(config: Config) -> str:
+def command(config: Config, out: str = "RUN") -> str:
     """The ``bbdft optimize`` command that repeats the run: all options but defaults, no secrets of URLs.
 
     >>> command(Config("model.onnx", "labels.csv", space="color", seed=3))
@@ -24,7 +24,7 @@ def command(config: Config) -> str:
         words += option.words(getattr(config, name), public)
     for name, option in options_of(TargetOptions).items():
         words += option.words(getattr(config.target_options, name), public)
-    return shlex.join([*words, "--out", "RUN"])
+    return shlex.join([*words, "--out", out])
 
 
 def public(text: str) -> str:
@@ -35,6 +35,19 @@ def public(text: str) -> str:
     """
     text = re.sub(r"(://)[^/@\s]*@", r"\1…@", text)
     return re.sub(r"([?&][^=&\s]+=)(?!\{env:|\{file:)[^&\s]*", r"\1…", text) if "://" in text else text
+
+
+def short_name(source: str) -> str:
+    """The name of a file, or a URL without its scheme, for a heading.
+
+    >>> short_name("models/digits.onnx"), short_name("https://me:secret@host/v2")
+    ('digits.onnx', '…@host/v2')
+    """
+    shown = public(source).rstrip("/")
+    _, found, rest = shown.partition("://")
+    if found:
+        return rest
+    return shown.replace("\\", "/").rsplit("/", 1)[-1] or shown
 
 
 def provenance(run: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -24,16 +24,15 @@ SHOWN_IMAGES = {"mended": 5, "broken": 2, "right before and after": 1}
 
 
 def write_pictures(result: Result, out: Path) -> None:
-    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries).
+    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (the course of the search).
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
     write_png(_contact(result), out / "contact.png")
-    if result.trajectory.points:
-        summary = result.summary
-        chart = search_curve(result.predictions().points, summary.to_json(), {})
-        title = f"{summary.space} by {summary.estimator}: accuracy against tuning queries"
+    summary = result.summary
+    if chart := search_curve(result.predictions(), summary.to_json(), {}):
+        title = f"{summary.space} by {summary.estimator}: {chart.axes.y} against tuning queries"
         write_png(line_figure({title: chart}), out / "curve.png")
 
 
