@@ -29,8 +29,8 @@ far each has its own, of that between two of them, and of what the other coordin
 STEPS, TOLERANCE = 50, 1e-8
 """Of Newton's method at most, and the change at which it ends."""
 Z95 = 1.96
-MIN_APART, MAX_SLOPE = 0.1, 3.0
-"""Logits between two measured accuracies, and the slope, for which they give a line instead of a shift."""
+MIN_APART = 0.1
+"""Logits between both ends from which on a path is not flat."""
 
 
 class Measured(NamedTuple):
@@ -103,7 +103,7 @@ class TriedCandidates:
 
         Args:
             last: what the search found.
-            measured: accuracies that are known from held-back images.
+            measured: accuracies that are known from held-back images, at the start and at ``last``.
 
         Returns:
             ``(P, 4)``: queries, accuracy, and both ends of its 95 % interval; empty if the answers do not tell: too
@@ -111,8 +111,8 @@ class TriedCandidates:
         """
         if sum(map(len, self._right)) < MIN_QUERIES:
             return np.empty((0, 4))
-        tried, right, images = (np.concatenate(part) for part in (self._candidates, self._right, self._images))
-        weights = np.concatenate(self._weights)
+        tried, right, weights = (np.concatenate(part) for part in (self._candidates, self._right, self._weights))
+        images = np.concatenate(self._images)
         path = np.array(self._path)
         path = path[np.unique(np.linspace(0, len(path) - 1, MAX_POINTS).round().astype(int))]
         path[-1, 1:] = self._where(last)
@@ -141,9 +141,9 @@ class TriedCandidates:
             spreads,
         )
         level, error = at @ found, Z95 * np.sqrt(np.einsum("pi,ij,pj->p", at, covariance, at))
-        calibrated, slope = _calibrated(level, fixed @ found, np.array([one.accuracy for one in measured]))
+        calibrated = _calibrated(level, fixed @ found, np.array([one.accuracy for one in measured]))
         # How far the measurements moved it says how far the regression may be off.
-        error = np.hypot(slope * error, calibrated - level)
+        error = np.hypot(error, calibrated - level)
         # As all accuracies in documents: so the ends are what was measured.
         return np.column_stack([path[:, 0], *(expit(calibrated + sign * error).round(6) for sign in (0, -1, 1))])
 
@@ -170,20 +170,18 @@ class TriedCandidates:
         )
 
 
-def _calibrated(level: Floats, known: Floats, accuracies: Floats) -> tuple[Floats, float]:
-    """Logits ``level (P,)`` moved so that those ``known (M,)`` are the measured accuracies; and the slope of that.
+def _calibrated(level: Floats, known: Floats, accuracies: Floats) -> Floats:
+    """Logits ``level (P,)`` of a path, moved so that those ``known (M,)``, of its ends, are the measured accuracies.
 
-    Two different ones give a line (Platt 1999), unless it would fall or be much steeper; else they give a shift.
+    Between the two, a level is moved by as much of either as it is near to it; on a flat path, as it is near in time.
     """
     if not len(known):
-        return level, 1.0
-    aims = logit(np.clip(accuracies, 1e-4, 1 - 1e-4))
-    slope = 1.0
-    if len(known) == 2 and abs(known[1] - known[0]) > MIN_APART:
-        slope = float((aims[1] - aims[0]) / (known[1] - known[0]))
-    if not 0 < slope < MAX_SLOPE:
-        slope = 1.0
-    return slope * (level - known.mean()) + aims.mean(), slope
+        return level
+    shifts = logit(np.clip(accuracies, 1e-4, 1 - 1e-4)) - known
+    first, last = known[0], known[-1]
+    apart = abs(last - first) > MIN_APART
+    way = (level - first) / (last - first) if apart else np.linspace(0, 1, len(level))
+    return np.asarray(level + shifts[0] + (shifts[-1] - shifts[0]) * way.clip(0, 1), np.float64)
 
 
 def _logistic(features: Floats, right: Floats, weights: Floats, images: Ints, spreads: Floats) -> tuple[Floats, Floats]:

@@ -141,7 +141,8 @@ def write_svg(figure: Figure, path: Path) -> None:
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
-    with drawing(**{"svg.fonttype": "none", "svg.hashsalt": path.name}):
+    own: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": path.name}
+    with drawing(**own):
         write_atomically(
             path, lambda file: figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
         )
