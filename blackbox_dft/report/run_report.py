@@ -362,8 +362,8 @@ def _curve(summary: Mapping[str, Any], predictions: Predictions, more: Mapping[s
     values = legend(chart)
     return {
         "svg": drawn(line_svg(chart, name[0].upper() + name[1:])),
-        "series": [(name, values[name]) for name in chart.series],
-        "marks": [(name, values[name]) for name in chart.marks],
+        "series": values[: len(chart.series)],
+        "marks": values[len(chart.series) :],
         "of_estimate": ESTIMATE in chart.series,
     }
 

@@ -82,16 +82,16 @@ class LineChart:
     axes: Axes
 
 
-def legend(chart: LineChart) -> dict[str, str]:
+def legend(chart: LineChart) -> list[tuple[str, str]]:
     """What a legend says: the last value of each series, and the level of each line across.
 
     >>> line = Series(np.array([0.0, 100.0]), np.array([0.5, 0.8]))
     >>> legend(LineChart({"nes": line}, {"before": 0.5}, Axes("queries", "accuracy")))
-    {'nes': '0.800', 'before': '0.500'}
+    [('nes', '0.800'), ('before', '0.500')]
     """
-    last = {name: float(one.y[-1]) for name, one in chart.series.items()}
+    last = [(name, float(one.y[-1])) for name, one in chart.series.items()]
     shown = percent if chart.axes.percent else "{:.3f}".format
-    return {name: shown(value) for name, value in (*last.items(), *chart.marks.items())}
+    return [(name, shown(value)) for name, value in (*last, *chart.marks.items())]
 
 
 def strokes(count: int) -> list[Stroke]:
@@ -147,9 +147,7 @@ def line_figure(charts: Mapping[str, LineChart]) -> Figure:
             bold = font(TITLE_SIZE, bold=True)
             title = fitted(title, 72 * PNG_INCHES[0] - LEGEND_POINTS, bold)
             plot.set_title(title, loc="left", pad=12, fontproperties=bold)
-            labels = [
-                f"{fitted(name, LEGEND_POINTS, font(FONT_SIZE))} {value}" for name, value in legend(chart).items()
-            ]
+            labels = [f"{fitted(name, LEGEND_POINTS, font(FONT_SIZE))} {value}" for name, value in legend(chart)]
             place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
             plot.legend(plot.get_lines(), labels, frameon=False, handlelength=2.6, **place)
     return figure

@@ -30,7 +30,7 @@ def test_the_curve_is_the_accuracy_of_the_estimate_and_not_of_the_candidates_tri
     assert chart is not None
     line = chart.series[ESTIMATE]
     assert line.y.tolist() == [0.5, 0.7, 0.74]
-    assert legend(chart) == {
+    assert dict(legend(chart)) == {
         ESTIMATE: "74.0%",
         "test, before": "50.0%",
         "test, free threshold": "62.5%",
