@@ -2,7 +2,7 @@
 
 An option is one field. From its type and metadata come the values it takes (``validate``), the click option and the key
 in ``--config`` files (``cli``), whether a run may change it (``run.fingerprint``), and its words in the command that
-repeats a run (``report.provenance``).
+repeats a run (``run.provenance``).
 """
 
 from __future__ import annotations

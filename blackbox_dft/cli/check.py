@@ -46,6 +46,7 @@ def check(
     """
     from blackbox_dft.cli.progress_bar import show_progress
     from blackbox_dft.run.check import open_check, run_check
+    from blackbox_dft.run.provenance import command_from_here
 
     opened = open_check(run, images, cluster=cluster, workers=workers, price=price)
     config, quiet = opened.evaluation.experiment.config, quiet or as_json
@@ -58,12 +59,12 @@ def check(
     if as_json:
         print_json(result.to_json())
     else:
-        click.echo("\n".join(_lines(result, run)))
+        click.echo("\n".join(_lines(result, run, command_from_here(config, run))))
     if result.drift:
         raise click.exceptions.Exit(DRIFT_FOUND)
 
 
-def _lines(result: CheckResult, run: Path) -> list[str]:
+def _lines(result: CheckResult, run: Path, again: str) -> list[str]:
     moved, tolerance = result.moved, result.tolerance
     low, high = (100 * end for end in result.change["ci95"])
     lines = [f"note: {note}" for note in result.notes]
@@ -85,8 +86,9 @@ def _lines(result: CheckResult, run: Path) -> list[str]:
         f"over {over} {100 * result.change['mean']:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
     )
     if result.drift:
-        lines.append(
+        lines += [
             f"next: 'bbdft evaluate {run} --fresh' says what the tuning is worth now; if it is too little, tune again "
-            "into a new folder with 'bbdft optimize'"
-        )
+            "from where it is:",
+            f"  {again}",
+        ]
     return lines

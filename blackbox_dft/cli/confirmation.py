@@ -34,7 +34,7 @@ class Consent:
     def require(
         self,
         target: str,
-        queries: int,
+        queries: int | None,
         price: float | None = None,
         *,
         budget: int | None = None,
@@ -45,7 +45,7 @@ class Consent:
 
         Args:
             target: where they are sent.
-            queries: images that this command may still send.
+            queries: images that this command may still send; ``None`` if it has no limit.
             price: cost of one of them.
             budget: what is compared with ``--confirm-above``; by default ``queries``.
             opening: what the user should know to decide.
@@ -55,6 +55,8 @@ class Consent:
             InputError: there is neither a yes nor a terminal.
             click.exceptions.Exit: the answer was no.
         """
+        if queries is None:
+            return self._require_without_limit(target, price)
         above = queries > 0 and (queries if budget is None else budget) > self.above
         if self.yes or not (above or (always and price and _terminal())) or not ("://" in target or price):
             return False
@@ -71,13 +73,27 @@ class Consent:
             raise click.exceptions.Exit(2)
         return True
 
+    def _require_without_limit(self, target: str, price: float | None) -> bool:
+        if self.yes or not ("://" in target or price):
+            return False
+        cost = f", for {price:,.4g} each" if price is not None else ""
+        if not _terminal():
+            raise InputError(
+                f"every image of a client would be sent to {_public(target)}{cost}, and there is no terminal to ask "
+                f"for a yes: give --yes, or a --budget of at most {self.above:,} (--confirm-above)."
+            )
+        if not click.confirm(f"Every image of a client will be sent to {_public(target)}{cost}. Go on?", err=True):
+            say("bbdft: nothing was sent.")
+            raise click.exceptions.Exit(2)
+        return True
+
 
 def _terminal() -> bool:
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _public(target: str) -> str:
-    from blackbox_dft.report.provenance import public
+    from blackbox_dft.run.provenance import public
 
     return public(target)
 

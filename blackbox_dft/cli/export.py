@@ -43,7 +43,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
     levels = Encoding.parse(learned.encoding).levels
     views = learned.views if len(learned.views) else None
     if fuse is None:
-        export_onnx(space, learned.z, learned.shape, out, levels=levels, views=views)
+        export_onnx(space, learned.z, learned.shape, out, levels=levels, views=views, made=learned.describe())
     else:
         given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
         model_options = take(TargetOptions, values)
@@ -77,5 +77,6 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
                 levels=levels,
                 labels=labels,
                 views=views,
+                made=learned.describe(),
             )
     click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

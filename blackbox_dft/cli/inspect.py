@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,8 +66,9 @@ def inspect(
 
     The number of images to score is printed first: at most 100 if TARGET is a URL or a price is given, else a few
     thousand. With --find-input, it shows which form of the images the model wants instead, and the options that give
-    it.
+    it. Of a run, or its tuning.npz, it shows what was learned and how it was made, and scores nothing.
     """
+    from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.fusion.fused_path import fused_path
     from blackbox_dft.images.encoding import Encoding
     from blackbox_dft.images.fitting import Fitting
@@ -75,6 +77,9 @@ def inspect(
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 
+    if target.endswith(".npz") or Path(target, "tuning.npz").is_file():
+        _print(Tuning.load(target).describe(), as_json=as_json)
+        return
     consent = Consent.take(values)
     target_options = take(TargetOptions, values)
     outside = allow_outside or "://" not in target
@@ -108,6 +113,10 @@ def inspect(
         found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
         found["notes"] = [*found.get("notes", ()), *data_notes]
+    _print(found, as_json=as_json)
+
+
+def _print(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return

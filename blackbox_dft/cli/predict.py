@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Label new images.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("sources", metavar="IN...", nargs=-1, required=True)
+@click.argument("sources", metavar="[IN...]", nargs=-1)
+@click.option(
+    "--watch",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Label all images in DIR, and go on with those that come later; rows are added to FILE.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 def predict(
     run: Path,
     sources: tuple[str, ...],
+    watch: Path | None,
     out: Path | None,
     overwrite: bool,
     budget: int | None,
@@ -59,17 +66,29 @@ def predict(
 
     Images are changed, under all views, scored, and mapped to labels. Scores are kept in RUN/predictions.sqlite: a
     command that was interrupted is given again, and sends only what is missing. An image that cannot be read gets a
-    row that says why.
+    row that says why. With --watch DIR instead of IN, it goes on until it is stopped.
     """
     from blackbox_dft.cli.progress_bar import show_progress
     from blackbox_dft.deploy.prediction_table import check_suffix
     from blackbox_dft.run.predict import open_prediction
     from blackbox_dft.run.predict import predict as run_prediction
 
+    if watch is not None:
+        if sources or fresh or overwrite or dry_run:
+            raise InputError(
+                "--watch labels what is in DIR and what comes: leave IN, --fresh, --overwrite and --dry-run out."
+            )
+        _watch(
+            run, watch, out, Consent(yes, confirm_above), budget, quiet,
+            cluster=cluster, workers=workers, rate=rate, price=price, allow_outside=allow_outside,
+        )  # fmt: skip
+        return
+    if not sources:
+        raise click.UsageError("Missing argument 'IN...', or --watch DIR.")
     if out is not None:
         check_suffix(out)
-        if out.exists() and not overwrite:
-            raise InputError(f"{out} exists: take another name, or give --overwrite.")
+    if out is not None and out.exists() and not overwrite:
+        raise InputError(f"{out} exists: take another name, or give --overwrite.")
     if "-" in sources and sys.stdin.isatty():
         raise InputError("standard input is a terminal: send a list of files from a file or a pipe.")
     prediction = open_prediction(
@@ -102,6 +121,31 @@ def predict(
     result.table.write(out)
     if not quiet:
         click.echo(f"written: {out}, {len(result.table.files):,} images; {result.queries:,} queries")
+
+
+def _watch(
+    run: Path, folder: Path, out: Path | None, consent: Consent, budget: int | None, quiet: bool, **options: Any
+) -> None:
+    from blackbox_dft.deploy.prediction_table import check_suffix
+    from blackbox_dft.run.in_use import open_run
+    from blackbox_dft.run.watch import watch
+
+    if out is not None and out.suffix.lower() == ".parquet":
+        raise InputError(f"{out}: rows cannot be added to a .parquet file: give .csv or .jsonl.")
+    if out is not None:
+        check_suffix(out)
+    config = open_run(run, price=options["price"]).config
+    consent.require(config.target, budget, config.price)
+    if not quiet:
+        say(f"watching {folder}: stop with Ctrl-C")
+    header = True
+    for found in watch(run, folder, out, budget=budget, warn=lambda text: say(f"WARNING: {text}"), **options):
+        if out is None:
+            click.echo(found.table.text(".csv", header=header), nl=False)
+            header = False
+        if not quiet:
+            bad = f", {errors:,} of them cannot be read" if (errors := sum(map(bool, found.table.errors))) else ""
+            say(f"{len(found.table.files):,} images{bad}; {found.queries:,} queries")
 
 
 def _plan(prediction: Prediction) -> list[str]:

@@ -91,9 +91,13 @@ def _of_source(source: str | Path, lines: Iterable[str], *, allow_outside: bool)
 
 
 def _require_inside(folder: Path, images: Sequence[ListedImage]) -> None:
-    inside = str(folder.resolve()).rstrip(os.sep) + os.sep
     for image in images:
-        if "\0" not in image.name and not str(image.path.resolve()).startswith(inside):
+        if "\0" not in image.name and not is_inside(image.path, folder):
             raise InputError(
                 f"{image.name} lies outside {folder} and would be sent away: give --allow-outside, or copy it there."
             )
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file lies in ``folder`` or below it, links followed."""
+    return str(path.resolve()).startswith(str(folder.resolve()).rstrip(os.sep) + os.sep)

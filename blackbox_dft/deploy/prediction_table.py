@@ -6,11 +6,14 @@ import csv
 import importlib.util
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import Floats
@@ -99,15 +102,16 @@ class PredictionTable:
         frame = pd.DataFrame({name: [row[name] for row in rows] for name in COLUMNS})
         return frame.assign(**dict(zip(self.label_columns, self.probabilities.T.round(DIGITS), strict=True)))
 
-    def text(self, suffix: str) -> bytes:
-        """The table as CSV or, for ``.jsonl``, as lines of JSON."""
+    def text(self, suffix: str, *, header: bool = True) -> bytes:
+        """The table as CSV, with its ``header`` or without, or for ``.jsonl`` as lines of JSON."""
         out = io.StringIO(newline="")
         if suffix == ".jsonl":
             for row in self.rows():
                 out.write(json.dumps(row) + "\n")
         else:
             writer = csv.writer(out, lineterminator="\n")
-            writer.writerow([*COLUMNS, *self.label_columns])
+            if header:
+                writer.writerow([*COLUMNS, *self.label_columns])
             for row in self.rows():
                 each = row["probabilities"] or {}
                 cells = [row["file"], row["label"], row["probability"], int(row["no_score"]), row["error"]]
@@ -127,3 +131,37 @@ class PredictionTable:
             write_atomically(path, lambda file: self.to_pandas().to_parquet(file))
         else:
             write_atomically(path, lambda file: file.write(self.text(path.suffix.lower())))
+
+    def append(self, path: Path) -> None:
+        """Adds the rows to a ``.csv`` or ``.jsonl`` that is new, or that ``recorded_files`` has read."""
+        with path.open("ab") as file:
+            file.write(self.text(path.suffix.lower(), header=not file.tell()))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def recorded_files(path: Path, labels: Sequence[str]) -> set[str]:
+    """The files that a table of these ``labels`` holds already; a row that a kill left unfinished is cut off.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    if not path.exists():
+        return set()
+    try:
+        with path.open("rb+") as file:
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            file.truncate(len(whole))
+        lines = whole.decode(errors="surrogateescape").splitlines(keepends=True)
+        if path.suffix.lower() == ".jsonl":
+            rows = [json.loads(line) for line in lines]
+        else:
+            reader = csv.DictReader(lines)
+            rows = list(reader)
+            header = [*COLUMNS, *PredictionTable(tuple(labels), (), np.zeros((0, len(labels))), ()).label_columns]
+            if lines and reader.fieldnames != header:
+                raise ValueError(f"its columns are not {', '.join(header)}")
+        return {str(row["file"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no predictions of this run ({error}): take another name.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -22,6 +23,7 @@ from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.applying import sent_images
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.spaces.viewed import Viewed
@@ -75,6 +77,8 @@ class Tuning:
     """How images of other sizes are brought to ``shape`` before they are changed."""
     heads: tuple[Head, ...] = ()
     """Further outputs of the target that the output map reads, in the last columns of the scores."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """How, when, on what data and target, and with which gain; empty in files of before, and if it was made by hand."""
 
     @property
     def queries_per_image(self) -> int:
@@ -113,11 +117,28 @@ class Tuning:
         >>> views.shape, bool((views[:, 1] == images[:, :, ::-1]).all())
         ((1, 2, 8, 8, 3), True)
         """
-        return np.stack([to_bytes(one) for one in self._float_views(to_floats(self._batch(images)))], axis=1)
+        floats = to_floats(self._batch(images))
+        changed = [self._space.apply(floats, self.z), *(self.view_space.apply(floats, one) for one in self.views[1:])]
+        return np.stack([to_bytes(one) for one in changed], axis=1)
 
-    def _float_views(self, floats: Images) -> list[Images]:
-        changed = [self._space.apply(floats, self.z)]
-        return changed + [self.view_space.apply(floats, view) for view in self.views[1:]]
+    def sent_views(self, images: object) -> list[ImageBytes | Images]:
+        """Each view ``(N, H, W, 3)`` of ``images (N, H, W, 3)``, as a target receives it: JPEG compression included.
+
+        Raises:
+            InputError: as when it is called.
+        """
+        batch, encoding = self._batch(images), Encoding.parse(self.encoding)
+        first = sent_images(self._space, encoding, batch, self.z)
+        return [first, *(sent_images(self.view_space, encoding, batch, view) for view in self.views[1:])]
+
+    @property
+    def columns(self) -> int:
+        """Scores K of an image that the target returned in the run; 0 if the file does not say."""
+        if self.scores is None or self.output_map is None:
+            return 0
+        single = self.scores in ("sigmoid", "logit", "index")
+        own = 1 if single else len(self.output_map.label_matrix) - sum(head.columns for head in self.heads)
+        return own + sum(head.width for head in self.heads)
 
     def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
@@ -193,13 +214,12 @@ class Tuning:
         score = getattr(target, "scores", target)
         if not callable(score):
             raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
-        batch, encoding = self._resized(images), Encoding.parse(self.encoding)
+        batch = self._resized(images)
         size = int(getattr(target, "batch", 0)) or PREDICTED_AT_ONCE
         found = [np.zeros((0, len(self.labels)))]
         for start in range(0, len(batch), size):
             some = batch[start : start + size]
-            changed = (encoding.encode(view) for view in self._float_views(to_floats(some)))
-            outputs = [np.asarray(score(view), np.float32) for view in changed]
+            outputs = [np.asarray(score(view), np.float32) for view in self.sent_views(some)]
             found.append(self.decide(outputs if len(outputs) > 1 else outputs[0]))
         return np.concatenate(found)
 
@@ -231,6 +251,25 @@ class Tuning:
             )
         return self.output_map.for_labels([self.labels.index(label) for label in labels])
 
+    def describe(self) -> dict[str, Any]:
+        """What the file holds, and how it was made; JSON-ready."""
+        joined = self.output_map
+        each = joined.each if isinstance(joined, JoinedMap) else joined
+        height, width, _ = self.shape
+        return {
+            "space": self.space,
+            "numbers": len(self.z),
+            "image_size": [height, width],
+            "fit": self.fitting.fit,
+            "encoding": self.encoding,
+            "views": self.queries_per_image,
+            "scores": self.scores,
+            "labels": list(self.labels),
+            "output_map": each.family if each else None,
+            "digest": self.digest,
+            **self.made,
+        }
+
     @cached_property
     def _space(self) -> Space:
         # Kept for services, which pass one image at a time: to make a basis takes longer than to change an image.
@@ -242,7 +281,22 @@ class Tuning:
         return Viewed(self._space, self.shape)
 
     def save(self, path: str | Path) -> None:
-        """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle."""
+        """Writes a ``.npz`` file: the arrays ``z`` and ``shape``, and the rest as JSON in ``about``; no pickle.
+
+        ``made`` is JSON of its own, which earlier versions do not look for.
+        """
+        arrays = self._arrays()
+        if self.made:
+            arrays["made"] = np.array(json.dumps(dict(self.made)))
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+    @property
+    def digest(self) -> str:
+        """Of all that a result depends on; not of when and how the tuning was made."""
+        arrays = sorted(self._arrays().items())
+        return digest(*(part for name, array in arrays for part in (name, array.tobytes()))).hex()
+
+    def _arrays(self) -> dict[str, Array]:
         about: dict[str, Any] = {
             "format": VIEWS_FORMAT if len(self.views) else FORMAT,
             "space": to_file(self.space),
@@ -266,7 +320,7 @@ class Tuning:
             arrays |= {prefix + name: value for name, value in values.items() if isinstance(value, np.ndarray)}
             about[prefix[:-1]] = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
         arrays["about"] = np.array(json.dumps(about))
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        return arrays
 
     @classmethod
     def load(cls, path: str | Path) -> Tuning:
@@ -282,6 +336,7 @@ class Tuning:
                 about: dict[str, Any] = json.loads(str(file["about"]))
                 z, shape = np.asarray(file["z"], np.float64), tuple(int(n) for n in file["shape"])
                 arrays = {name: file[name] for name in file.files}
+            made: dict[str, Any] = json.loads(str(arrays.pop("made", "{}")))
             if about.pop("format") not in FORMATS or len(shape) != 3:
                 raise ValueError("written by another version")
             maps = [
@@ -299,7 +354,7 @@ class Tuning:
             about["heads"] = tuple(
                 Head(head["width"], tuple(head["centres"]), tuple(head["spreads"])) for head in about.get("heads", ())
             )
-            return cls(z=z, shape=(shape[0], shape[1], shape[2]), **about)
+            return cls(z=z, shape=(shape[0], shape[1], shape[2]), made=made, **about)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: give the folder of a finished run, or its tuning.npz.") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:

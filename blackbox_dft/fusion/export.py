@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.onnx.loading import load_model
+from blackbox_dft.targets.onnx.metadata import TUNING
 from blackbox_dft.targets.onnx.runtime_errors import reason
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def export_onnx(
     *,
     levels: bool = True,
     views: Floats | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the change by z as an ONNX file, image to image, both float32 ``(N, 3, H, W)`` RGB in [0, 1].
 
@@ -57,6 +60,7 @@ def export_onnx(
         levels: round to 8 bits, as the images that the target received.
         views: several changes ``(V, 5 + k)`` in the space ``Viewed``, the first by z alone; the others become outputs
             ``changed_2``, ``changed_3`` and so on.
+        made: how the tuning was made, for the metadata of the file.
 
     Raises:
         InputError: z has another length than the space's, or the file cannot be written.
@@ -87,7 +91,9 @@ def export_onnx(
     )
     body = helper.make_graph(graph.nodes, "bbdft", [image], out, graph.constants)
     opset = helper.make_opsetid("", OPSET)
-    _write(helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="blackbox-dft"), path)
+    model = helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="blackbox-dft")
+    _say_how_made(model, made)
+    _write(model, path)
 
 
 def fuse_onnx(
@@ -101,6 +107,7 @@ def fuse_onnx(
     levels: bool = True,
     labels: LabelOutput | None = None,
     views: Floats | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes ``model`` with the change in front of it: unchanged images in, the model's own outputs out.
 
@@ -119,6 +126,7 @@ def fuse_onnx(
         labels: adds an output with probabilities of the user's labels.
         views: several changes ``(V, 5 + k)`` in the space ``Viewed``, the first by z alone. The model then stands V
             times in the file, with one set of weights; ``labels`` joins all, the other outputs are of the first.
+        made: how the tuning was made, for the metadata of the file.
 
     Raises:
         InputError: not an ONNX model of one image of this size, a model that cannot be merged with the change (too old
@@ -152,6 +160,7 @@ def fuse_onnx(
     image = prepared(graph, _changed(graph, space, z, levels))
     merge(proto, graph, image, [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sides)], model)
     _describe_input(proto)
+    _say_how_made(proto, made)
     if labels:
         nodes, (entry,) = list(proto.graph.node[len(graph.nodes) :]), graph.nodes[-1].output
         outputs: list[Mapping[str, str]] = [{}]
@@ -175,6 +184,11 @@ def _describe_input(proto: ModelProto) -> None:
     proto.metadata_props.extend(kept)
     for key, value in IMAGE_METADATA.items():
         proto.metadata_props.add(key=key, value=value)
+
+
+def _say_how_made(proto: ModelProto, made: Mapping[str, Any] | None) -> None:
+    if made:
+        proto.metadata_props.add(key=TUNING, value=json.dumps(dict(made)))
 
 
 def _sides(

@@ -14,6 +14,7 @@ from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import MIN_PROBABILITY, OutputMap
 from blackbox_dft.objectives.outputs import Kind
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.targets.onnx.metadata import MAPPED_LABELS
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -58,13 +59,13 @@ def append_labels(proto: ModelProto, added: LabelOutput, views: Sequence[Mapping
         found = _mapped(graph, graph.op("Div", graph.op("Concat", *mapped, axis=1), number), joined.joint)
     else:
         found = _mapped(graph, decoded[0], joined)
-    name = LABELS if LABELS not in {output.name for output in proto.graph.output} else f"bbdft_{LABELS}"
+    name = LABELS if LABELS not in {output.name for output in proto.graph.output} else MAPPED_LABELS
     graph.nodes.append(helper.make_node("Cast", [found], [name], to=TensorProto.FLOAT))
     proto.graph.node.extend(graph.nodes)
     proto.graph.initializer.extend(graph.constants)
     shape = ["N", len(added.labels)]
     proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    proto.metadata_props.add(key=f"bbdft_{LABELS}", value=json.dumps(list(added.labels)))
+    proto.metadata_props.add(key=MAPPED_LABELS, value=json.dumps(list(added.labels)))
 
 
 def _class_probabilities(graph: OnnxBuilder, values: str, kind: Kind, classes: int) -> str:

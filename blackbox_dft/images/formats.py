@@ -53,6 +53,10 @@ class BadImageError(ValueError):
     """A file that is no whole image of a known format; the text continues a sentence that begins with its name."""
 
 
+class TooManyPixelsError(BadImageError):
+    """An image larger than is decoded."""
+
+
 class Decoded(NamedTuple):
     """The pixels of a file."""
 
@@ -215,7 +219,7 @@ def _pillow_open(data: bytes) -> Image.Image | None:
 
 def _check_pixels(count: int) -> None:
     if count > MAX_IMAGE_PIXELS:
-        raise BadImageError(f"declares {count:,} pixels, more than {MAX_IMAGE_PIXELS:,}")
+        raise TooManyPixelsError(f"declares {count:,} pixels, more than {MAX_IMAGE_PIXELS:,}")
 
 
 def _load(image: Image.Image) -> None:

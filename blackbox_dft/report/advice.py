@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blackbox_dft.report.provenance import command, public
 from blackbox_dft.run.config import Config
+from blackbox_dft.run.provenance import command, public
 
 
 @dataclass(frozen=True)

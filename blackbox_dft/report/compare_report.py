@@ -24,7 +24,7 @@ from blackbox_dft.report.figures.charts import (
 )
 from blackbox_dft.report.figures.style import write_png, write_svg
 from blackbox_dft.report.html import drawn, render
-from blackbox_dft.report.provenance import public, short_name
+from blackbox_dft.run.provenance import public, short_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

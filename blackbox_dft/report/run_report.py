@@ -24,7 +24,6 @@ from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, legen
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import ESTIMATE, search_curve
 from blackbox_dft.report.html import drawn, render
-from blackbox_dft.report.provenance import command, provenance, public, short_name
 from blackbox_dft.report.terminal import (
     free_threshold_sentence,
     no_score_texts,
@@ -35,6 +34,7 @@ from blackbox_dft.report.terminal import (
 )
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.provenance import command, provenance, public, short_name
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.search.mapped_selection import BOTH, MAP_ALONE
 from blackbox_dft.search.selection import IDENTITY, LAST_QUARTER
@@ -188,7 +188,7 @@ def _page(
         name=run.resolve().name,
         model=short_name(config.target),
         images_of=short_name(config.data),
-        date=_date(run),
+        date=_date(run, tuning),
         target=public(config.target),
         data=public(config.data),
         summary=summary,
@@ -221,9 +221,11 @@ def _page(
     )
 
 
-def _date(run: Path) -> str:
-    """When the run was finished: its summary is not written again by reports."""
-    day = datetime.fromtimestamp((run / "summary.json").stat().st_mtime)
+def _date(run: Path, tuning: Tuning) -> str:
+    """When the run was finished."""
+    # Files of earlier versions do not say so, but reports do not write the summary again.
+    made = str(tuning.made.get("at", ""))
+    day = datetime.fromisoformat(made) if made else datetime.fromtimestamp((run / "summary.json").stat().st_mtime)
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 

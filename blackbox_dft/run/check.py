@@ -23,12 +23,13 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.objectives.outputs import rows_with_scores
+from blackbox_dft.objectives.repeats import merge_repeats
 from blackbox_dft.run.evaluate import Evaluation, open_evaluation
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.run.side_ledger import UNLIMITED, within_reserve
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, recorded_scores
 from blackbox_dft.scoring.movement import CONFIRMATIONS, CONFIRMED, Moved, Tolerance, confirmed, movement
-from blackbox_dft.scoring.scorer import Scorer, merge_repeats
+from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
 

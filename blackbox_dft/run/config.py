@@ -67,9 +67,12 @@ class Config:
         fingerprint=True,
         group="search",
     )
-    start: Literal["raced", "identity"] = option(
+    # A folder becomes the numbers that its tuning holds once the run is opened.
+    start: str = option(
         "raced",
-        help="Where the search begins: raced first tries long steps, such as zooms of .7 and 1.4, on a few images.",
+        help="Where the search begins: raced first tries long steps, such as zooms of .7 and 1.4, on a few images; RUN "
+        "tries what that run learned, too.",
+        metavar="raced|identity|RUN",
         fingerprint=True,
         group="search",
     )

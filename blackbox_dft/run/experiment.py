@@ -31,6 +31,7 @@ from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, in
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
 from blackbox_dft.run.known import CHECKED, Known, read_known
+from blackbox_dft.run.start import first_steps, resolved_start
 from blackbox_dft.scoring import drift
 from blackbox_dft.scoring.backends import make_backend
 from blackbox_dft.scoring.backends.ray_cluster import open_cluster
@@ -39,7 +40,7 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
-from blackbox_dft.spaces.base import Space, SupportsLongSteps
+from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.specs import is_auto
 from blackbox_dft.spaces.viewed import Viewed
@@ -132,6 +133,7 @@ class Experiment:
             channels=config.channels,
             levels=self.encoding.levels,
         )
+        self.config = replace(config, start=resolved_start(config.start, self.space))
         distance = distance_of(self.space)
         if config.distance_weight and distance is None:
             raise InputError(
@@ -321,8 +323,8 @@ class Experiment:
         Raises:
             InputError: it does not exist, or cannot do what other options need.
         """
-        if self.config.start == "raced" and isinstance(self.space, SupportsLongSteps):
-            return RacedStart(self.search_space, self.space.long_steps(), self._estimator_from)
+        if len(steps := first_steps(self.config.start, self.space)):
+            return RacedStart(self.search_space, steps, self._estimator_from)
         return self._estimator_from(self.search_space)
 
     def _estimator_from(self, space: SearchSpace) -> Estimator:

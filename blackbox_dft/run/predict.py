@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from blackbox_dft.images.files import read_image
 from blackbox_dft.run.evaluate import SCORES
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
-from blackbox_dft.run.paths import require_files
-from blackbox_dft.run.record import RunRecord, with_cluster
+from blackbox_dft.run.in_use import RunInUse, open_run
 from blackbox_dft.run.side_ledger import UNLIMITED, replace_ledger, reserve_for, within_reserve
 from blackbox_dft.scoring.first_scores import MIN_IMAGES
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, recorded_scores
@@ -133,21 +132,15 @@ def open_prediction(
     Raises:
         InputError: the run is not finished, or a source is not what it must be, or no image can be read.
     """
-    run = Path(run)
-    record = RunRecord.read(run)
-    tuning = _usable_tuning(run)
-    require_files(record.config, run, ("target",))
-    config = with_cluster(record.config, cluster, workers)
-    if rate is not None:
-        config = replace(config, target_options=replace(config.target_options, rate=rate))
-    config = config if price is None else replace(config, price=price)
+    opened = open_run(run, cluster=cluster, workers=workers, rate=rate, price=price)
+    config, tuning = opened.config, opened.tuning
     if STDIN in sources and lines is None:
         lines = sys.stdin
     outside = allow_outside or config.allow_outside or "://" not in config.target
     listed = list_inputs(sources, lines or (), allow_outside=outside)
     data, errors = _read(listed, tuning)
     experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data)
-    return Prediction(run, experiment, tuning, tuple(listed), errors, record.batch, fresh, budget)
+    return Prediction(opened.run, experiment, tuning, tuple(listed), errors, opened.record.batch, fresh, budget)
 
 
 def predict(prediction: Prediction, progress: Progress | None = None) -> PredictionResult:
@@ -180,15 +173,6 @@ def predict(prediction: Prediction, progress: Progress | None = None) -> Predict
     return PredictionResult(table, sent, prediction.queries - left)
 
 
-def _usable_tuning(run: Path) -> Tuning:
-    if not (run / "summary.json").exists():
-        raise InputError(f"{run} is not finished: continue it with 'bbdft resume {run}'.")
-    tuning = Tuning.load(run)
-    if tuning.scores is None or tuning.output_map is None:
-        raise InputError(f"{run} does not say what the scores mean: give 'bbdft resume {run}', which adds it.")
-    return tuning
-
-
 def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple[str, ...]]:
     """The images that can be read, at the tuning's size, and for each of all why it cannot be."""
     paths = [image.path for image in listed]
@@ -212,6 +196,20 @@ def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple
         resized=resized,
     )
     return data, errors
+
+
+def unreadable_table(opened: RunInUse, files: Sequence[ListedImage]) -> PredictionTable | None:
+    """The table of images none of which can be read; ``None`` if one can."""
+    errors = []
+    for image in files:
+        try:
+            read_image(image.path)
+            return None
+        except InputError:
+            errors.append(_why(image.path))
+    labels = opened.tuning.labels
+    nothing = np.full((len(files), len(labels)), np.nan)
+    return PredictionTable(labels, tuple(image.name for image in files), nothing, tuple(errors))
 
 
 def _why(path: Path) -> str:

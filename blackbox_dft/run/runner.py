@@ -22,6 +22,7 @@ from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
 from blackbox_dft.run.larger_budget import require_longer_search
 from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.phases import run_phases
+from blackbox_dft.run.provenance import made
 from blackbox_dft.run.record import RunRecord, versions, with_cluster
 from blackbox_dft.run.result import Result
 from blackbox_dft.scoring import autotune
@@ -243,7 +244,8 @@ def _run(
             ledger.set_note("seconds", str(before + seconds))
         rate = round((ledger.total - known) / seconds, 1)
         summary = replace(result.summary, seconds=round(before + seconds, 3), images_per_second=rate)
-        result = replace(result, summary=summary)
+        made_of = made(experiment.config, input_digests(experiment), summary)
+        result = replace(result, summary=summary, tuning=replace(result.tuning, made=made_of))
         result.tuning.save(out / "tuning.npz")
         result.predictions().write(out)
         write_text(out / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")

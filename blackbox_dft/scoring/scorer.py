@@ -17,7 +17,7 @@ import numpy as np
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, ImageBytes, Ints, Scores
-from blackbox_dft.objectives.outputs import rows_with_scores
+from blackbox_dft.objectives.repeats import merge_repeats
 from blackbox_dft.scoring.backends import Backend
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, Dispatcher, FixedConcurrency, Request
 from blackbox_dft.scoring.first_scores import FirstScores
@@ -190,24 +190,6 @@ def usual_concurrency(backend: Backend, target: Target, ledger: Ledger) -> Fixed
     """
     spare = not isinstance(target, ConcurrentTarget) and not ledger.counts_in_doubt
     return FixedConcurrency(max(1, (backend.concurrency >> ledger.halvings) + spare))
-
-
-def merge_repeats(scores: Scores) -> Scores:
-    """Scores ``(R, Q, K)`` of R repeats as one ``(Q, K)``: their mean.
-
-    Class indices (one column of whole numbers) are put to the vote; of equally frequent ones the earliest wins. Repeats
-    without a score are left out; a query has none if no repeat has one.
-    """
-    found = rows_with_scores(scores.reshape(-1, scores.shape[2])).reshape(scores.shape[:2])
-    first = scores[..., 0]
-    if scores.shape[2] == 1 and len(scores) and bool(((first == np.rint(first)) & (first >= 0) | ~found).all()):
-        votes = (first[:, None] == first[None]).sum(axis=1)
-        return np.take_along_axis(first, votes.argmax(axis=0)[None], axis=0).reshape(-1, 1)
-    if found.all():
-        return np.asarray(scores.mean(axis=0, dtype=np.float64), np.float32)
-    count = found.sum(axis=0)[:, None]
-    total = np.where(found[..., None], scores, 0).sum(axis=0, dtype=np.float64)
-    return np.asarray(np.where(count, total / np.maximum(count, 1), scores[0]), np.float32)
 
 
 def _shared(z: Floats, rows: Ints) -> Floats:

@@ -157,9 +157,10 @@ def test_an_image_without_a_decision_keeps_its_label(
     assert {file: label for file, label, _ in written} == given
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__")
-)
+NAMES = (path.relative_to(ROOT / "benchmarks").with_suffix("") for path in (ROOT / "benchmarks").rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", sorted(".".join(name.parts) for name in NAMES if name.name != "__init__"))
 def test_every_benchmark_still_knows_the_package(name: str) -> None:
     try:
         import_module(f"benchmarks.{name}")

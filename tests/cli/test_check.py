@@ -1,9 +1,13 @@
 """``bbdft check`` of a URL: what it prints, its exit code, and a check that is killed."""
 
 import json
+import shlex
 import time
 from pathlib import Path
 
+import numpy as np
+
+from blackbox_dft import Tuning
 from tests import forked
 from tests.conftest import Bbdft
 from tests.helpers.serving import serving, words
@@ -33,6 +37,14 @@ def test_a_url_that_changes(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
         assert "drift: a score moved by " in found.stdout
         assert "  by label, in the mean: " in found.stdout
         assert f"next: 'bbdft evaluate {run} --fresh' says" in found.stdout
+        # What it says to give works as it stands.
+        line = found.stdout.splitlines()[-1].strip()
+        assert line.endswith(f"--start {run} --out {run}-again") or f" --start {run} " in line
+        again = bbdft(*shlex.split(line)[1:], "--yes", "--json", code=0)
+        assert json.loads(again.stdout)["accuracy"]["test"]["after"] > 0.9
+        recorded = json.loads(Path(f"{run}-again", "config.json").read_text())["config"]["start"]
+        np.testing.assert_allclose([float(n) for n in recorded.split(",")], Tuning.load(run).z, rtol=1e-5)
+        bbdft("resume", f"{run}-again", "--json", code=0)
         document = json.loads(bbdft("check", run, "--json", code=5).stdout)
     assert document["drift"] is True
     assert document["checks"] == 4

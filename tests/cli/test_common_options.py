@@ -13,8 +13,8 @@ from blackbox_dft import Config, TargetOptions
 from blackbox_dft._utils.options import Option, options_of
 from blackbox_dft.cli import bbdft as commands
 from blackbox_dft.cli.common_options import take_config
-from blackbox_dft.report.provenance import command
 from blackbox_dft.run.fingerprint import fingerprint
+from blackbox_dft.run.provenance import command
 from tests.conftest import Bbdft
 
 NOT_OPTIONS = {Config: {"target", "target_options"}, TargetOptions: set()}

@@ -67,3 +67,27 @@ def test_killed_ten_times_no_image_is_paid_for_twice(bbdft: Bbdft, tiny: Path, t
     assert 260 <= total <= 260 + 2 * 10
     assert "images; 0 queries" in again.stdout
     assert "scores are recorded" in done.stderr
+
+
+def test_a_watched_folder_is_labelled_as_it_fills(run: Path, bbdft: Bbdft, tmp_path: Path) -> None:
+    new, out, said = tmp_path / "new", tmp_path / "out.jsonl", tmp_path / "said"
+    new.mkdir()
+    assert "leave IN, --fresh" in bbdft("predict", run, new, "--watch", new, code=2).stderr
+    assert (
+        "rows cannot be added to a .parquet"
+        in bbdft("predict", run, "--watch", new, "--out", "a.parquet", code=2).stderr
+    )
+    assert "Missing argument 'IN...', or --watch DIR" in bbdft("predict", run, code=2).stderr
+    process = forked.start(["predict", run, "--watch", new, "--out", out], None, said, said)
+    try:
+        for number in range(2):
+            cv2.imwrite(str(new / f"{number}.png"), np.full((16, 16, 3), 90 + 60 * number, np.uint8))
+            while process.exitcode is None and (not out.exists() or out.read_text().count("\n") <= number):
+                time.sleep(0.02)
+        assert process.exitcode is None, said.read_text()
+    finally:
+        process.kill()
+        process.join()
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(Path(row["file"]).name, row["label"]) for row in rows] == [("0.png", "dark"), ("1.png", "bright")]
+    assert "1 images; 1 queries" in said.read_text()

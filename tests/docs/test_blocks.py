@@ -12,7 +12,7 @@ import pytest
 from blackbox_dft.demo import assets
 from tests.helpers.markdown import PAGES, ROOT, blocks, name_of
 
-LANGUAGES = {"sh", "python", "text", "toml", "yaml"}
+LANGUAGES = {"sh", "python", "text", "toml", "yaml", "cpp", "js"}
 RUN = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 ELSEWHERE = {"CONTRIBUTING.md"}
 """Its Python is run by test_contributing."""

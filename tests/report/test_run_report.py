@@ -18,6 +18,7 @@ from blackbox_dft.run.predictions import Predictions
 from tests.conftest import Bbdft
 from tests.helpers.hostile import EVIL, write_hostile
 from tests.helpers.html_page import read_page
+from tests.helpers.predictions import with_answers
 
 
 @pytest.fixture(scope="module")
@@ -110,20 +111,6 @@ def test_files_of_earlier_versions_have_a_page(run: Path, tmp_path: Path) -> Non
     assert "loss of the candidates tried" in page.text
     assert ESTIMATE not in page.text
     assert f"{100 * (summary['accuracy']['test']['after'] - summary['accuracy']['test']['before']):+.1f}" in page.text
-
-
-def with_answers(run: Path, out: Path, classes: int) -> Path:
-    """A copy of a run whose answers are of ``classes`` classes, 3 images each, of which every fourth class gains."""
-    shutil.copytree(run, out)
-    labels = np.repeat(np.arange(classes), 3)
-    wrong = (labels + 1) % classes
-    gains = labels % 4 == 0
-    eye = np.eye(classes, dtype=np.float32)
-    names = tuple(f"class {number}" for number in range(classes))
-    files = tuple(f"{number}.png" for number in range(len(labels)))
-    before = eye[np.where(gains, wrong, labels)]
-    Predictions(names, files, labels, before, eye[labels], np.empty((0, 3))).write(out)
-    return out
 
 
 @pytest.mark.parametrize("classes", [43, 1000])

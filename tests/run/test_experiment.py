@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, InputError
+from blackbox_dft import Config, InputError, Tuning
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.base import SupportsDelayedTell
 from blackbox_dft.images.files import read_image, resize
@@ -43,6 +43,26 @@ def test_only_a_start_that_is_raced_proposes_long_steps(tiny: Path) -> None:
 
     np.testing.assert_array_equal(first(space="color+affine")[:, 6], [0, 3.5, -3.5])
     assert len(first(space="color+affine", start="identity")) == len(first(space="color")) == 16
+
+
+def test_a_search_may_begin_where_another_run_ended(tiny: Path, tmp_path: Path) -> None:
+    z = np.array([0.5, 0.25, 0, 0, 0, -1])
+    Tuning("color", z, (16, 16, 3)).save(tmp_path / "tuning.npz")
+
+    def opened(start: str, space: str = "color") -> Experiment:
+        return Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space=space, start=start))
+
+    found = opened(str(tmp_path))
+    np.testing.assert_array_equal(found.estimator().ask().candidates, [0 * z, z, -z])
+    # The numbers are part of the run from now on.
+    assert found.config.start == "0.5,0.25,0,0,0,-1"
+    np.testing.assert_array_equal(opened(found.config.start).estimator().ask().candidates[1], z)
+    with pytest.raises(InputError, match=r"was learned in the space color, and this run has affine\+color"):
+        opened(str(tmp_path), "affine+color")
+    with pytest.raises(InputError, match=r"--start nowhere: there is no such run: give raced, identity, or the folder"):
+        opened("nowhere")
+    with pytest.raises(InputError, match=r"--start holds 6 numbers, and the space dct:2"):
+        opened(found.config.start, "dct:2").estimator()
 
 
 def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) -> None:

@@ -1,1 +1,1 @@
-"""Server: an ONNX model behind the Open Inference Protocol V2, to try HTTP targets with."""
+"""Server: an ONNX model, or the tuned target of a run, behind the Open Inference Protocol V2 and POST /predict."""

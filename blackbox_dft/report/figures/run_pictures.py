@@ -13,9 +13,9 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
-from blackbox_dft.report.provenance import public
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.provenance import public
 
 MAX_MENDED, MAX_TYPICAL = 6, 4
 """Images shown of those mended (and as many broken), and of the typical ones."""

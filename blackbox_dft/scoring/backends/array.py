@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-import numpy as np
-
 from blackbox_dft._utils.types import Floats, ImageBytes, Images, Ints, Scores
-from blackbox_dft.images.encoding import Encoding, to_floats
+from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.scoring.backends.base import CallThreads, Send
+from blackbox_dft.spaces.applying import sent_images
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import Target
 
@@ -27,10 +26,7 @@ class ArrayBackend:
 
     def changed(self, indices: Ints, z: Floats) -> ImageBytes | Images:
         """The images as the target receives them; unchanged ones are not taken through floats."""
-        images = self.images[indices]
-        if is_identity(self.space, z):
-            return self.encoding.encode_bytes(images)
-        return self.encoding.encode(self.space.apply(to_floats(images), z))
+        return sent_images(self.space, self.encoding, self.images[indices], z)
 
     def prepare(self, indices: Ints, z: Floats) -> Future[Send]:
         """A call in a thread of its own."""
@@ -39,8 +35,3 @@ class ArrayBackend:
     def close(self) -> None:
         """Waits for running calls."""
         self._threads.close()
-
-
-def is_identity(space: Space, z: Floats) -> bool:
-    """Whether ``z (k,)`` leaves images as they are; ``(N, k)`` is taken for a change."""
-    return np.array_equal(z, space.initial())

@@ -6,8 +6,9 @@ from concurrent.futures import Future
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.fusion.fused_path import FusedPath
-from blackbox_dft.scoring.backends.array import ArrayBackend, is_identity
+from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.scoring.backends.base import CallThreads, Send
+from blackbox_dft.spaces.applying import is_identity
 
 
 class FusedBackend:

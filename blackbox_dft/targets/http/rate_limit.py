@@ -39,7 +39,21 @@ class RateLimit:
 
     async def wait(self) -> None:
         """Waits until one more request may be sent; called in the event loop, before each attempt."""
+        await asyncio.sleep(self.reserve())
+
+    @property
+    def ahead(self) -> float:
+        """Seconds until one more request may be sent."""
+        return max(0.0, self._next - time.monotonic())
+
+    def reserve(self) -> float:
+        """Takes the next turn; returns the seconds until then.
+
+        >>> limit = RateLimit(1, 60.0)
+        >>> limit.reserve(), 59 < limit.ahead <= 60
+        (0.0, True)
+        """
         now = time.monotonic()
         start = max(now, self._next)
         self._next = start + self.gap
-        await asyncio.sleep(start - now)
+        return start - now

@@ -38,6 +38,9 @@ T = TypeVar("T")
 RETRIED_STATUS_CODES = (408, 425, 429, 500, 502, 503, 504)
 MAX_RESPONSE_BYTES = 64 * 2**20
 """Size of the largest response that is read."""
+MAX_POOL = 16
+"""Connections of a pool. For each request, httpcore looks at all connections of its pool, and for each of them that is
+idle at all again; with 64 in one pool, that took longer than the rest of a request."""
 MAX_BACKOFF_SECONDS = 60.0
 """The longest pause of the backoff; ``Retry-After`` may demand a longer one, within the patience."""
 
@@ -63,16 +66,34 @@ class RefusedError(TargetError):
         self.status = status
 
 
+class NotServedError(TargetError):
+    """The server did not serve a request, and so did not charge it, however often it was sent.
+
+    Args:
+        sentence: the message.
+        status: of the last response; 0 if there was no connection.
+        delay: seconds that the server demands to wait, if it does.
+    """
+
+    def __init__(self, sentence: str, status: int = 0, delay: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.delay = status, delay
+
+
+class LateError(LostAnswer):
+    """A request was sent, and its response did not come in time."""
+
+
 class _RetryableError(Exception):
     """The request was not served; it may be sent again after ``delay`` seconds."""
 
-    def __init__(self, reason: str, delay: float | None = None, *, responded: bool = False) -> None:
+    def __init__(self, reason: str, delay: float | None = None, *, status: int = 0) -> None:
         super().__init__(reason)
-        self.delay, self.responded = delay, responded
+        self.delay, self.status = delay, status
 
 
 class Transport:
-    """An event loop in a thread of its own, with a connection pool; ``send`` may be called from many threads.
+    """An event loop in a thread of its own, with connection pools; ``send`` may be called from many threads.
 
     Args:
         connections: the most connections at once.
@@ -119,7 +140,9 @@ class Transport:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
         self._thread.start()
-        self._client = self._run(self._open(connections, tls))
+        pools = -(-connections // MAX_POOL)
+        self._pools = [self._run(self._open(-(-connections // pools), tls)) for _ in range(pools)]
+        self._busy = [0] * pools
 
     async def _open(self, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
         try:
@@ -219,13 +242,15 @@ class Transport:
         try:
             return await retrying(attempt)
         except _RetryableError as error:
-            raise TargetError(
+            raise NotServedError(
                 f"{self._host(request)} did not serve{f' for {self.patience:.0f} s' if self.patience else ''} "
-                f"(last: {self.clean(str(error))}); {self._mend(request, error)}"
+                f"(last: {self.clean(str(error))}); {self._mend(request, error)}",
+                error.status,
+                error.delay,
             ) from error
 
     def _mend(self, request: HttpRequest, error: _RetryableError) -> str:
-        if error.responded and request.url not in self._served:
+        if error.status and request.url not in self._served:
             return (
                 "it has served nothing yet: see what 'bbdft inspect URL --show' prints, and whether --profile, --batch "
                 "and --size are right; or try later"
@@ -253,7 +278,7 @@ class Transport:
             async with asyncio.timeout(self.timeout):
                 return await self._exchange(request)
         except TimeoutError as error:
-            raise LostAnswer(f"{self._host(request)} did not respond within {self.timeout:g} s") from error
+            raise LateError(f"{self._host(request)} did not respond within {self.timeout:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
                 raise TargetError(
@@ -272,7 +297,15 @@ class Transport:
             raise LostAnswer(f"{self._host(request)} broke off ({self.clean(reason)})") from error
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        built = self._client.build_request(
+        pool = min(range(len(self._pools)), key=self._busy.__getitem__)
+        self._busy[pool] += 1
+        try:
+            return await self._exchange_by(self._pools[pool], request)
+        finally:
+            self._busy[pool] -= 1
+
+    async def _exchange_by(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpResponse:
+        built = client.build_request(
             request.method,
             _parsed(request.url),
             headers=dict(request.headers),
@@ -280,7 +313,7 @@ class Transport:
             files=dict(request.parts) if request.parts else None,
             data=dict(request.fields) if request.fields else None,
         )
-        response = await self._client.send(built, stream=True)
+        response = await client.send(built, stream=True)
         try:
             body = await self._body(response, request)
         finally:
@@ -293,7 +326,7 @@ class Transport:
         if response.status_code in RETRIED_STATUS_CODES:
             self.throttled += response.status_code == 429 or "retry-after" in response.headers
             delay = retry_after(response.headers.get("retry-after"))
-            raise _RetryableError(f"{status} ({clip(body, self.secrets)})", delay, responded=True)
+            raise _RetryableError(f"{status} ({clip(body, self.secrets)})", delay, status=response.status_code)
         if response.is_redirect:
             location = urlsplit(response.headers.get("location", ""))
             url = location._replace(query="", fragment="").geturl()
@@ -341,7 +374,8 @@ class Transport:
         """Closes the connections and ends the thread of the event loop; may be called twice."""
         if self._loop.is_closed():
             return
-        self._run(self._client.aclose())
+        for client in self._pools:
+            self._run(client.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,27 @@ CLASS_KEYS = (
 PRETRAINED_KEYS = ("input_size", "mean", "std", "crop_pct", "interpolation")
 LABEL_FILES = ("labels.txt", "classes.txt", "class_names.txt", "labels.json", "classes.json")
 JSON_FILES = ("preprocessor_config.json", "processor_config.json", "config.json", "pretrained_cfg.json")
+TUNING = "bbdft_tuning"
+"""Key of a file of ``bbdft export``: what was learned, and how, when and on what, as JSON."""
+MAPPED_LABELS = "bbdft_labels"
+"""Key of a file of ``bbdft export --fuse``: names of its output ``labels``, as JSON; the output too if that name was
+taken."""
 MAX_SIDE_FILE_BYTES = 8 * 2**20
 """A larger file beside a model is not read."""
+
+
+def mapped_labels(metadata: Mapping[str, str], outputs: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """The output with probabilities of the user's labels, and their names, of a file of ``bbdft export --fuse``.
+
+    >>> mapped_labels({"bbdft_labels": '["a", "b"]'}, ["scores", "labels"])
+    ('labels', ('a', 'b'))
+    """
+    with suppress(ValueError, TypeError):
+        names = json.loads(metadata.get(MAPPED_LABELS, "null"))
+        for output in (MAPPED_LABELS, MAPPED_LABELS.removeprefix("bbdft_")):
+            if output in outputs and names:
+                return output, tuple(map(str, names))
+    return None
 
 
 @dataclass(frozen=True)

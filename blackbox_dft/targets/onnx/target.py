@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -23,7 +25,7 @@ from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.inner_scores import expose_scores
 from blackbox_dft.targets.onnx.io_binding import BoundSession
 from blackbox_dft.targets.onnx.loading import load_model
-from blackbox_dft.targets.onnx.metadata import NamedClasses, read_statements
+from blackbox_dft.targets.onnx.metadata import TUNING, NamedClasses, mapped_labels, read_statements
 from blackbox_dft.targets.onnx.providers import open_session
 from blackbox_dft.targets.onnx.quantized_scores import BYTE_TYPES, dequantizer
 from blackbox_dft.targets.onnx.runtime_errors import reason
@@ -94,6 +96,11 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             opsets=plain.opset_import,
             folder=self.path.parent,
         )
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
+        mapped = mapped_labels(metadata, [output.name for output in self.session.get_outputs()])
+        if mapped and options.output in (None, mapped[0]):
+            # What a tuned model says of the user's labels goes before the scores of its own classes.
+            options = replace(options, output=mapped[0], classes=options.classes or mapped[1])
         self.output = self._score_output(options, stated.classes)
         self.head_widths: tuple[int, ...] = ()
         self._fetched = self.output.name
@@ -402,7 +409,16 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             "opset": self.opset.get("ai.onnx"),
             "producer": about.producer_name or None,
             "notes": self.notes,
+            **_tuning(about.custom_metadata_map.get(TUNING)),
         }
+
+
+def _tuning(text: str | None) -> dict[str, Any]:
+    """How the tuning in a fused file was made, as the file says it."""
+    with suppress(ValueError, TypeError):
+        if text and isinstance(found := json.loads(text), dict):
+            return {"tuning": found}
+    return {}
 
 
 def _settings(threads: int) -> Any:

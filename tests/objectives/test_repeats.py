@@ -1,8 +1,8 @@
-"""Scorer: how the scores of repeated queries are merged."""
+"""How the scores of repeated queries are merged."""
 
 import numpy as np
 
-from blackbox_dft.scoring.scorer import merge_repeats
+from blackbox_dft.objectives.repeats import merge_repeats
 
 
 def test_repeats_are_merged() -> None:

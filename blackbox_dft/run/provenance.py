@@ -1,16 +1,23 @@
-"""Provenance of a run: the command that repeats it, versions and digests."""
+"""Provenance of a run and of its tuning: the command that repeats it, versions, digests, gain and time."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.options import options_of
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
+from blackbox_dft.run.summary import Summary
 from blackbox_dft.targets.options import TargetOptions
+from blackbox_dft.version import __version__
 
 
 def command(config: Config, out: str = "RUN") -> str:
@@ -25,6 +32,18 @@ def command(config: Config, out: str = "RUN") -> str:
     for name, option in options_of(TargetOptions).items():
         words += option.words(getattr(config.target_options, name), public)
     return shlex.join([*words, "--out", out])
+
+
+def command_from_here(config: Config, run: Path) -> str:
+    """The command that tunes again, into a folder beside ``run``, for a target that has changed since.
+
+    It begins near what ``run`` has learned. Its scores are not used again, as they are of the target of that time.
+
+    >>> command_from_here(Config("model.onnx", "labels.csv", path="array"), Path("run"))
+    'bbdft optimize model.onnx --data labels.csv --start run --out run-again'
+    """
+    # Which path it takes, and what it knows of unchanged images, may be another one now.
+    return command(replace(config, start=str(run), path="auto", known=""), f"{run}-again")
 
 
 def public(text: str) -> str:
@@ -65,3 +84,26 @@ def provenance(run: Path) -> tuple[dict[str, str], dict[str, str]]:
         )
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error}): restore it, or start a new run.") from error
+
+
+def made(config: Config, inputs: Mapping[str, str], summary: Summary) -> dict[str, Any]:
+    """How, when and on what a tuning was made, and what it gains: what its file and a fused model say; JSON-ready.
+
+    Args:
+        config: of the run.
+        inputs: digests of images, labels, splits and target.
+        summary: of the run.
+    """
+    test = summary.accuracy["test"]
+    return {
+        "by": f"blackbox-dft {__version__}",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(config),
+        "target": public(config.target),
+        "target_digest": inputs.get("target"),
+        "data_digest": digest(*(inputs.get(name, "") for name in ("images", "labels", "splits"))).hex(),
+        "queries": summary.queries.total,
+        "test": {"before": test.before, "after": test.after, "n": test.n, "ci95": list(test.ci95)},
+        "gain": round(test.after - test.before, 6),
+        "verdict": summary.verdict,
+    }

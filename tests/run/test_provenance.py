@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blackbox_dft import Config, InputError
-from blackbox_dft.report.provenance import command, provenance, public
+from blackbox_dft.run.provenance import command, provenance, public
 from blackbox_dft.targets import TargetOptions
 
 
