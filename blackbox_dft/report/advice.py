@@ -62,7 +62,7 @@ def advice(summary: Mapping[str, Any], run: Path | str, config: Config | None = 
         return _advice(
             f"{begin}; a larger budget may find more", "resume", str(run), "--budget", str(2 * summary["budget"])
         )
-    wider = command(replace(config, space="auto", budget=2 * config.budget), f"{run}-2")
+    wider = command(replace(config, space="auto", path="auto", budget=2 * config.budget), f"{run}-2")
     return Advice(f"{begin}; a wider space and a larger budget may find more", wider)
 
 
