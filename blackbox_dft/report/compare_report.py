@@ -183,7 +183,7 @@ def _verdict(results: Results) -> dict[str, Any]:
 
 
 def more_seeds(results: Results) -> str:
-    """Whether more seeds would tell the best variant from its runner-up, as a sentence; empty if they are told apart.
+    """Whether more seeds would tell the best variant from its runner-up, as a sentence; empty if it is settled.
 
     The variance of their difference has a part of the seeds, which more of them make smaller, and one of the test
     images, which they do not.

@@ -53,7 +53,7 @@ MAX_HARMED = 6
 """Names of classes and groups that are worse off."""
 TERMS = (
     ("points", "", "Hundredths of the test images: from 74.0% to 75.0% is one point."),
-    ("95% interval", "", "Where the gain on all such images lies; one interval of twenty misses it."),
+    ("95 % interval", "", "Where the gain on all such images lies; one interval of twenty misses it."),
     (
         "output map",
         "",

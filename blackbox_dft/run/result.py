@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -49,12 +50,13 @@ class Result:
             points=np.array([(p.queries, p.loss, p.accuracy) for p in self.trajectory.points], np.float64).reshape(
                 -1, 3
             ),
-            estimates=self._estimates(),
+            estimates=self._estimates,
             groups=data.groups_of(test),
             proof=np.array(self.proof.path if self.proof else [], np.float64).reshape(-1, 4),
             traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
         )
 
+    @cached_property
     def _estimates(self) -> Floats:
         """The accuracy of the search's estimates; the test images say what it is at both ends."""
         found, parts = self.summary.accuracy["test"], self.summary.parts

@@ -21,6 +21,8 @@ MAX_SIZE = 24
 """Of the coordinates that the regression reads one by one: those with ranges, or all if there are so few."""
 MAX_POINTS = 40
 """Of the curve."""
+MAX_READ = 8000
+"""Answers that the regression reads, evenly over the search; more would make it no surer and take seconds."""
 MIN_QUERIES = 64
 """With fewer there is no curve."""
 SLOPE_SPREAD, BEND_SPREAD, OWN_BEND_SPREAD, MIXED_SPREAD, REST_SPREAD = 0.5, 0.3, 0.1, 0.05, 1.0
@@ -113,6 +115,8 @@ class TriedCandidates:
             return np.empty((0, 4))
         tried, right, weights = (np.concatenate(part) for part in (self._candidates, self._right, self._weights))
         images = np.concatenate(self._images)
+        read = np.unique(np.linspace(0, len(right) - 1, MAX_READ).round().astype(int))
+        tried, right, weights, images = tried[read], right[read], weights[read], images[read]
         path = np.array(self._path)
         path = path[np.unique(np.linspace(0, len(path) - 1, MAX_POINTS).round().astype(int))]
         path[-1, 1:] = self._where(last)
