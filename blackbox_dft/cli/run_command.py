@@ -31,7 +31,7 @@ def opening(experiment: Experiment) -> list[str]:
         f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {shortened(data.classes)}",
         f"space: {experiment.space.spec}, {experiment.space.size} numbers; estimator: {experiment.estimator_note}",
-        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
+        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes, *experiment.space_notes]),
         *_precision(experiment),
         f"path: {_path(experiment)}",
         "plan:",

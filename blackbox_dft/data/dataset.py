@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft._utils.text import looks_missing
+from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import cache as pixel_cache
 from blackbox_dft.data.cache import DecodedImages
@@ -24,6 +24,8 @@ from blackbox_dft.images.fitting import Fitting
 
 MAX_MEMORY_BYTES = 256 * 2**20
 """Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
+FEW_CLASSES = 16
+"""Up to so many classes each split has to hold all of them; with more, some have too few images for that."""
 MAX_DARK_BITS = 14
 """Bits of sensors that write files of 16; a set of natural images may well use no more than 15."""
 
@@ -199,7 +201,7 @@ def _arrange(
         same = {name.casefold(): name for name in known}
         rows = [replace(row, label=same.get(row.label.casefold(), row.label)) for row in rows]
         if others := sorted({row.label for row in rows} - set(known)):
-            raise InputError(f"{source}: the label {others[0]!r} is none of {', '.join(known)}: correct or drop it.")
+            raise InputError(f"{source}: the label {others[0]!r} is none of {shortened(known)}: correct or drop it.")
         classes = tuple(known)
     if needed and len(classes) < 2:
         raise InputError(f"{source} holds one class only ({classes[0]}): nothing to distinguish: add another.")
@@ -214,11 +216,14 @@ def _arrange(
     if not needed:
         return _Parts(classes, labels, groups, splits, ())
     given = {row.split for row in rows} - ({"train"} if drawn else set())
-    rare = set()
+    rare: set[int] = set()
+    lacking: list[str] = []
     for split, indices in splits.items():
         missing = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
         if missing.size and len(indices) and split not in given:
             rare.update(missing.tolist())
+        elif len(classes) > FEW_CLASSES and missing.size < len(classes) - 1 and not _any_missing(classes, missing):
+            lacking += [_lacking(split, [classes[number] for number in missing])] if missing.size else []
         elif missing.size:
             what = "no image" if missing.size == len(classes) else f"no image of class {classes[missing[0]]!r}"
             mend = "add images" if groups is None else "add images of other groups"
@@ -228,12 +233,26 @@ def _arrange(
                 mend = f"{_as_missing(classes[missing[0]], labels, missing[0])}, or drop these images"
             raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
     notes = [drawn] if drawn else []
+    notes += lacking
     if rare:
-        some = ", ".join(classes[number] for number in sorted(rare)[:3]) + (" ..." if len(rare) > 3 else "")
+        some = _some([classes[number] for number in sorted(rare)])
         units = "images" if groups is None else "groups"
         classes_were = "1 class was" if len(rare) == 1 else f"{len(rare)} classes were"
         notes.append(f"{classes_were} drawn at random, with too few {units} for every split: {some}")
     return _Parts(classes, labels, groups, splits, tuple(notes))
+
+
+def _any_missing(classes: Sequence[str], numbers: Ints) -> bool:
+    return any(looks_missing(classes[number]) for number in numbers)
+
+
+def _lacking(split: str, names: list[str]) -> str:
+    count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
+    return f"split {split!r} has no image of {count}: {_some(names)}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _as_missing(label: str, labels: Ints, number: int) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.hashing import digest
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -246,7 +247,7 @@ class Tuning:
             return None
         if unknown := sorted(set(labels) - set(self.labels)):
             raise InputError(
-                f"the output map was fitted for the labels {', '.join(self.labels)}, and the data has {unknown[0]!r}: "
+                f"the output map was fitted for the labels {shortened(self.labels)}, and the data has {unknown[0]!r}: "
                 "start a run with these labels, or one with --output-map none."
             )
         return self.output_map.for_labels([self.labels.index(label) for label in labels])
@@ -288,7 +289,8 @@ class Tuning:
         arrays = self._arrays()
         if self.made:
             arrays["made"] = np.array(json.dumps(dict(self.made)))
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        # Of 1,000 classes, the matrix of labels alone has 8 MB, nearly all of it zeros.
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:

@@ -47,8 +47,6 @@ MAX_HISTOGRAMS = 6
 """Labels whose histograms are drawn: those whose accuracy changed most."""
 PSNR_IMAGES = 64
 """Images that parts of a composition are measured on."""
-MAX_ROWS, CUT_ROWS = 24, 12
-"""Classes or groups up to which all are shown at once; of more, those that changed most."""
 MAX_HARMED = 6
 """Names of classes and groups that are worse off."""
 TERMS = (
@@ -156,12 +154,14 @@ def text_lines(
     tables = [("class", breakdown.per_class(predictions))]
     tables += [(name, breakdown.per_trait(predictions, name)) for name in traits]
     for name, rows in tables:
-        wide = max(len(name), *(len(_one_line(row.name)) for row in rows))
+        wide = max(len(name), *(len(_one_line(row.name)) for row in breakdown.listed(rows)))
         lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]
-        for row in rows:
+        for row in breakdown.listed(rows):
             interval = f"{_interval(row.ci95)} {row.word}" if row.ci95 else row.word
             numbers = f"{row.n:>6,}   {row.before:.3f}   {row.after:.3f}  {100 * row.change:+6.1f}  {interval}"
             lines.append(f"{_one_line(row.name):<{wide}}  {numbers}".rstrip())
+        if len(rows) > breakdown.MAX_LISTED:
+            lines.append(f"those that changed most, of {len(rows):,}")
     config = RunRecord.read(run).config
     return [*lines, "", f"now: {advice(summary, run, config)}", f"again: {command(config)}"]
 
@@ -310,13 +310,8 @@ def _harmed(tables: Sequence[tuple[str, Sequence[breakdown.Subset]]]) -> str:
 
 def _table(name: str, rows: Sequence[breakdown.Subset]) -> dict[str, Any]:
     """The rows of a breakdown; of a long one those that changed most, and all of them for who wants to see them."""
-    if len(rows) <= MAX_ROWS:
-        return {"name": name, "rows": rows, "all": []}
-    # What is sure comes before what only looks large.
-    sure = [row.word in ("better", "worse") for row in rows]
-    order = sorted(range(len(rows)), key=lambda at: (not sure[at], -abs(rows[at].change)))
-    shown = sorted(order[:CUT_ROWS], key=lambda at: rows[at].change)
-    return {"name": name, "rows": [rows[at] for at in shown], "all": rows}
+    shown = breakdown.listed(rows)
+    return {"name": name, "rows": shown, "all": rows if len(rows) > len(shown) else []}
 
 
 def _facts(summary: Mapping[str, Any], tuning: Tuning, price: float | None) -> list[tuple[str, str, str]]:
@@ -417,7 +412,8 @@ def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -
     order = np.argsort([-abs(one.change) for one in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
-    for label in sorted(order.tolist()):
+    # Not every label has a test image.
+    for label in sorted(predictions.classes.index(classes[at].name) for at in order):
         before, after = breakdown.histogram(predictions, label)
         name = f"Histogram of the probability of {predictions.classes[label]} on its own images, before and after."
         charts.append({"name": predictions.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})

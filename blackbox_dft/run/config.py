@@ -14,7 +14,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.images.fit_options import Filter, check_fit
 from blackbox_dft.targets.options import TargetOptions
 
-BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all", "start": "identity"}
+BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all", "start": "identity", "flat": "keep"}
 """What runs did that were started before there was the option, if that is not its default."""
 
 
@@ -43,8 +43,8 @@ class Config:
     )
     space: str = option(
         "auto",
-        help="What may change: pixel, tanh, dct:N, grid:N, color, affine or affine:BORDER, joined by '+'; or auto: "
-        "affine+color+dct:8.",
+        help="What may change: pixel, tanh, dct:N, grid:N, color, contrast, sharpness, affine or affine:BORDER, joined "
+        "by '+'; or auto: affine+color+dct:8, and contrast if the images are dark or flat.",
         fingerprint=True,
         group="what may change",
     )
@@ -58,6 +58,12 @@ class Config:
     channels: Literal["rgb", "luma"] = option(
         "rgb",
         help="Whether additive spaces change colour or brightness only.",
+        fingerprint=True,
+        group="what may change",
+    )
+    flat: Literal["stretch", "keep"] = option(
+        "stretch",
+        help="Whether --space auto adds contrast if the images are dark or flat.",
         fingerprint=True,
         group="what may change",
     )

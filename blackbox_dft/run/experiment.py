@@ -42,7 +42,8 @@ from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.spaces.specs import is_auto
+from blackbox_dft.spaces.contrast import FLAT, tone_width
+from blackbox_dft.spaces.specs import is_auto, with_contrast
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, SeveralOutputs, Target
@@ -127,7 +128,7 @@ class Experiment:
     def _make_space(self) -> None:
         config = self.config
         self.space: Space = make_space(
-            config.space,
+            with_contrast(config.space) if self.adds_contrast else config.space,
             self.shape,
             epsilon=parse_epsilon(config.epsilon),
             channels=config.channels,
@@ -141,6 +142,26 @@ class Experiment:
             )
         self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
+
+    @property
+    def adds_contrast(self) -> bool:
+        """Whether the space ``auto`` has ``contrast`` too, as the images are dark or flat."""
+        return is_auto(self.config.space) and self.config.flat == "stretch" and self._tone_width < FLAT
+
+    @cached_property
+    def _tone_width(self) -> float:
+        images, train = self.data.images, self.data.splits.get("train", np.empty(0, np.int64))
+        return tone_width(images[train] if len(train) else images)
+
+    @property
+    def space_notes(self) -> list[str]:
+        """Lines for the user about what was added to the space."""
+        if not self.adds_contrast:
+            return []
+        return [
+            f"the images are dark or flat: half of them use less than {self._tone_width:.0%} of the range of tones. So "
+            "the space has contrast too: leave it out by --flat keep"
+        ]
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
         """The same data, splits and target with another search.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -139,6 +139,8 @@ def open_prediction(
     outside = allow_outside or config.allow_outside or "://" not in config.target
     listed = list_inputs(sources, lines or (), allow_outside=outside)
     data, errors = _read(listed, tuning)
+    # What ``auto`` stands for follows from the images of the run, not from these.
+    config = replace(config, space=tuning.space)
     experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data)
     return Prediction(opened.run, experiment, tuning, tuple(listed), errors, opened.record.batch, fresh, budget)
 

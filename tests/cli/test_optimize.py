@@ -60,7 +60,7 @@ def test_calibrate_adds_the_accuracy_with_a_threshold_fitted_again(bbdft: Bbdft,
 
 def test_auto_reports_what_each_part_of_the_space_gains(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    shown = bbdft(*words(tiny, out, space="auto", budget=2500))
+    shown = bbdft(*words(tiny, out, space="auto", flat="keep", budget=2500))
     summary = json.loads((out / "summary.json").read_text())
     parts = {part["part"]: part for part in summary["space_parts"]}
     assert list(parts) == ["affine", "color", "dct:8"]
