@@ -50,7 +50,8 @@ def advice(summary: Mapping[str, Any], run: Path | str, config: Config | None = 
     gained = summary["accuracy"]["test"]["after"] > summary["accuracy"]["test"]["before"]
     if summary["verdict"] != "worse" and (open_proof or gained):
         why = "Not proven is not refuted; a larger budget" if gained else "Undecided; a larger budget"
-        what = "scores more held-out images" if open_proof else "searches longer"
+        longer = "searches longer, more labelled images prove smaller gains"
+        what = "scores more held-out images" if open_proof else longer
         return _advice(f"{why} {what}", "resume", str(run), "--budget", str(2 * int(summary["budget"])))
     begin = "Leave the images as they are" if summary["verdict"] == "worse" else "Nothing was found that helps"
     if is_file:

@@ -55,7 +55,7 @@ def blind(images: ImageBytes) -> Floats:
 
 
 def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
-    """Opens ``page`` as it is, and again without its content policy, which would keep axe-core out."""
+    """Opens ``page`` and all that folds in it, and again without its content policy, which would keep axe-core out."""
     from axe_playwright_python.sync_playwright import Axe
 
     messages: list[str] = []
@@ -71,6 +71,7 @@ def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
             tab.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
             tab.on("request", lambda request: requests.append(request.url))
             tab.goto(page.as_uri())
+            tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             if not free:
                 wide += tab.evaluate(WIDE)
                 continue
