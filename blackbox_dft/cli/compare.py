@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from blackbox_dft.compare.runner import Comparison
 
 SHARED = (
-    "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit", "filter",
+    "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit",
+    "max_side", "filter",
     "in_doubt", "reserve", "skip_bad", "allow_outside", "accept_drift",
 )  # fmt: skip
 """Options of ``Config`` that all runs of a comparison have in common."""

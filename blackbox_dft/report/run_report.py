@@ -14,12 +14,14 @@ from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.text import duration, percent
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.advice import advice
 from blackbox_dft.report.figures import run_pictures
+from blackbox_dft.report.figures.before_after import of_one_size
 from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, legend, line_svg
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import ESTIMATE, search_curve
@@ -172,7 +174,7 @@ def _page(
     config: Config,
     predictions: Predictions,
     tuning: Tuning,
-    images: ImageBytes | None,
+    images: ImageBytes | Photos | None,
     lack: str,
     traits: Sequence[str],
     price: float | None,
@@ -420,8 +422,8 @@ def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -
     return charts
 
 
-def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
-    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
+def _effects(run: Path, tuning: Tuning, images: ImageBytes | Photos | None) -> dict[str, Any]:
+    sample = change.card(tuning.shape)[None] if images is None else of_one_size(images, PSNR_IMAGES, tuning)
     gains = None
     path = run / "parts.json"
     if path.exists():
@@ -439,6 +441,7 @@ def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, 
 def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
     queries = summary["queries"]
     names = {
+        "input": "finding the input form",
         "tune": "search",
         "select": "choice on validation images",
         "views": "choice of further views",

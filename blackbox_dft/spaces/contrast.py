@@ -9,6 +9,7 @@ single pixels do not decide.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,19 +39,15 @@ MIN_MEAN = 1 / 64
 
 FLAT = 0.4
 """Images whose lightest and darkest tone lie less far apart, at the median, are flat."""
-MAX_TONE_IMAGES = 256
-"""Images that are looked at for that, evenly spaced."""
 
 
-def tone_width(images: ImageBytes) -> float:
-    """Median distance of the lightest from the darkest tone, as a share of the range, of images ``(N, H, W, C)``.
+def tone_width(images: Iterable[ImageBytes]) -> float:
+    """Median distance of the lightest from the darkest tone, as a share of the range, of images ``(H, W, C)``.
 
     >>> round(tone_width(np.linspace(25, 76, 100).astype(np.uint8).reshape(1, 10, 10, 1)), 2)
     0.2
     """
-    space = Contrast((int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
-    some = np.unique(np.linspace(0, len(images) - 1, min(len(images), MAX_TONE_IMAGES)).astype(int))
-    ends = [space.tones(to_floats(images[number])) for number in some]
+    ends = [Contrast((*image.shape[:2], image.shape[2])).tones(to_floats(image)) for image in images]
     return float(np.median([light - dark for dark, light in ends]))
 
 
