@@ -57,4 +57,4 @@ def test_blocks_run_in_their_order(page: Path, user: Path) -> None:
 
 
 def test_the_pages_of_the_main_commands_are_run() -> None:
-    assert {"README.md", "docs/compare.md", "docs/python.md"} <= {name_of(page) for page in RUNNABLE}
+    assert {"README.md", "docs/how-to/compare.md", "docs/reference/python.md"} <= {name_of(page) for page in RUNNABLE}
