@@ -1,0 +1,61 @@
+"""Hooks of MkDocs (``mkdocs.yml``): pages that lie outside ``docs/``, links to files, and the list of public names."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+import blackbox_dft
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTSIDE = {
+    "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
+    "CHANGELOG.md": "project/changelog.md",
+    "benchmarks/README.md": "research/benchmarks.md",
+    "examples/README.md": "tutorial/examples.md",
+    "examples/paper/README.md": "research/paper-setting.md",
+}
+"""Pages by their place in the repository, and their place in the site."""
+FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
+NAMES = "<!-- every public name -->"
+"""Stands in the page of the API for all names of ``blackbox_dft.__all__``."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the pages that lie outside ``docs/``."""
+    for source, place in OUTSIDE.items():
+        files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Makes links to files of the repository links of the site; those to no page of it become plain text."""
+    source = Path(page.file.abs_src_path)
+    place = Path(page.file.src_uri)
+
+    def link(found: re.Match[str]) -> str:
+        mark, text, path, anchor = found.groups()
+        target = os.path.relpath((source.parent / path).resolve(), ROOT)
+        inside = OUTSIDE.get(target) or os.path.relpath(ROOT / target, config["docs_dir"])
+        if files.get_file_from_path(inside) is None:
+            return text
+        return f"{mark}[{text}]({os.path.relpath(inside, place.parent)}{anchor or ''})"
+
+    parts = FENCE.split(markdown)
+    text = "".join(part if number % 2 else LINK.sub(link, part) for number, part in enumerate(parts))
+    return text.replace(NAMES, "\n\n".join(map(_entry, _public_names())))
+
+
+def _public_names() -> list[str]:
+    return [name for name in blackbox_dft.__all__ if name != "__version__"]
+
+
+def _entry(name: str) -> str:
+    """A heading with the public name, and the docstring from where it is defined."""
+    home = blackbox_dft._HOME[name]
+    options = '    options:\n      show_root_heading: false\n      show_root_toc_entry: false'
+    return f"## {name}\n\n::: blackbox_dft.{home}.{name}\n{options}"
