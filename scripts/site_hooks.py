@@ -16,7 +16,7 @@ OUTSIDE = {
     "CHANGELOG.md": "project/changelog.md",
     "benchmarks/README.md": "research/benchmarks.md",
     "examples/README.md": "tutorial/examples.md",
-    "examples/paper/README.md": "research/paper-setting.md",
+    "benchmarks/paper_setting/README.md": "research/paper-setting.md",
 }
 """Pages by their place in the repository, and their place in the site."""
 FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
@@ -42,7 +42,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         target = os.path.relpath((source.parent / path).resolve(), ROOT)
         inside = OUTSIDE.get(target) or os.path.relpath(ROOT / target, config["docs_dir"])
         if files.get_file_from_path(inside) is None:
-            return text
+            # A link to what does not exist stays, so that MkDocs reports it.
+            return text if (ROOT / target).exists() else found[0]
         return f"{mark}[{text}]({os.path.relpath(inside, place.parent)}{anchor or ''})"
 
     parts = FENCE.split(markdown)
@@ -57,5 +58,5 @@ def _public_names() -> list[str]:
 def _entry(name: str) -> str:
     """A heading with the public name, and the docstring from where it is defined."""
     home = blackbox_dft._HOME[name]
-    options = '    options:\n      show_root_heading: false\n      show_root_toc_entry: false'
+    options = "    options:\n      show_root_heading: false\n      show_root_toc_entry: false"
     return f"## {name}\n\n::: blackbox_dft.{home}.{name}\n{options}"

@@ -1,6 +1,6 @@
 """Smiles: an expression model of seven moods, used for two, on small grey faces.
 
-    python examples/smile.py [--shared ../shared] [--out smile-run]
+    python benchmarks/faces/smile.py [--shared ../shared] [--out smile-run]
 
 Shows a label map, an additive change too faint to see, and what it is worth beside a change of geometry and tone.
 """
@@ -14,7 +14,7 @@ from blackbox_dft.report.terminal import verdict_lines
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[3] / "shared")
     parser.add_argument("--out", type=Path, default=Path("smile-run"))
     parser.add_argument("--budget", type=int, default=12_000)
     options = parser.parse_args()

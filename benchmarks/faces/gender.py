@@ -1,6 +1,6 @@
 """Gender on LFW faces: geometry, tone and a faint pattern, learned from an age-and-gender model's scores.
 
-    python examples/gender.py [--shared ../shared] [--out gender-run]
+    python benchmarks/faces/gender.py [--shared ../shared] [--out gender-run]
 
 Prints the verdict, what the numbers of geometry and tone became, and writes changed test images and the fused model.
 """
@@ -19,7 +19,7 @@ from blackbox_dft.targets.onnx.target import OnnxTarget
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[3] / "shared")
     parser.add_argument("--out", type=Path, default=Path("gender-run"))
     parser.add_argument("--budget", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
