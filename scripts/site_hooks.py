@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File
 
 import blackbox_dft
+from blackbox_dft._utils.options import Option, options_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {
@@ -56,7 +58,21 @@ def _public_names() -> list[str]:
 
 
 def _entry(name: str) -> str:
-    """A heading with the public name, and the docstring from where it is defined."""
-    home = blackbox_dft._HOME[name]
-    options = "    options:\n      show_root_heading: false\n      show_root_toc_entry: false"
-    return f"## {name}\n\n::: blackbox_dft.{home}.{name}\n{options}"
+    """The docstring of the public name from where it is defined, and of one that holds options their table."""
+    entry = f"::: blackbox_dft.{blackbox_dft._HOME[name]}.{name}"
+    value = getattr(blackbox_dft, name)
+    options = options_of(value) if is_dataclass(value) else {}
+    if not options:
+        return entry
+    # Its signature would be the calls that make the options.
+    entry += "\n    options:\n      show_signature: false"
+    rows = [f"| `{key}` | {_default(option)} | {_cell(option.about.help)} |" for key, option in options.items()]
+    return "\n".join([entry, "", f"Fields of `{name}`:", "", "| field | default | |", "|---|---|---|", *rows])
+
+
+def _default(option: Option) -> str:
+    return "" if option.default is MISSING else f"`{option.default!r}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
