@@ -41,15 +41,22 @@ def config(task: str, space: str) -> Config:
 
 def measure(task: str, space: str, seed: int, limit: int) -> Iterator[float]:
     """Test accuracies in the order of ``ROWS``."""
-    here = Experiment(replace(config(task, space), seed=seed))
+    return measured(Experiment(replace(config(task, space), seed=seed)), limit)
+
+
+def measured(here: Experiment, limit: int, unchanged: Path | None = None) -> Iterator[float]:
+    """The same for a run that is opened, but not started; ``unchanged`` is a ledger of scores of unchanged images."""
+    seed = here.config.seed
     data, identity = here.data, here.space.initial()
     test = data.splits["test"]
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", budget=2**62) as ledger:
+        if unchanged:
+            ledger.reuse(unchanged)
         scorer = here.scorer(ledger)
         images = max(MIN_SELECT_IMAGES, limit // 6)
         val = StratifiedSampler(data.splits["val"], data.labels, seed)(min(images, len(data.splits["val"])))
         decoder = here.decoder(scorer.score("select", val, identity))
-        run = Task(scorer, decoder, make_objective("sigmoid"), data.labels)
+        run = Task(scorer, decoder, make_objective(here.objective(decoder)), data.labels)
         trajectory = tune(run, here.estimator(), data.splits["train"], limit=limit, seed=seed)
         chosen, alone = select_with_map(run, trajectory, val, identity, "auto", seed)
         z = trajectory.average(1 / 4)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from blackbox_dft.compare.runner import Comparison
 
 SHARED = (
-    "epsilon", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit", "filter",
+    "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit",
+    "max_side", "filter",
     "in_doubt", "reserve", "skip_bad", "allow_outside", "accept_drift",
 )  # fmt: skip
 """Options of ``Config`` that all runs of a comparison have in common."""
@@ -111,7 +112,14 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
     return [
         f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(experiment.data.labels):,} images ({counts}), labels {shortened(experiment.data.classes)}",
-        *(f"note: {note}" for note in [*experiment.target.describe().get("notes", ()), *experiment.data.notes]),
+        *(
+            f"note: {note}"
+            for note in [
+                *experiment.target.describe().get("notes", ()),
+                *experiment.data.notes,
+                *experiment.space_notes,
+            ]
+        ),
         f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
         f"{len(grid.seeds)} seeds, measured at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
         "cost:",

@@ -35,6 +35,8 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
     from blackbox_dft.targets.onnx.target import OnnxTarget
 
     learned = Tuning.load(tuning)
+    if learned.fitting.keeps_sizes:
+        raise InputError(f"{tuning} is for images of any size, and a graph is for one: use 'bbdft apply'.")
     if out.suffix != ".onnx":
         raise InputError(f"{out} does not end in .onnx: give it a name with that ending.")
     if out.exists() and (not overwrite or (fuse is not None and fuse.exists() and out.samefile(fuse))):

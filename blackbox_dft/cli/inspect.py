@@ -17,10 +17,11 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
-    from blackbox_dft._utils.types import ImageBytes
+    from blackbox_dft._utils.types import ImageBytes, Scores
     from blackbox_dft.images.fit_options import Filter
     from blackbox_dft.images.fitting import Fitting
     from blackbox_dft.targets.base import Target
+    from blackbox_dft.targets.http.target import HttpTarget
 
 FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 """Queries of ``--find-input``: the default, and the fewest that can tell anything."""
@@ -39,7 +40,8 @@ FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 @click.option(
     "--find-input",
     is_flag=True,
-    help="Find out from scores of DATA which channel order, range, fit, filter and turn an ONNX model wants.",
+    help="Find out from scores of DATA which form of the images TARGET wants: channel order, range, fit, filter, "
+    "turn and label order of an ONNX model; fit, size, encoding and label order of a service.",
 )
 @click.option(
     "--budget",
@@ -71,6 +73,7 @@ def inspect(
     from blackbox_dft.deploy.tuning import Tuning
     from blackbox_dft.fusion.fused_path import fused_path
     from blackbox_dft.images.encoding import Encoding
+    from blackbox_dft.images.fit_options import AUTO, KEEP
     from blackbox_dft.images.fitting import Fitting
     from blackbox_dft.objectives.outputs import MEANING, infer_kind
     from blackbox_dft.spaces import make_space
@@ -83,19 +86,23 @@ def inspect(
     consent = Consent.take(values)
     target_options = take(TargetOptions, values)
     outside = allow_outside or "://" not in target
-    fitting = Fitting(fit, filter)
+    # What is measured here does not depend on the images' sizes.
+    fitting = Fitting("stretch" if fit in (AUTO, KEEP) else fit, filter)
     if not find_input and (budget or map):
         raise InputError("--budget and --map of inspect are for --find-input: leave them out, or give it too.")
     if find_input:
         if not data:
             raise InputError("--find-input needs labelled images: give --data.")
         with make_target(target, target_options) as opened:
-            consent.require(target, budget or FIND_BUDGET, price, always=True)
-            say(f"scoring up to {budget or FIND_BUDGET:,} images")
-            _find_input(opened, data, budget or FIND_BUDGET, label, map, fitting, as_json=as_json)
+            count = budget or FIND_BUDGET
+            said = f"scoring up to {count:,} images{'' if price is None else f', for up to {count * price:,.2f}'}"
+            consent.require(target, count, price, opening=lambda: [said], always=True)
+            say(said)
+            fitting = Fitting(fit, filter)
+            _find_input(opened, data, count, label, map, fitting, as_json=as_json, outside=outside)
         return
     if show:
-        _show_exchange(target, target_options, data, label, outside, fitting)
+        _show_exchange(target, target_options, data, label, outside, Fitting(fit, filter))
         return
     with make_target(target, target_options) as opened:
         images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside, fitting)
@@ -135,12 +142,26 @@ def _find_input(
     fitting: Fitting,
     *,
     as_json: bool,
+    outside: bool,
 ) -> None:
     """Finds the form of the images that the target wants, and prints it."""
     from blackbox_dft.objectives.outputs import parse_map
     from blackbox_dft.run.find_input import find_input
+    from blackbox_dft.run.finder_ledger import finder_ledger
 
-    found = find_input(target, data, budget=budget, label=label or "", map=parse_map(map), fitting=fitting)
+    with finder_ledger(target, data, budget) as ledger:
+        if ledger is not None and ledger.total:
+            say(f"{ledger.total:,} images were scored before an interruption: their scores are used again")
+        found = find_input(
+            target,
+            data,
+            budget=budget,
+            label=label or "",
+            map=parse_map(map),
+            fitting=fitting,
+            ledger=ledger,
+            allow_outside=outside,
+        )
     if as_json:
         print_json({"input": found.to_json()})
         return
@@ -156,6 +177,7 @@ def _sample(
     from blackbox_dft.data import load
 
     loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False, fitting=fitting)
+    assert isinstance(loaded.images, np.ndarray)
     return loaded.images[np.random.default_rng(0).permutation(len(loaded.images))[:64]], loaded.notes
 
 
@@ -163,6 +185,7 @@ def _show_exchange(
     target: str, options: TargetOptions, data: str | None, label: str | None, outside: bool, fitting: Fitting
 ) -> None:
     """Sends one image, and prints all requests and responses on the way, and the scores that are read from them."""
+    from blackbox_dft.images.fit_options import AUTO, KEEP
     from blackbox_dft.targets.http.target import HttpTarget
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, smooth_images
 
@@ -172,8 +195,12 @@ def _show_exchange(
     with HttpTarget(target, replace(options, patience=0.0, batch=1), observe=_print_exchange) as opened:
         size = opened.image_size
         smooth = size or (DEFAULT_SIDE, DEFAULT_SIDE)
-        images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
-        scores = opened.scores(images[:1])
+        if data is not None and size is None and fitting.fit in (AUTO, KEEP) and options.profile != "v2":
+            scores = _score_photo(opened, data, label, outside)
+        else:
+            fitting = replace(fitting, fit="stretch" if fitting.fit in (AUTO, KEEP) else fitting.fit)
+            images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
+            scores = opened.scores(images[:1])
         names = opened.classes or tuple(map(str, range(scores.shape[1])))
         hint = None if scores.any() else opened.explain_no_score()
     if hint:
@@ -181,6 +208,18 @@ def _show_exchange(
     if len(names) != scores.shape[1]:
         names = tuple(map(str, range(scores.shape[1])))
     click.echo("scores: " + ", ".join(f"{name} {score:.4g}" for name, score in zip(names, scores[0], strict=True)))
+
+
+def _score_photo(target: HttpTarget, data: str, label: str | None, outside: bool) -> Scores:
+    """Scores of one image as a run sends it: at its own size, and as its file is if that can be sent."""
+    from blackbox_dft.data.originals import list_originals
+    from blackbox_dft.images.fitting import Fitting
+
+    originals = list_originals(data, count=1, label=label or "", allow_outside=outside)
+    photos = originals.photos(Fitting("keep"))
+    file = photos.file(0)
+    send = (target.prepare_file(*file) if file else None) or target.prepare(photos.photo(0)[None])
+    return send().result()
 
 
 def _print_exchange(text: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PHASES = {
     "select": "choosing",
+    "input": "finding the input form",
     "tune": "tuning",
     "views": "choosing views",
     "evaluate": "evaluating",

@@ -26,12 +26,14 @@ def opening(experiment: Experiment) -> list[str]:
     about = experiment.target.describe()
     data = experiment.data
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in data.splits.items())
-    shape = "x".join(map(str, experiment.shape[:2]))
+    keeps = data.fitting.keeps_sizes
+    shape = "of any size" if keeps else "x".join(map(str, experiment.shape[:2]))
     lines = [
         f"target: {experiment.target.name} on {place_of(experiment)}",
         f"data: {len(data.labels):,} images {shape} ({counts}), labels {shortened(data.classes)}",
         f"space: {experiment.space.spec}, {experiment.space.size} numbers; estimator: {experiment.estimator_note}",
-        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes]),
+        *([f"sent: {_sent(experiment)}"] if keeps else []),
+        *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes, *experiment.space_notes]),
         *_precision(experiment),
         f"path: {_path(experiment)}",
         "plan:",
@@ -41,6 +43,19 @@ def opening(experiment: Experiment) -> list[str]:
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
     return lines
+
+
+def _sent(experiment: Experiment) -> str:
+    """What the target is sent of images that keep their own sizes."""
+    from blackbox_dft.targets.base import FileTarget
+
+    image = experiment.target.describe().get("image", "pixels")
+    changed = f"changed ones as {image}, upright"
+    if experiment.encoding.kind != "png":
+        return f"every image through {experiment.encoding}, as {image}"
+    if isinstance(experiment.target, FileTarget) and experiment.target.prepare_file(b"", "png"):
+        return f"unchanged JPEG and PNG files as they are; {changed}"
+    return f"unchanged images with their files' own pixels; {changed}"
 
 
 def _time(experiment: Experiment) -> list[str]:
@@ -58,10 +73,14 @@ def _time(experiment: Experiment) -> list[str]:
 
 def _precision(experiment: Experiment) -> list[str]:
     """What half precision does to the scores, with ``--float16``."""
+    from blackbox_dft.data.photos import Photos
     from blackbox_dft.targets.base import GraphTarget
 
-    images = experiment.data.images[experiment.data.splits["val"][:PRECISION_IMAGES]]
-    if not isinstance(experiment.target, GraphTarget) or (apart := experiment.target.float16_error(images)) is None:
+    images, val = experiment.data.images, experiment.data.splits["val"][:PRECISION_IMAGES]
+    if isinstance(images, Photos) or not isinstance(experiment.target, GraphTarget):
+        return []
+    images = images[val]
+    if (apart := experiment.target.float16_error(images)) is None:
         return []
     return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
 

@@ -86,6 +86,8 @@ def serve(
     except ImportError as error:
         raise InputError(f"serving needs {error.name}: pip install 'blackbox-dft[serve]'.") from error
 
+    if place.is_dir() and not (place / "config.json").exists():
+        raise InputError(f"{place} is a folder: give an ONNX file, or the folder of a finished run.")
     _check_given(ctx, run=place.is_dir())
     consent = Consent.take(values)
     name = name or (place.resolve().name if place.is_dir() else place.stem)

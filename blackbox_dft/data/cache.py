@@ -23,6 +23,7 @@ import numpy as np
 from blackbox_dft._utils.files import cache_folder
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data.decoding import preallocate
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.images.fitting import Fitting
 
 VERSION = 2
@@ -34,7 +35,7 @@ MAX_CACHE_BYTES = 20 * 2**30
 class DecodedImages:
     """Images decoded from a list of files."""
 
-    images: ImageBytes
+    images: ImageBytes | Photos
     indices: list[int]
     """Which of the files they are; all of them unless bad files were skipped."""
     digests: list[bytes]

@@ -11,19 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft._utils.text import looks_missing
+from blackbox_dft._utils.text import looks_missing, shortened
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import cache as pixel_cache
 from blackbox_dft.data.cache import DecodedImages
-from blackbox_dft.data.decoding import allocate_pixels, common_size, decode_into
+from blackbox_dft.data.decoding import allocate_pixels, common_size, decode_into, have_several_sizes
+from blackbox_dft.data.photos import Photos, read_photos
 from blackbox_dft.data.records import Listing, Row
 from blackbox_dft.data.sources import list_source
 from blackbox_dft.data.splits import read_splits
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fit_options import AUTO, KEEP
 from blackbox_dft.images.fitting import Fitting
 
 MAX_MEMORY_BYTES = 256 * 2**20
 """Pixels that are not cached lie in memory up to this size, in a temporary file beyond it."""
+FEW_CLASSES = 16
+"""Up to so many classes each split has to hold all of them; with more, some have too few images for that."""
 MAX_DARK_BITS = 14
 """Bits of sensors that write files of 16; a set of natural images may well use no more than 15."""
 
@@ -32,8 +36,8 @@ MAX_DARK_BITS = 14
 class Dataset:
     """Labelled images and their splits; made by ``load``."""
 
-    images: ImageBytes
-    """``(N, H, W, 3)`` uint8 RGB, in memory or memory-mapped."""
+    images: ImageBytes | Photos
+    """``(N, H, W, 3)`` uint8 RGB, in memory or memory-mapped; or files, if each image keeps its own size."""
     labels: Ints
     """``(N,)``, indices into ``classes``."""
     classes: tuple[str, ...]
@@ -45,7 +49,7 @@ class Dataset:
     groups: Ints | None
     """``(N,)``: equal for images that belong together (one person); None if the source names no groups."""
     digests: tuple[bytes, ...]
-    """16 bytes per image, of its pixels after resizing."""
+    """16 bytes per image, of its pixels after resizing; of its file, if it keeps its own size."""
     source: Path
     skipped: tuple[str, ...] = ()
     """Files left out because they cannot be read."""
@@ -55,6 +59,8 @@ class Dataset:
     """Lines for the user about what was assumed, drawn or left out."""
     traits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further attributes of the images by name, N texts each; the report breaks its results down by them."""
+    fitting: Fitting = field(default_factory=Fitting)
+    """How images were brought to one size, or that they were not."""
 
     def groups_of(self, indices: Ints) -> Ints | None:
         """Groups of these images; None if the source names no groups."""
@@ -90,7 +96,8 @@ def load(
         classes: names of all labels there may be, in order; by default those that occur, sorted.
         cache: folder for a temporary file of pixels, instead of the user's cache folder.
         memory: bytes of pixels to hold in memory if they cannot be cached; more goes to a temporary file.
-        fitting: how images of other sizes are brought to ``size``; by default they are stretched.
+        fitting: how images of other sizes are brought to ``size``; by default they are stretched. With ``keep`` they
+            are ``Photos``; ``auto`` is ``keep`` if there are several sizes and no ``size`` is given, else ``stretch``.
 
     Raises:
         InputError: the source or one of its images cannot be used; the message names the file or line.
@@ -108,7 +115,9 @@ def load(
     listing = list_source(source, label, allow_outside=allow_outside)
     # Before decoding, so that errors in the listing are reported at once.
     parts = _arrange(source, listing, listing.rows, seed, splits, classes)
-    decoded = _decode(listing, size, skip_bad, memory, cache, fitting or Fitting())
+    fitting = _decided(fitting or Fitting(), listing, size)
+    read_all = _read_photos if fitting.keeps_sizes else _decode
+    decoded = read_all(listing, size, skip_bad, memory, cache, fitting)
     rows = [listing.rows[number] for number in decoded.indices]
     read = set(decoded.indices)
     skipped = [row.file for number, row in enumerate(listing.rows) if number not in read]
@@ -125,7 +134,7 @@ def load(
     notes += [_as_missing(name, parts.labels, n) for n, name in enumerate(parts.classes) if looks_missing(name)]
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
-        fitted = f" by --fit {fitting.fit}" if fitting and fitting.fit != "stretch" else ""
+        fitted = "" if fitting.fit == "stretch" else f" by --fit {fitting.fit}"
         notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}{fitted}")
     if 0 < decoded.deep_max < 2**MAX_DARK_BITS:
         bits = decoded.deep_max.bit_length()
@@ -133,9 +142,11 @@ def load(
             f"the largest value in files of 16 bits is {decoded.deep_max:,}: they hold {bits} bits, and come out dark: "
             f"save them multiplied by {2 ** (16 - bits)}, or with 8 bits"
         )
+    if isinstance(decoded.images, Photos):
+        notes.append(_sizes_note(decoded.images))
     notes += _leak_notes(parts.splits, decoded.digests, parts.groups)
     return Dataset(
-        images=decoded.images[: len(rows)],
+        images=decoded.images,
         labels=parts.labels,
         classes=parts.classes,
         files=tuple(row.file for row in rows),
@@ -147,7 +158,44 @@ def load(
         resized=decoded.resized,
         notes=tuple(notes),
         traits={name: tuple(row.traits[number] for row in rows) for number, name in enumerate(listing.traits)},
+        fitting=fitting,
     )
+
+
+def _decided(fitting: Fitting, listing: Listing, size: tuple[int, int] | None) -> Fitting:
+    """``fitting`` with ``auto`` decided by the sizes that the files' headers declare."""
+    if fitting.fit != AUTO:
+        return fitting
+    with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
+        several = size is None and have_several_sizes(map(listing.location, listing.rows), threads)
+    if several or fitting.max_side:
+        return replace(fitting, fit=KEEP)
+    return replace(fitting, fit="stretch")
+
+
+def _read_photos(
+    listing: Listing,
+    size: tuple[int, int] | None,
+    skip_bad: bool,
+    memory: int,
+    cache: Path | None,
+    fitting: Fitting,
+) -> DecodedImages:
+    """Reads every file once, and keeps digests and sizes; arguments as for ``_decode``."""
+    files, cached = [row.file for row in listing.rows], cache is None and not listing.members
+    entry = pixel_cache.entry_path(listing.folder, files, None, skip_bad, Fitting(KEEP)) if cached else None
+    with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
+        locations = [listing.location(row) for row in listing.rows]
+        found = read_photos(locations, fitting, threads, skip_bad=skip_bad, entry=entry)
+    return DecodedImages(found.photos, found.indices, list(found.photos.digests), 0, found.deep_max)
+
+
+def _sizes_note(photos: Photos) -> str:
+    """What photos are sent as."""
+    count, smaller = len({tuple(size) for size in photos.sizes.tolist()}), len(photos) - len(photos.whole)
+    of_them = f"; {smaller:,} are made smaller (--max-side {photos.fitting.max_side})" if smaller else ""
+    sizes = "1 size" if count == 1 else f"{count:,} sizes"
+    return f"each image keeps its own size ({sizes}){of_them}"
 
 
 def _decode(
@@ -199,7 +247,7 @@ def _arrange(
         same = {name.casefold(): name for name in known}
         rows = [replace(row, label=same.get(row.label.casefold(), row.label)) for row in rows]
         if others := sorted({row.label for row in rows} - set(known)):
-            raise InputError(f"{source}: the label {others[0]!r} is none of {', '.join(known)}: correct or drop it.")
+            raise InputError(f"{source}: the label {others[0]!r} is none of {shortened(known)}: correct or drop it.")
         classes = tuple(known)
     if needed and len(classes) < 2:
         raise InputError(f"{source} holds one class only ({classes[0]}): nothing to distinguish: add another.")
@@ -214,11 +262,14 @@ def _arrange(
     if not needed:
         return _Parts(classes, labels, groups, splits, ())
     given = {row.split for row in rows} - ({"train"} if drawn else set())
-    rare = set()
+    rare: set[int] = set()
+    lacking: list[str] = []
     for split, indices in splits.items():
         missing = np.flatnonzero(np.bincount(labels[indices], minlength=len(classes)) == 0)
         if missing.size and len(indices) and split not in given:
             rare.update(missing.tolist())
+        elif len(classes) > FEW_CLASSES and missing.size < len(classes) - 1 and not _any_missing(classes, missing):
+            lacking += [_lacking(split, [classes[number] for number in missing])] if missing.size else []
         elif missing.size:
             what = "no image" if missing.size == len(classes) else f"no image of class {classes[missing[0]]!r}"
             mend = "add images" if groups is None else "add images of other groups"
@@ -228,12 +279,26 @@ def _arrange(
                 mend = f"{_as_missing(classes[missing[0]], labels, missing[0])}, or drop these images"
             raise InputError(f"{source}: split {split!r} has {what}: {mend}.")
     notes = [drawn] if drawn else []
+    notes += lacking
     if rare:
-        some = ", ".join(classes[number] for number in sorted(rare)[:3]) + (" ..." if len(rare) > 3 else "")
+        some = _some([classes[number] for number in sorted(rare)])
         units = "images" if groups is None else "groups"
         classes_were = "1 class was" if len(rare) == 1 else f"{len(rare)} classes were"
         notes.append(f"{classes_were} drawn at random, with too few {units} for every split: {some}")
     return _Parts(classes, labels, groups, splits, tuple(notes))
+
+
+def _any_missing(classes: Sequence[str], numbers: Ints) -> bool:
+    return any(looks_missing(classes[number]) for number in numbers)
+
+
+def _lacking(split: str, names: list[str]) -> str:
+    count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
+    return f"split {split!r} has no image of {count}: {_some(names)}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _as_missing(label: str, labels: Ints, number: int) -> str:

@@ -8,9 +8,10 @@ import mmap
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,19 @@ def common_size(files: Sequence[Path | ByteSource], threads: Executor) -> tuple[
         height, width = read_image(files[0]).shape[:2]
         return height, width
     return max(sizes, key=lambda size: (sizes[size], size))
+
+
+def have_several_sizes(files: Iterable[Path | ByteSource], threads: Executor) -> bool:
+    """Whether the headers of the files declare more than one size; files without a header that can be read are not
+    counted.
+    """
+    rest, first = iter(files), None
+    while some := list(islice(rest, FILES_PER_BATCH)):
+        for size in threads.map(image_size, some):
+            first = first or size
+            if size and size != first:
+                return True
+    return False
 
 
 def allocate_pixels(shape: tuple[int, ...], memory: int, cache: Path | None) -> ImageBytes:
@@ -148,14 +162,19 @@ def decode_into(
     return indices, digests, resized, deep_max
 
 
-def page_releaser(images: ImageBytes) -> Callable[[int], None]:
+def page_releaser(images: object) -> Callable[[int], None]:
     """A function to call with the number of images just used; it releases a memory map's pages (``madvise``).
 
     Released pages stay in the system's page cache while there is memory to spare, but do not count as this process's.
-    Without effect for arrays in memory and for small maps.
+    Without effect for arrays in memory, for small maps, and for photos, which are read from their files.
     """
     mapped = _mapping(images)
-    if mapped is None or images.nbytes < MIN_RELEASED_BYTES or not hasattr(mapped, "madvise"):
+    if (
+        mapped is None
+        or not isinstance(images, np.ndarray)
+        or images.nbytes < MIN_RELEASED_BYTES
+        or not hasattr(mapped, "madvise")
+    ):
         return lambda count: None
     image_bytes = max(1, int(images[:1].nbytes))
     used_bytes = 0
@@ -170,8 +189,8 @@ def page_releaser(images: ImageBytes) -> Callable[[int], None]:
     return used
 
 
-def _mapping(images: ImageBytes) -> mmap.mmap | None:
-    base: object = images
+def _mapping(images: object) -> mmap.mmap | None:
+    base = images
     while isinstance(base, np.ndarray):
         base = base.base
     return base if isinstance(base, mmap.mmap) else None

@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.hashing import digest
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.batches import as_batch
@@ -23,6 +24,7 @@ from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.any_size import at_shape
 from blackbox_dft.spaces.applying import sent_images
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
@@ -40,7 +42,9 @@ MAP_PREFIXES = "output_map.", "joint_map."
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """A learned change: ``z (k,)`` in a space, for images of one size; may be called from several threads at once.
+    """A learned change: ``z (k,)`` in a space, for images of one size, or of any if they kept their own.
+
+    It may be called from several threads at once.
 
     >>> from tempfile import TemporaryDirectory
     >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
@@ -57,7 +61,7 @@ class Tuning:
     z: Floats
     """``(k,)``."""
     shape: tuple[int, int, int]
-    """Of the images, (H, W, 3)."""
+    """Of the images, (H, W, 3); if they keep their own sizes, one that stands for all."""
     epsilon: float | None = None
     """Bound of additive changes, in [0, 1] pixels."""
     channels: Literal["rgb", "luma"] = "rgb"
@@ -106,7 +110,8 @@ class Tuning:
         Raises:
             InputError: the images have another size than those the change was learned on, or numbers of unknown range.
         """
-        return to_bytes(self._space.apply(to_floats(self._batch(images)), self.z))
+        batch = self._batch(images)
+        return to_bytes(self._spaces_of(batch)[0].apply(to_floats(batch), self.z))
 
     def each_view(self, images: object) -> ImageBytes:
         """All views ``(N, V, H, W, 3)`` of ``images (N, H, W, 3)``: what the target is sent, and ``decide`` wants.
@@ -117,8 +122,9 @@ class Tuning:
         >>> views.shape, bool((views[:, 1] == images[:, :, ::-1]).all())
         ((1, 2, 8, 8, 3), True)
         """
-        floats = to_floats(self._batch(images))
-        changed = [self._space.apply(floats, self.z), *(self.view_space.apply(floats, one) for one in self.views[1:])]
+        batch = self._batch(images)
+        floats, (first, further) = to_floats(batch), self._spaces_of(batch)
+        changed = [first.apply(floats, self.z), *(further.apply(floats, view) for view in self.views[1:])]
         return np.stack([to_bytes(one) for one in changed], axis=1)
 
     def sent_views(self, images: object) -> list[ImageBytes | Images]:
@@ -128,8 +134,9 @@ class Tuning:
             InputError: as when it is called.
         """
         batch, encoding = self._batch(images), Encoding.parse(self.encoding)
-        first = sent_images(self._space, encoding, batch, self.z)
-        return [first, *(sent_images(self.view_space, encoding, batch, view) for view in self.views[1:])]
+        first, further = self._spaces_of(batch)
+        views = (sent_images(further, encoding, batch, view) for view in self.views[1:])
+        return [sent_images(first, encoding, batch, self.z), *views]
 
     @property
     def columns(self) -> int:
@@ -140,11 +147,20 @@ class Tuning:
         own = 1 if single else len(self.output_map.label_matrix) - sum(head.columns for head in self.heads)
         return own + sum(head.width for head in self.heads)
 
+    def _spaces_of(self, images: ImageBytes | Images) -> tuple[Space, Viewed]:
+        """The spaces of ``z`` and of the views for the size of these images ``(N, H, W, 3)``."""
+        height, width, depth = images.shape[1:]
+        shape = height, width, depth
+        if shape == self.shape:
+            return self._space, self.view_space
+        space = at_shape(self._space, shape, levels=Encoding.parse(self.encoding).levels)
+        return space, Viewed(space, shape)
+
     def _batch(self, images: object) -> ImageBytes | Images:
         batch = as_batch(images)
         if not batch.size and batch.ndim < 4:
             batch = np.empty((0, *self.shape), np.uint8)
-        if batch.shape[1:] != self.shape:
+        if batch.shape[1:] != self.shape and not (self.fitting.keeps_sizes and batch.shape[3:] == (3,)):
             raise InputError(
                 f"images of {_size(batch.shape[1:])} do not fit a tuning for {_size(self.shape)}: "
                 f"{_how_to_fit(batch.shape[1:], self.shape)}."
@@ -214,6 +230,11 @@ class Tuning:
         score = getattr(target, "scores", target)
         if not callable(score):
             raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
+        if self.fitting.keeps_sizes and not isinstance(images, np.ndarray):
+            # A batch cannot hold several sizes.
+            singles = images if isinstance(images, list | tuple) else [images]
+            each = [self.predict(one, target) for single in singles for one in as_batch(single)]
+            return np.concatenate([np.zeros((0, len(self.labels))), *each])
         batch = self._resized(images)
         size = int(getattr(target, "batch", 0)) or PREDICTED_AT_ONCE
         found = [np.zeros((0, len(self.labels)))]
@@ -228,7 +249,7 @@ class Tuning:
         batches = [as_batch(one) for one in images] if isinstance(images, list | tuple) else [as_batch(images)]
         size, found = self.shape[:2], []
         for batch in batches:
-            fits = batch.shape[1:3] == size and self.fitting.keeps_all
+            fits = batch.shape[1:3] == size and self.fitting.keeps_all and not self.fitting.keeps_sizes
             if not fits and batch.ndim == 4 and batch.shape[3] == 3:
                 batch = np.stack([self.fitting(one, size) for one in to_bytes(to_floats(batch))])
             found.append(batch)
@@ -246,7 +267,7 @@ class Tuning:
             return None
         if unknown := sorted(set(labels) - set(self.labels)):
             raise InputError(
-                f"the output map was fitted for the labels {', '.join(self.labels)}, and the data has {unknown[0]!r}: "
+                f"the output map was fitted for the labels {shortened(self.labels)}, and the data has {unknown[0]!r}: "
                 "start a run with these labels, or one with --output-map none."
             )
         return self.output_map.for_labels([self.labels.index(label) for label in labels])
@@ -288,7 +309,8 @@ class Tuning:
         arrays = self._arrays()
         if self.made:
             arrays["made"] = np.array(json.dumps(dict(self.made)))
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        # Of 1,000 classes, the matrix of labels alone has 8 MB, nearly all of it zeros.
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:
@@ -307,7 +329,7 @@ class Tuning:
             "scores": self.scores,
         }
         if self.fitting != Fitting():
-            about["fitting"] = asdict(self.fitting)
+            about["fitting"] = {name: value for name, value in asdict(self.fitting).items() if value is not None}
         if self.heads:
             about["heads"] = [asdict(head) for head in self.heads]
         arrays: dict[str, Array] = {"z": self.z, "shape": np.array(self.shape)}

@@ -4,9 +4,10 @@ Inputs are all images of a run, ``bbdft_pool``, uint8 ``(P, H, W, 3)``, which ca
 a call, int64 ``(N,)``; and ``bbdft_z``, float32 ``(1, k)`` or ``(N, k)``. For images that do not fit on the device, the
 same graph takes the images of a call, ``bbdft_images``, uint8 ``(N, H, W, 3)``.
 
-On a CPU, leading geometry and tone are applied outside, by OpenCV and NumPy, which are up to six times faster there
-than ONNX Runtime's GridSample, Log and MatMul. The graph then takes the changed images, ``bbdft_images``, as float32 in
-[0, 1], or as the bytes of the array path if nothing is left to change, and z without the coordinates of those parts.
+On a CPU, leading geometry, tone and sharpness are applied outside, by OpenCV and NumPy, which are up to six times
+faster there than ONNX Runtime's GridSample, Log and MatMul. The graph then takes the changed images, ``bbdft_images``,
+as float32 in [0, 1], or as the bytes of the array path if nothing is left to change, and z without the coordinates of
+those parts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.color import Color
 from blackbox_dft.spaces.composed import Composed
+from blackbox_dft.spaces.contrast import Contrast
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.sharpness import Sharpness
 from blackbox_dft.targets.input_format import InputFormat
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ POOL, INDICES = "bbdft_pool", "bbdft_indices"
 IMAGES = "bbdft_images"
 Z = "bbdft_z"
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+OPENCV_SPACES = Affine, Color, Contrast, Sharpness
+"""Spaces that are faster outside the graph on a CPU."""
 ZERO_POINT = 128
 """The byte that stands for zero in a quantized perturbation."""
 
@@ -90,7 +95,7 @@ def fuse_scorer(
     # If the model has quantizing operators of its own, ONNX Runtime would fuse these with them.
     quantizes = cpu and levels and not any(node.op_type in QUANTIZERS for node in proto.graph.node)
     parts = space.parts if isinstance(space, Composed) else (space,)
-    outer = tuple(takewhile(lambda part: isinstance(part, Affine | Color), parts)) if cpu else ()
+    outer = tuple(takewhile(lambda part: isinstance(part, OPENCV_SPACES), parts)) if cpu else ()
     inner = parts[len(outer) :]
     graph = OnnxBuilder("bbdft_query")
     outer_rounds = levels and bool(outer) and not inner

@@ -14,7 +14,7 @@ from blackbox_dft._utils.files import write_atomically
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.fit_options import Filter
-from blackbox_dft.images.formats import BadImageError, Decoded, ImageFile, open_image
+from blackbox_dft.images.formats import BadImageError, Decoded, open_image
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SUFFIXES = (
@@ -121,8 +121,29 @@ def decode_file(path: str | Path | ByteSource) -> Decoded:
         InputError: as ``read_image``.
     """
     path = Path(path) if isinstance(path, str) else path
+    return decode_bytes(path, read_bytes(path))
+
+
+def read_bytes(path: Path | ByteSource) -> bytes:
+    """The bytes of an image file, as ``decode_bytes`` takes them.
+
+    Raises:
+        InputError: no such file, no name of an image, empty, or longer than ``MAX_FILE_BYTES``.
+    """
     try:
-        return _open(path).decode()
+        return _bytes(path)
+    except BadImageError as error:
+        raise _bad_image(path, str(error)) from error
+
+
+def decode_bytes(path: Path | ByteSource, data: bytes) -> Decoded:
+    """Decodes what ``read_bytes`` read of ``path``.
+
+    Raises:
+        InputError: as ``read_image``.
+    """
+    try:
+        return open_image(data).decode()
     except BadImageError as error:
         raise _bad_image(path, str(error)) from error
 
@@ -130,18 +151,18 @@ def decode_file(path: str | Path | ByteSource) -> Decoded:
 def image_size(path: str | Path | ByteSource) -> tuple[int, int] | None:
     """(height, width) of the upright image, read from its header alone; None if it has none that can be read."""
     try:
-        return _open(Path(path) if isinstance(path, str) else path).size
+        return open_image(_bytes(Path(path) if isinstance(path, str) else path)).size
     except (InputError, BadImageError):
         return None
 
 
-def _open(path: Path | ByteSource) -> ImageFile:
+def _bytes(path: Path | ByteSource) -> bytes:
     if path.suffix.lower() not in SUFFIXES:
         raise BadImageError(f"does not end in one of {', '.join(SUFFIXES)}")
     data = _read_file(path) if isinstance(path, Path) else path.read_bytes()
     if not data:
         raise BadImageError("is empty")
-    return open_image(data)
+    return data
 
 
 def _read_file(path: Path) -> bytes:

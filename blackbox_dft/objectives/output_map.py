@@ -37,6 +37,9 @@ COUNT_PRIORS = (30.0, 10.0, 3.0)
 """Answers that the identity is worth in each row of the counts."""
 MAX_WEIGHTS = 5000
 """Entries that W may have; counts take its place beyond."""
+FEW_LABELS, IMAGES_A_LABEL = 16, 2
+"""With more labels, and fewer images than that of each on average, a temperature is the only candidate. It moves no
+decision; a bias for each label would only learn which ones happen to have an image, and lower all the others."""
 MAX_RACED = 1500
 """Answers that candidates are compared on; the chosen one is fitted to all."""
 MAX_STEPS, TOLERANCE = 25, 1e-6
@@ -127,8 +130,10 @@ def fit_output_map(
         return OutputMap(label_matrix)
     used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
     problem = _Problem.of(probabilities, labels, label_matrix)
-    candidates = [replace(c, shrinkage=shrinkage) for c in _candidates(*label_matrix.shape) if c.family in families]
-    best = _race(problem, candidates, used, np.arange(len(labels)) if groups is None else groups, seed)
+    of_image = np.arange(len(labels)) if groups is None else groups
+    every = _candidates(len(label_matrix), label_matrix.shape[1], len(np.unique(of_image)))
+    candidates = [replace(c, shrinkage=shrinkage) for c in every if c.family in families]
+    best = _race(problem, candidates, used, of_image, seed)
     if best is None:
         return OutputMap(label_matrix)
     # The fits that lead to it, as in the race.
@@ -163,10 +168,14 @@ class _Candidate:
     family: Family
     penalty: float = 0.0
     shrinkage: float = 1.0
+    biased: bool = True
+    """Whether it shifts decisions at all."""
 
 
-def _candidates(classes: int, labels: int) -> list[_Candidate]:
-    """From simple to rich; each continuous family starts from the one before."""
+def _candidates(classes: int, labels: int, images: int) -> list[_Candidate]:
+    """From simple to rich, for answers of so many images; each continuous family starts from the one before."""
+    if labels > FEW_LABELS and images < IMAGES_A_LABEL * labels:
+        return [_Candidate("scale", biased=False)]
     rich = (
         [_Candidate("linear", penalty) for penalty in WEIGHT_PENALTIES]
         if classes * labels <= MAX_WEIGHTS
@@ -250,7 +259,7 @@ def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Cal
         error *= weights / sums
         error[labels, columns] -= weights
         by_scale = np.exp(scale) * float(np.vdot(error, logs)) + 2 * scale_penalty * scale
-        by_bias = error.sum(axis=1) + 2 * bias_penalty * bias
+        by_bias = (error.sum(axis=1) + 2 * bias_penalty * bias) * candidate.biased
         by_matrix = error @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)
         # A shift alone keeps the scale.
         return value, np.concatenate([[by_scale * (candidate.family != "bias")], by_bias, by_matrix.ravel()])

@@ -16,6 +16,8 @@ MIN_INTERVAL_IMAGES = 10
 """With fewer images no interval is given."""
 MAX_TRAIT_VALUES = 12
 """Traits with more values are broken down only on request."""
+MAX_LISTED = 24
+"""Subsets that a table lists; of more, those of which most images are decided otherwise."""
 HISTOGRAM_BINS = 20
 
 
@@ -60,6 +62,19 @@ def per_trait(predictions: Predictions, name: str) -> list[Subset]:
     """One subset for each value of the trait ``name``; a dash names the images without a value."""
     values = np.array(predictions.traits[name], object)
     return [_subset(predictions, str(value) or "–", values == value) for value in sorted(set(values))]
+
+
+def listed(subsets: Sequence[Subset]) -> list[Subset]:
+    """Up to ``MAX_LISTED`` of the subsets, in their order: those whose number of right decisions changed most.
+
+    >>> many = [Subset(str(name), 10, 0.5, 0.5 + 0.1 * (name == 77), None) for name in range(100)]
+    >>> len(listed(many)), "77" in [one.name for one in listed(many)]
+    (24, True)
+    """
+    order = sorted(
+        range(len(subsets)), key=lambda at: (-round(abs(subsets[at].change) * subsets[at].n), -subsets[at].n)
+    )
+    return [subsets[at] for at in sorted(order[:MAX_LISTED])]
 
 
 def usual_traits(predictions: Predictions) -> list[str]:

@@ -11,7 +11,7 @@ from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.images.encoding import to_bytes
 from blackbox_dft.images.similarity import psnr
-from blackbox_dft.spaces import affine, color
+from blackbox_dft.spaces import affine, color, contrast, sharpness
 from blackbox_dft.spaces.base import Additive, Space
 from blackbox_dft.spaces.composed import Composed
 
@@ -61,7 +61,7 @@ def part_effects(tuning: Tuning, images: ImageBytes) -> list[PartEffect]:
 
 
 def in_words(name: str, z: float) -> str:
-    """Meaning of the parameter ``name`` of ``affine`` or ``color`` at ``z``; empty for other spaces.
+    """Meaning of the parameter ``name`` of a space with ranges at ``z``; empty for additive spaces.
 
     >>> in_words("zoom", 1.0)
     'content 11% larger'
@@ -76,6 +76,13 @@ def in_words(name: str, z: float) -> str:
             return f"{abs(np.rad2deg(u)):.1f}° {'counter-clockwise' if u > 0 else 'clockwise'}"
         opposite = {"right": "left", "down": "up"}[name]
         return f"{abs(u):.1%} of the image {name if u > 0 else opposite}"
+    if name == "sharpness":
+        u = z * sharpness.UNIT
+        return f"details × {1 + u:.2f}: {'sharper' if u > 0 else 'blurred'}"
+    if name in contrast.UNIT:
+        u = z * contrast.UNIT[name]
+        goal = {"stretch": "its own full contrast", "level": "a common brightness", "balance": "a grey mean"}[name]
+        return f"{abs(u):.0%} of the way {'to' if u > 0 else 'away from'} {goal}"
     if name not in color.UNIT:
         return ""
     u = z * color.UNIT[name]

@@ -12,10 +12,12 @@ import numpy as np
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
+from blackbox_dft.report.figures.before_after import of_one_size
 from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import search_curve
@@ -37,6 +39,7 @@ from blackbox_dft.version import __version__
 MAX_MATRIX_LABELS = 12
 """Labels up to which confusions are shown as a matrix."""
 MAX_HISTOGRAMS = 6
+MAX_HARMED = 12
 """Labels whose histograms are drawn: those whose accuracy changed most."""
 PSNR_IMAGES = 64
 """Images that parts of a composition are measured on."""
@@ -119,12 +122,14 @@ def text_lines(
     tables = [("class", breakdown.per_class(predictions))]
     tables += [(name, breakdown.per_trait(predictions, name)) for name in traits]
     for name, rows in tables:
-        wide = max(len(name), *(len(_one_line(row.name)) for row in rows))
+        wide = max(len(name), *(len(_one_line(row.name)) for row in breakdown.listed(rows)))
         lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]
-        for row in rows:
+        for row in breakdown.listed(rows):
             interval = f"{_interval(row.ci95)} {row.word}" if row.ci95 else row.word
             numbers = f"{row.n:>6,}   {row.before:.3f}   {row.after:.3f}  {100 * row.change:+6.1f}  {interval}"
             lines.append(f"{_one_line(row.name):<{wide}}  {numbers}".rstrip())
+        if len(rows) > breakdown.MAX_LISTED:
+            lines.append(f"those that changed most, of {len(rows):,}")
     config = RunRecord.read(run).config
     return [*lines, "", f"again: {command(config)}"]
 
@@ -135,7 +140,7 @@ def _page(
     config: Config,
     predictions: Predictions,
     tuning: Tuning,
-    images: ImageBytes | None,
+    images: ImageBytes | Photos | None,
     lack: str,
     traits: Sequence[str],
     price: float | None,
@@ -162,8 +167,9 @@ def _page(
         proof=_proof(summary, predictions),
         galleries=[] if images is None else run_pictures.galleries(predictions, tuning, images),
         lack=lack,
-        tables=tables,
-        harmed=harmed,
+        tables=[(name, breakdown.listed(rows), len(rows)) for name, rows in tables],
+        harmed=harmed[:MAX_HARMED],
+        more_harmed=max(0, len(harmed) - MAX_HARMED),
         matrices=_matrices(predictions),
         histograms=_histograms(predictions, classes),
         effects=_effects(run, tuning, images),
@@ -248,15 +254,16 @@ def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -
     order = np.argsort([-abs(one.change) for one in classes], kind="stable")[:MAX_HISTOGRAMS]
     axes = Axes("probability of the true class", "share of its images")
     charts = []
-    for label in sorted(order.tolist()):
+    # Not every label has a test image.
+    for label in sorted(predictions.classes.index(classes[at].name) for at in order):
         before, after = breakdown.histogram(predictions, label)
         name = f"Histogram of the probability of {predictions.classes[label]} on its own images, before and after."
         charts.append({"name": predictions.classes[label], "svg": drawn(bar_svg(before, after, axes, name))})
     return charts
 
 
-def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, Any]:
-    sample = np.repeat(change.card(tuning.shape)[None], 1, axis=0) if images is None else images[:PSNR_IMAGES]
+def _effects(run: Path, tuning: Tuning, images: ImageBytes | Photos | None) -> dict[str, Any]:
+    sample = change.card(tuning.shape)[None] if images is None else of_one_size(images, PSNR_IMAGES, tuning)
     gains = None
     path = run / "parts.json"
     if path.exists():
@@ -274,6 +281,7 @@ def _effects(run: Path, tuning: Tuning, images: ImageBytes | None) -> dict[str, 
 def _cost(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str, str]]:
     queries = summary["queries"]
     names = {
+        "input": "finding the input form",
         "tune": "search",
         "select": "choice on validation images",
         "views": "choice of further views",

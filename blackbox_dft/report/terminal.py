@@ -20,6 +20,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     drift = f", {queries['watch']:,} drift check" if queries.get("watch") else ""
     views = f", {queries['views']:,} views" if queries.get("views") else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
+    found = f"{queries['input']:,} input, " if queries.get("input") else ""
     likeness = f"ssim {summary['ssim']:.3f}"
     if summary["psnr_db"] is not None:
         likeness = f"psnr {summary['psnr_db']:.1f} dB, {likeness}"
@@ -27,14 +28,17 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
         f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images){rests}",
         *_proof(summary),
+        # Summaries of earlier versions have no such key.
+        *([f"  input: {summary['input']['sentence']}"] if summary.get("input") else []),
         *(f"  {text}" for text in no_score_texts(summary)),
         f"  free threshold shift: {summary['threshold']['test']:.3f}; {_against_threshold(summary)}",
         *_calibrated(summary),
         *_image_and_output(summary),
         *_parts(summary),
         f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
-        f"  queries: {queries['total']:,} of {summary['budget']:,} ({queries['tune']:,} tune, {queries['select']:,} "
-        f"select{views}, {queries['evaluate']:,} evaluate{drift}{doubt}; {queries['cached']:,} free from the ledger)"
+        f"  queries: {queries['total']:,} of {summary['budget']:,} ({found}{queries['tune']:,} tune, "
+        f"{queries['select']:,} select{views}, {queries['evaluate']:,} evaluate{drift}{doubt}; "
+        f"{queries['cached']:,} free from the ledger)"
         f"{cost}",
         *(f"  {text}" for text in views_texts(summary, price)),
         *_stopped(summary),

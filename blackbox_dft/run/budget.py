@@ -71,6 +71,8 @@ class Plan:
     """Views under which an image is scored at use, at most."""
     view_images: int = 0
     """Training images in each of the two rounds that choose them."""
+    input: int = 0
+    """Queries that find which form of its images the model wants, at most or as they were."""
 
     @property
     def views(self) -> int:
@@ -96,7 +98,7 @@ class Plan:
     def total(self) -> int:
         """All queries planned."""
         phases = self.tune + self.select + self.part_queries + self.views + self.evaluate - self.known
-        return phases + self.spent_earlier + self.reserve + self.watch
+        return phases + self.spent_earlier + self.reserve + self.watch + self.input
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``bbdft optimize --dry-run --json`` prints it."""
@@ -127,7 +129,7 @@ class Plan:
         share = images / max(1, self.evaluate_images)
         evaluate = (1 + self.queries_per_image) * self.repeats * images - int(share * self.known)
         search = min(self.tune, self.repeats * tune) if self.stops_early else self.tune
-        rest = self.part_queries + self.views + self.spent_earlier + self.watch
+        rest = self.part_queries + self.views + self.spent_earlier + self.watch + self.input
         return self.select + search + evaluate + rest + (0 if self.stops_early else self.reserve)
 
     def lines(self, price: float | None = None) -> list[str]:
@@ -161,10 +163,12 @@ class Plan:
                     f"usually, as the search ends when going on does not pay; nine of ten between {low:,} and {high:,}"
                 )
                 rows.append(("expected", self.expected, said))
+        if self.input:
+            rows.insert(0, ("input", self.input, "at most, to find which form of its images the model wants"))
         last = -2 if rows[-1][0] == "expected" else -1
         if self.part_queries:
             what = f"what each of {self.parts} parts does, on {self.part_images} validation images"
-            rows.insert(2, ("parts", self.part_queries, what))
+            rows.insert(2 + bool(self.input), ("parts", self.part_queries, what))
         if self.views:
             what = f"at most, to choose up to {self.queries_per_image - 1} further views of an image"
             rows.insert(last - 1, ("views", self.views, what))
@@ -214,6 +218,7 @@ def make_sequential_plan(
     repeats: int = 1,
     views: int = 1,
     known: float = 0.0,
+    found: int = 0,
 ) -> Plan:
     """Splits ``budget`` for a run that stops as soon as its gain is proven, on ``held`` images at most.
 
@@ -232,18 +237,19 @@ def make_sequential_plan(
     least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, each * min(held, MIN_PROOF_IMAGES)
     race = repeats * view_queries(MIN_VIEW_IMAGES, views)
     kept = int(budget * reserve)
-    if budget - kept < first + least_tune + race + least_proof + watch:
-        needed = first + least_tune + race + least_proof + watch
+    if budget - kept < first + least_tune + race + least_proof + watch + found:
+        needed = first + least_tune + race + least_proof + watch + found
         smallest = _smallest(needed, reserve)
         raise BudgetError(
             f"a budget of {budget} cannot cover this job: {first} queries show what the target returns, {least_tune} "
             f"begin the search, {least_proof} begin the proof"
             + (f", {race} choose views" if race else "")
             + (f", {watch} check for drift" if watch else "")
+            + (f", {found} find the input form" if found else "")
             + (f", {smallest - needed} are kept back for lost responses (--reserve)" if smallest > needed else "")
             + f"{_each_repeated(repeats)}: together {smallest}; give --budget {smallest} or more."
         )
-    left = budget - kept - race
+    left = budget - kept - race - found
     tune = max(least_tune, int(TUNE_SHARE * left))
     tune = min(tune, left - first - watch - least_proof)
     images = min(held, int((left - first - watch - tune) / (each - known * repeats)))
@@ -261,6 +267,7 @@ def make_sequential_plan(
         sequential=True,
         queries_per_image=views,
         view_images=MIN_VIEW_IMAGES if views > 1 else 0,
+        input=found,
     )
 
 
@@ -278,6 +285,7 @@ def make_plan(
     known_val: float = 0.0,
     known_test: int = 0,
     views: int = 1,
+    found: int = 0,
 ) -> Plan:
     """Splits ``budget`` for ``val`` and ``test`` images; ``proposal`` is the size of the estimator's first proposal.
 
@@ -302,6 +310,7 @@ def make_plan(
         known_val: share of the validation images whose unchanged scores the user has.
         known_test: test images whose unchanged scores the user has.
         views: that an image is scored under at use, at most.
+        found: queries that find the input form.
 
     Raises:
         BudgetError: too small; names the smallest budget that would do.
@@ -312,7 +321,7 @@ def make_plan(
     min_tune = MIN_PROPOSALS * repeats * proposal
     reserved = int(budget * reserve)
     min_views = repeats * view_queries(MIN_VIEW_IMAGES, views)
-    needed = spent_earlier + watch + evaluate + min_select + min_tune + min_views
+    needed = spent_earlier + watch + evaluate + min_select + min_tune + min_views + found
     if budget - reserved < needed:
         smallest = _smallest(needed, reserve)
         kept_back = smallest - needed
@@ -323,6 +332,7 @@ def make_plan(
             (min_views, "choose views"),
             (min_tune, "begin the search"),
             (watch, "check for drift"),
+            (found, "find the input form"),
             (kept_back, "are kept back for lost responses (--reserve)"),
         ]
         listed = ", ".join(f"{count} {what}" for count, what in counted if count)
@@ -330,7 +340,7 @@ def make_plan(
             f"a budget of {budget} cannot cover this job: {listed}{_each_repeated(repeats)}: together {smallest}; "
             f"give --budget {smallest} or more."
         )
-    rest = budget - spent_earlier - reserved - watch - evaluate
+    rest = budget - spent_earlier - reserved - watch - evaluate - found
     view_images = 0
     if views > 1:
         view_share = min(int(VIEW_SHARE * rest), rest - min_select - min_tune)
@@ -358,6 +368,7 @@ def make_plan(
         part_images=part_images,
         queries_per_image=views,
         view_images=view_images,
+        input=found,
     )
 
 

@@ -14,7 +14,14 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.images.fit_options import Filter, check_fit
 from blackbox_dft.targets.options import TargetOptions
 
-BEFORE_THE_OPTION = {"path": "array", "output_map": "none", "evaluate": "all", "start": "identity"}
+BEFORE_THE_OPTION = {
+    "path": "array",
+    "output_map": "none",
+    "evaluate": "all",
+    "start": "identity",
+    "flat": "keep",
+    "fit": "stretch",
+}
 """What runs did that were started before there was the option, if that is not its default."""
 
 
@@ -43,8 +50,8 @@ class Config:
     )
     space: str = option(
         "auto",
-        help="What may change: pixel, tanh, dct:N, grid:N, color, affine or affine:BORDER, joined by '+'; or auto: "
-        "affine+color+dct:8.",
+        help="What may change: pixel, tanh, dct:N, grid:N, color, contrast, sharpness, affine or affine:BORDER, joined "
+        "by '+'; or auto: affine+color+dct:8, and contrast if the images are dark or flat.",
         fingerprint=True,
         group="what may change",
     )
@@ -58,6 +65,12 @@ class Config:
     channels: Literal["rgb", "luma"] = option(
         "rgb",
         help="Whether additive spaces change colour or brightness only.",
+        fingerprint=True,
+        group="what may change",
+    )
+    flat: Literal["stretch", "keep"] = option(
+        "stretch",
+        help="Whether --space auto adds contrast if the images are dark or flat.",
         fingerprint=True,
         group="what may change",
     )
@@ -189,9 +202,10 @@ class Config:
         "png", help="What the target receives: none, png or jpeg:Q.", fingerprint=True, group="model input"
     )
     fit: str = option(
-        "stretch",
+        "auto",
         help="How images of another size or aspect become the model's: stretch, crop (centred), crop:.875 (that share "
-        "of it), or pad, pad:grey, pad:edge (a letterbox).",
+        "of it), pad, pad:grey, pad:edge (a letterbox), or keep: each as it is, for a target that takes any size; "
+        "auto: keep for photo services that get several sizes, else stretch.",
         metavar="FIT",
         check=lambda text: check_fit(text),
         fingerprint=True,
@@ -201,6 +215,22 @@ class Config:
         "auto",
         help="What resizes them; auto: area when shrinking, bilinear when enlarging.",
         fingerprint=True,
+        group="model input",
+    )
+    max_side: int | None = option(
+        None,
+        help="With keep: photos with a longer side are made smaller.",
+        minimum=1,
+        metavar="N",
+        fingerprint=True,
+        group="model input",
+    )
+    # A run keeps what it found in a record of its own.
+    find_input: Literal["no", "auto", "yes"] = option(
+        "no",
+        help="First find out from scores of training images which form of the images the model wants, with up to 600 "
+        "queries of the budget; auto: for a model on this machine whose file does not say, if there is room.",
+        fingerprint=False,
         group="model input",
     )
     in_doubt: Literal["auto", "count", "free"] = option(

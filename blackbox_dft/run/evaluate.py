@@ -194,6 +194,8 @@ def open_evaluation(
     config = replace(config, allow_outside=True) if allow_outside else config
     # Other data may lack some of the run's labels; earlier versions wrote no predictions.
     classes = Predictions.read(run).classes if (run / FILE).exists() else None
+    # What ``auto`` stands for follows from the images of the run, not from these.
+    config = replace(config, space=tuning.space)
     experiment = Experiment(config, size=tuning.shape[:2], splits=False, classes=classes)
     split = split or ("test" if data is None else "all")
     splits = experiment.data.splits

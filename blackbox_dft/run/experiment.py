@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.estimators import SearchSpace, make_estimator
@@ -23,6 +25,7 @@ from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.images.fit_options import AUTO, KEEP
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.heads import Head, heads_of, split_heads
@@ -30,6 +33,7 @@ from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
+from blackbox_dft.run.input_budget import planned_queries
 from blackbox_dft.run.known import CHECKED, Known, read_known
 from blackbox_dft.run.start import first_steps, resolved_start
 from blackbox_dft.scoring import drift
@@ -40,13 +44,17 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
+from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.spaces.specs import is_auto
+from blackbox_dft.spaces.contrast import FLAT, tone_width
+from blackbox_dft.spaces.specs import is_auto, with_contrast
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, SeveralOutputs, Target
 
+TONE_IMAGES, TONE_PHOTOS = 256, 32
+"""Training images, evenly spaced, that say whether images are dark or flat; fewer photos, which are read for it."""
 COMMIT_INTERVAL = 0.2
 """Seconds between two commits to the ledger for local models: at most this much work is lost on a kill."""
 
@@ -65,6 +73,7 @@ class Experiment:
         splits: whether the data needs train, val and test.
         classes: names of the labels; by default those that occur in the data.
         data: images that are loaded already, instead of those of the configuration.
+        found_input: what ``--find-input`` found, if it has: the configuration holds it.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
@@ -79,8 +88,9 @@ class Experiment:
         splits: bool = True,
         classes: Sequence[str] | None = None,
         data: Dataset | None = None,
+        found_input: Mapping[str, Any] | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.found_input = config, found_input
         self.spent_earlier = spent_earlier
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
@@ -88,7 +98,12 @@ class Experiment:
         self.map = parse_map(config.map)
         self.cluster = open_cluster(config.target, config.target_options)
         self.target: Target = make_target(config.target, config.target_options)
+        self.input_queries = int(found_input["queries"]) if found_input else 0
+        """Queries that find the input form: planned, or used by a run that has found it."""
+        if splits and not found_input:
+            self.input_queries = planned_queries(config, self.target)
         self._threads = 1
+        fitting = _fitting(config, self.target) if data is None else data.fitting
         self.data: Dataset = data or load(
             config.data,
             label=config.label,
@@ -99,18 +114,29 @@ class Experiment:
             allow_outside=config.allow_outside or "://" not in config.target,
             splits=splits,
             classes=classes,
-            fitting=Fitting(config.fit, config.filter),
+            fitting=fitting,
         )
+        # What was decided is recorded.
+        self.config = config = replace(config, fit=self.data.fitting.fit)
+        if isinstance(self.data.images, Photos):
+            # Photos of several sizes are no batch.
+            self.target.batch = 1
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
         self._make_space()
+        if isinstance(self.data.images, Photos):
+            # Some spaces are for images of a least size.
+            smallest = self.data.images.sizes.min(axis=0).tolist()
+            at_shape(self.space, (smallest[0], smallest[1], depth), levels=self.encoding.levels)
         self._check_labels()
 
     def _check_labels(self) -> None:
         """Labels without a class are an error now, not after the first paid query, if it is known what is returned."""
         classes = self.target.classes
         if isinstance(self.target, GraphTarget):
-            columns = self.target.scores(self.data.images[:1]).shape[1] - sum(self.head_widths)
+            images, first = self.data.images, np.zeros(1, np.int64)
+            one = images.one(first) if isinstance(images, Photos) else images[first]
+            columns = self.target.scores(one).shape[1] - sum(self.head_widths)
         else:
             columns = int(self.target.describe().get("columns") or 0)
         # One column is a class index, or the score of the second of two classes.
@@ -127,7 +153,7 @@ class Experiment:
     def _make_space(self) -> None:
         config = self.config
         self.space: Space = make_space(
-            config.space,
+            with_contrast(config.space) if self.adds_contrast else config.space,
             self.shape,
             epsilon=parse_epsilon(config.epsilon),
             channels=config.channels,
@@ -141,6 +167,29 @@ class Experiment:
             )
         self.distance = distance or (lambda z: np.zeros(len(z)))
         self.epsilon: float | None = getattr(self.space, "epsilon", None)
+
+    @property
+    def adds_contrast(self) -> bool:
+        """Whether the space ``auto`` has ``contrast`` too, as the images are dark or flat."""
+        return is_auto(self.config.space) and self.config.flat == "stretch" and self._tone_width < FLAT
+
+    @cached_property
+    def _tone_width(self) -> float:
+        images, train = self.data.images, self.data.splits.get("train", np.empty(0, np.int64))
+        indices = train if len(train) else np.arange(len(images))
+        count = min(len(indices), TONE_PHOTOS if isinstance(images, Photos) else TONE_IMAGES)
+        some = indices[np.unique(np.linspace(0, len(indices) - 1, count).astype(int))].tolist()
+        return tone_width(images.photo(n) if isinstance(images, Photos) else images[n] for n in some)
+
+    @property
+    def space_notes(self) -> list[str]:
+        """Lines for the user about what was added to the space."""
+        if not self.adds_contrast:
+            return []
+        return [
+            f"the images are dark or flat: half of them use less than {self._tone_width:.0%} of the range of tones. So "
+            "the space has contrast too: leave it out by --flat keep"
+        ]
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
         """The same data, splits and target with another search.
@@ -183,6 +232,7 @@ class Experiment:
                 reserve=reserve,
                 watch=watch,
                 repeats=config.repeats,
+                found=self.input_queries,
                 known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])) if self.known else 0.0,
                 views=config.views,
             )
@@ -200,6 +250,7 @@ class Experiment:
                 known_test=int(known[self.test_images].sum()),
                 parts=len(self.space.parts) if is_auto(config.space) and isinstance(self.space, Composed) else 0,
                 views=config.views,
+                found=self.input_queries,
             )
         stops = config.early_stop and isinstance(self.estimator(), SupportsDelayedTell)
         return replace(plan, stops_early=stops)
@@ -247,6 +298,11 @@ class Experiment:
         return [images[draw] for images in held for draw in draw_order(data.groups_of(images), len(images), seed)]
 
     @property
+    def finds_input(self) -> bool:
+        """Whether the run has to find the input form first."""
+        return self.input_queries > 0 and self.found_input is None
+
+    @property
     def watched(self) -> bool:
         """Whether drift checks run: a model behind a URL may change during the search."""
         return "://" in self.config.target
@@ -292,6 +348,10 @@ class Experiment:
         """
         if self.config.path == "array":
             return "--path array says so"
+        if isinstance(self.data.images, Photos):
+            if self.config.path == "fused":
+                raise InputError("--path fused is impossible here: images keep their own sizes.")
+            return "images keep their own sizes"
         if self.view_space and self.cluster:
             return "a cluster scores views over the array path"
         path = fused_path(self.data.images, self.space, self.target, self.encoding)
@@ -348,7 +408,8 @@ class Experiment:
         data, path, views = self.data, self.fused, self.view_space
 
         def keys(space: Space, *, fused: bool, of_views: Keys | None = None) -> Keys:
-            return Keys.of_run(self.target, self.encoding, self.shape, space, fused=fused, views=of_views)
+            shape = data.fitting if isinstance(data.images, Photos) else self.shape
+            return Keys.of_run(self.target, self.encoding, shape, space, fused=fused, views=of_views)
 
         backend = make_backend(
             data.images,
@@ -396,7 +457,7 @@ class Experiment:
             decoder.kind if decoder else None,
             (decoder.output_map or OutputMap(decoder.label_matrix)) if decoder else None,
             np.zeros((0, 0)) if views is None else views,
-            Fitting(self.config.fit, self.config.filter),
+            self.data.fitting,
             decoder.heads if decoder else (),
         )
 
@@ -434,3 +495,27 @@ class Experiment:
             durable=self.watched,
             lag=COMMIT_INTERVAL if free else 0.0,
         )
+
+
+def _fitting(config: Config, target: Target) -> Fitting:
+    """How images are brought to the target's size; ``auto`` only if each may keep its own.
+
+    Raises:
+        InputError: ``keep``, and the target, the space or another option needs one size.
+    """
+    profile = "://" in config.target and config.target_options.profile != "v2"
+    if config.fit == AUTO:
+        batched = (config.target_options.batch or 1) > 1 or bool(config.target_options.cluster)
+        open_ = profile and target.image_size is None and not batched and is_relative(config.space)
+        return Fitting(AUTO if open_ else "stretch", config.filter, config.max_side)
+    if config.fit == KEEP:
+        if target.image_size is not None:
+            size = "x".join(map(str, target.image_size))
+            how = "leave --size out" if config.target_options.size else "take stretch, crop or pad"
+            raise InputError(f"--fit keep is for targets that take any size, and {target.name} takes {size}: {how}.")
+        if config.target_options.cluster:
+            raise InputError("--fit keep does not work on a --cluster: leave one of them out.")
+        if (config.target_options.batch or 1) > 1:
+            raise InputError("--fit keep sends one image a request: leave --batch out.")
+        require_relative(config.space)
+    return Fitting(config.fit, config.filter, config.max_side)

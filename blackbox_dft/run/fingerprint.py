@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.options import options_of
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.fit_options import AUTO
 from blackbox_dft.run.config import BEFORE_THE_OPTION, Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.spaces.specs import to_file
@@ -64,7 +65,9 @@ def changed(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Change |
     defaults = fingerprint(Config("", "")) | BEFORE_THE_OPTION
     for key, value in current.items():
         before = recorded.get(key, defaults[key])
-        if before != value and not (key == PREFIX + "profile" and _are_files(before, value)):
+        # What ``auto`` comes to is in the digests of the images.
+        decided = key == "fit" and {before, value} == {AUTO, "stretch"}
+        if before != value and not decided and not (key == PREFIX + "profile" and _are_files(before, value)):
             return Change(key, before, value)
     return None
 

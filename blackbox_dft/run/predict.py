@@ -6,16 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft._utils.types import Floats, ImageBytes, Ints
 from blackbox_dft.data.dataset import MAX_MEMORY_BYTES, Dataset
 from blackbox_dft.data.decoding import allocate_pixels, decode_into, page_releaser
+from blackbox_dft.data.photos import Photos, read_photos
 from blackbox_dft.deploy.image_list import STDIN, ListedImage, list_inputs
 from blackbox_dft.deploy.prediction_table import PredictionTable
 from blackbox_dft.deploy.tuning import Tuning
@@ -139,6 +140,8 @@ def open_prediction(
     outside = allow_outside or config.allow_outside or "://" not in config.target
     listed = list_inputs(sources, lines or (), allow_outside=outside)
     data, errors = _read(listed, tuning)
+    # What ``auto`` stands for follows from the images of the run, not from these.
+    config = replace(config, space=tuning.space)
     experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data)
     return Prediction(opened.run, experiment, tuning, tuple(listed), errors, opened.record.batch, fresh, budget)
 
@@ -176,16 +179,31 @@ def predict(prediction: Prediction, progress: Progress | None = None) -> Predict
 def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple[str, ...]]:
     """The images that can be read, at the tuning's size, and for each of all why it cannot be."""
     paths = [image.path for image in listed]
+    if tuning.fitting.keeps_sizes:
+        with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
+            photos = read_photos(paths, tuning.fitting, threads, skip_bad=True)
+        return _dataset(listed, tuning, photos.photos, photos.indices, photos.photos.digests, 0)
     # Beyond a size, pixels lie in a temporary file instead of in memory.
     pixels = allocate_pixels((len(paths), *tuning.shape), MAX_MEMORY_BYTES, None)
     with ThreadPoolExecutor(min(16, 2 * cores())) as threads:
         read, digests, resized, _ = decode_into(pixels, paths, threads, skip_bad=True, fitting=tuning.fitting)
-    good = set(read)
+    return _dataset(listed, tuning, pixels[: len(read)], read, digests, resized)
+
+
+def _dataset(
+    listed: Sequence[ListedImage],
+    tuning: Tuning,
+    images: ImageBytes | Photos,
+    read: Sequence[int],
+    digests: Sequence[bytes],
+    resized: int,
+) -> tuple[Dataset, tuple[str, ...]]:
+    paths, good = [image.path for image in listed], set(read)
     errors = tuple("" if number in good else _why(path) for number, path in enumerate(paths))
     if not read:
         raise InputError(f"none of the {len(paths):,} images can be read ({errors[0]}): check their paths and formats.")
     data = Dataset(
-        images=pixels[: len(read)],
+        images=images,
         labels=np.zeros(len(read), np.int64),
         classes=tuning.labels,
         files=tuple(listed[number].name for number in read),
@@ -194,6 +212,7 @@ def _read(listed: Sequence[ListedImage], tuning: Tuning) -> tuple[Dataset, tuple
         digests=tuple(digests),
         source=paths[0].parent,
         resized=resized,
+        fitting=tuning.fitting,
     )
     return data, errors
 

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class RunRecord:
     """Threads of each call of a model on this machine's CPU."""
     spent_earlier: int = 0
     """Queries that choice and evaluation under an earlier, smaller budget used and that cannot be used again."""
+    found_input: Mapping[str, Any] | None = None
+    """What ``--find-input`` found; None if it was not given, or is not finished. The configuration holds it too."""
 
     def write(self, run: Path) -> None:
         """Writes the file into the folder ``run``."""
@@ -69,6 +72,7 @@ class RunRecord:
             "inputs": dict(self.inputs),
             "sunk": self.spent_earlier,
             "versions": versions(),
+            **({"found_input": dict(self.found_input)} if self.found_input else {}),
             "paths": record_paths(self.config, run),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
@@ -85,7 +89,8 @@ class RunRecord:
             document = json.loads(path.read_text(encoding="utf-8"))
             config = restore_paths(Config.from_json(document["config"]), document.get("paths", {}), run)
             threads = int(document.get("threads", 1))
-            return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]))
+            found = document.get("found_input")
+            return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]), found)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError, InputError) as error:

@@ -19,6 +19,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
+from blackbox_dft.run.input_phase import find_form
 from blackbox_dft.run.larger_budget import require_longer_search
 from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.phases import run_phases
@@ -77,6 +78,20 @@ def start(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out} ({error.strerror}): take another --out.") from error
+    try:
+        return _begin(experiment, out, progress or NoProgress(), reuse)
+    except (InputError, BudgetError):
+        clear_if_unsent(out)
+        raise
+
+
+def _begin(experiment: Experiment, out: Path, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:
+    """Takes a run from its folder, in which no phase but that of ``--find-input`` has begun, to its result."""
+    if experiment.finds_input:
+        RunRecord(experiment.config, experiment.target.batch, input_digests(experiment)).write(out)
+        found_config, found = find_form(experiment, out, progress)
+        experiment = Experiment(found_config, found_input=found)
+        _ = experiment.plan, experiment.path
     # The run keeps its path, as the last bits of the other one's scores differ, and its kind of proof.
     config = experiment.config = replace(
         experiment.config,
@@ -86,11 +101,12 @@ def start(
     step = experiment.proposal * config.repeats
     ahead = experiment.fused is None or experiment.fused.has_outer_part
     plan = autotune.default_plan(experiment.target)
-    untuned = autotune.can_autotune(experiment.target)
+    # A request holds one photo.
+    untuned = autotune.can_autotune(experiment.target) and not experiment.data.fitting.keeps_sizes
     if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
         plan, untuned = remembered, False
         experiment.set_call_plan(plan.workers, plan.threads)
-    record = RunRecord(config, plan.batch, input_digests(experiment), plan.threads)
+    record = RunRecord(config, plan.batch, input_digests(experiment), plan.threads, found_input=experiment.found_input)
     record.write(out)
 
     def find_call_plan(scorer: Scorer, images: Ints) -> None:
@@ -102,14 +118,9 @@ def start(
         # A resumed run has to cut the remaining images into the same requests.
         replace(record, batch=fastest.batch, threads=fastest.threads).write(out)
         scorer.set_call_plan(fastest.batch, fastest.workers + 1)
-        if progress:
-            progress.note(f"model: {fastest}")
+        progress.note(f"model: {fastest}")
 
-    try:
-        return _run(experiment, out, plan.batch, progress or NoProgress(), reuse, find_call_plan if untuned else None)
-    except (InputError, BudgetError):
-        clear_if_unsent(out)
-        raise
+    return _run(experiment, out, plan.batch, progress, reuse, find_call_plan if untuned else None)
 
 
 def resume(out: str | Path, budget: int | None = None, progress: Progress | None = None) -> Result:
@@ -162,7 +173,7 @@ def reopen(
         record = replace(record, config=replace(record.config, accept_drift=True))
     if price is not None:
         record = replace(record, config=replace(record.config, price=price))
-    experiment = Experiment(record.config, spent_earlier=record.spent_earlier)
+    experiment = Experiment(record.config, spent_earlier=record.spent_earlier, found_input=record.found_input)
 
     def recorded_files() -> dict[str, str]:
         if not (out / LEDGER).exists():
@@ -178,6 +189,8 @@ def reopen(
     _ = experiment.plan
 
     def go(progress: Progress | None) -> Result:
+        if experiment.finds_input:
+            return _begin(experiment, out, progress or NoProgress())
         if record != recorded:
             record.write(out)
         experiment.set_call_plan(max(1, experiment.target.workers // record.threads), record.threads)

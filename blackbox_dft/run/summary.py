@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.proof import ALPHA, Verdict
@@ -17,6 +20,7 @@ from blackbox_dft.evaluation.proof import Proof as SequentialProof
 from blackbox_dft.images.similarity import psnr, ssim
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.form_scoring import PHASE
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection
 
@@ -54,6 +58,8 @@ class Queries:
     """Images sent whose response never came."""
     views: int = 0
     """To choose further views."""
+    input: int = 0
+    """To find the input form."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +200,8 @@ class Summary(Document):
     the validation images of the first."""
     price: Price | None = None
     """None if the run was given no price."""
+    input: dict[str, Any] | None = None
+    """What ``--find-input`` found, if it was given."""
     seconds: float = 0.0
     images_per_second: float = 0.0
 
@@ -255,8 +263,7 @@ def summarize(
     if proof and choice.name != IDENTITY:
         # Only this interval holds although one looked after every image.
         on_all = replace(on_all, ci95=rounded(proof.interval))
-    images = data.images[test[:SIMILARITY_IMAGES]]
-    changed = tuning(images)
+    db, alike = _similarity(data, test[:SIMILARITY_IMAGES], tuning)
     paid = scorer.paid
     return Summary(
         target=config.target,
@@ -274,6 +281,7 @@ def summarize(
             evaluate=paid["evaluate"],
             watch=paid["watch"],
             views=paid["views"],
+            input=ledger.spent(PHASE),
             cached=scorer.cached,
             in_doubt=ledger.in_doubt,
         ),
@@ -286,8 +294,8 @@ def summarize(
         space_parts=tuple(_part(data, found.val[0], part) for part in found.parts) if found.val else (),
         proof=_proof(proof, on_all),
         mcnemar_p=paired.mcnemar_p,
-        psnr_db=psnr(images, changed),
-        ssim=ssim(images, changed),
+        psnr_db=db,
+        ssim=alike,
         verdict=verdict(on_all.ci95),
         beats_threshold=against.ci95[0] > 0,
         no_score=no_score(*on_test),
@@ -301,6 +309,7 @@ def summarize(
         scores=scores,
         stopped_early=stopped_early,
         price=Price.of(config.price, ledger.total),
+        input=dict(experiment.found_input) if experiment.found_input else None,
     )
 
 
@@ -392,3 +401,20 @@ def accuracy(result: PairedResult) -> Accuracy:
 def rounded(ci95: Interval) -> Interval:
     """An interval, rounded as in all documents."""
     return round(ci95[0], 6), round(ci95[1], 6)
+
+
+def _similarity(data: Dataset, indices: Ints, tuning: Tuning) -> tuple[float | None, float]:
+    """Mean PSNR and SSIM of images and what the tuning makes of them."""
+    if not isinstance(data.images, Photos):
+        images = data.images[indices]
+        changed = tuning(images)
+        return psnr(images, changed), ssim(images, changed)
+    ratios, alike = [], []
+    for index in indices.tolist():
+        # The change is relative to the image, so small ones tell as much.
+        photo = data.images.small(index)[None]
+        changed = tuning(photo)
+        ratios.append(psnr(photo, changed))
+        alike.append(ssim(photo, changed))
+    known = [ratio for ratio in ratios if ratio is not None]
+    return float(np.mean(known)) if known else None, float(np.mean(alike))

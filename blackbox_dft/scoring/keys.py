@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_dft._utils.hashing import KEY_BYTES, digest
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.images.encoding import Encoding
+from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import to_file
 from blackbox_dft.targets.base import Target
@@ -40,14 +41,17 @@ class Keys:
         cls,
         target: Target,
         encoding: Encoding,
-        shape: tuple[int, int, int],
+        shape: tuple[int, int, int] | Fitting,
         space: Space,
         *,
         fused: bool,
         views: Keys | None = None,
     ) -> Keys:
-        """Keys of a run on images of ``shape (H, W, C)``."""
-        size = "x".join(map(str, shape))
+        """Keys of a run on images of ``shape (H, W, C)``; or of sizes of their own, made smaller as a fitting says.
+
+        The digest of an image that keeps its size is that of its file, so the fitting is all else that decides it.
+        """
+        size = str(shape) if isinstance(shape, Fitting) else "x".join(map(str, shape))
         text = f"{to_file(space.spec)} {getattr(space, 'epsilon', None)} {getattr(space, 'channels', None)}"
         # The array path and the fused path differ in the last bits.
         text += " fused" if fused else ""

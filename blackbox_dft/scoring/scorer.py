@@ -17,6 +17,7 @@ import numpy as np
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Floats, ImageBytes, Ints, Scores
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.objectives.repeats import merge_repeats
 from blackbox_dft.scoring.backends import Backend
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, Dispatcher, FixedConcurrency, Request
@@ -30,7 +31,7 @@ from blackbox_dft.targets.base import ConcurrentTarget, Target
 class Pool:
     """All images of a run, and the digests that the ledger knows them by."""
 
-    images: ImageBytes
+    images: ImageBytes | Photos
     digests: tuple[bytes, ...]
 
 

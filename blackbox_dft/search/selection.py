@@ -21,6 +21,8 @@ MIN_GAIN_AT_CHANCE = 3.0
 """The same if the model under z tells the labels apart no better than chance."""
 MAX_FALL = 1.0
 """Standard errors by which one of the two, loss or accuracy, may get worse."""
+FEW_IMAGES = 4
+"""A label with fewer images says too little of how much its probabilities vary: that of all images is taken."""
 MIN_ABOVE_CHANCE = 2.0
 """Standard errors above chance from which on the model tells the labels apart."""
 
@@ -118,7 +120,9 @@ def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
     """
     groups = [np.nan_to_num(probabilities[labels == label, label], nan=0.0) for label in np.unique(labels)]
     above = sum(float(group.mean()) for group in groups) - 1
-    return above > MIN_ABOVE_CHANCE * math.sqrt(sum(float(group.var()) / len(group) for group in groups))
+    every = float(np.concatenate(groups).var())
+    variances = (float(group.var()) if len(group) >= FEW_IMAGES else every for group in groups)
+    return above > MIN_ABOVE_CHANCE * math.sqrt(sum(v / len(g) for v, g in zip(variances, groups, strict=True)))
 
 
 def in_standard_errors(gains: Floats) -> float:

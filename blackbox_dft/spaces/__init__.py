@@ -20,6 +20,8 @@ SPACES = {
     "tanh": "blackbox_dft.spaces.tanh:tanh",
     "color": "blackbox_dft.spaces.color:color",
     "affine": "blackbox_dft.spaces.affine:affine",
+    "contrast": "blackbox_dft.spaces.contrast:contrast",
+    "sharpness": "blackbox_dft.spaces.sharpness:sharpness",
 }
 
 DEFAULT_EPSILON = 8 / 255

@@ -33,6 +33,15 @@ def expanded(spec: str) -> str:
     return AUTO_SPEC.replace(AFFINE, f"{AFFINE}:{border}") if border else AUTO_SPEC
 
 
+def with_contrast(spec: str) -> str:
+    """What ``auto`` stands for if images are dark or flat.
+
+    >>> with_contrast("auto:black")
+    'affine:black+contrast+color+dct:8'
+    """
+    return expanded(spec).replace("+color", "+contrast+color")
+
+
 def to_file(spec: str) -> str:
     """``spec`` as files spell it.
 

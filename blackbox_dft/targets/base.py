@@ -121,6 +121,18 @@ class ConcurrentTarget(Protocol):
 
 
 @runtime_checkable
+class FileTarget(Protocol):
+    """A ``ConcurrentTarget`` that may take an image's file as it is, so that a service decodes it itself.
+
+    The HTTP backend calls ``prepare_file`` as it calls ``prepare``.
+    """
+
+    def prepare_file(self, data: bytes, kind: str) -> Callable[[], Future[Scores]] | None:
+        """As ``prepare``, for the bytes of one ``png`` or ``jpeg`` file; None if the target takes pixels only."""
+        ...
+
+
+@runtime_checkable
 class AutotunableTarget(Protocol):
     """A ``Target`` whose call plan can be tuned: how many calls run at once, with how many threads each.
 

@@ -23,7 +23,7 @@ ALL = [(kind, option) for kind in (Config, TargetOptions) for option in options_
 RESUMABLE = {
     "data", "allow_outside", "budget", "price", "early_stop", "evaluate", "precision", "known", "calibrate", "in_doubt",
     "accept_drift", "provider", "batch", "workers", "headers", "cert", "rate", "timeout", "patience", "insecure",
-    "cluster",
+    "cluster", "find_input",
 }  # fmt: skip
 """Options with which a run may continue under other values."""
 

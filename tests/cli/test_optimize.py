@@ -16,14 +16,24 @@ KEYS = [
     "threshold", "calibrated", "parts", "space_parts", "proof", "mcnemar_p", "psnr_db", "ssim", "verdict",
     "beats_threshold", "no_score", "scored", "warnings", "interval",
     "chosen", "images", "skipped", "objective", "scores", "stopped_early", "queries_per_image", "views",
-    "price", "seconds", "images_per_second",
+    "price", "input", "seconds", "images_per_second",
 ]  # fmt: skip
 
 
 def test_a_run_improves_and_says_so(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert list(summary) == KEYS
-    assert list(summary["queries"]) == ["total", "tune", "select", "evaluate", "watch", "cached", "in_doubt", "views"]
+    assert list(summary["queries"]) == [
+        "total",
+        "tune",
+        "select",
+        "evaluate",
+        "watch",
+        "cached",
+        "in_doubt",
+        "views",
+        "input",
+    ]
     assert list(summary["accuracy"]) == ["val", "test"]
     assert list(summary["accuracy"]["test"]) == ["before", "after", "n", "ci95"]
     assert list(summary["threshold"]) == ["test", "ci95", "bias"]
@@ -60,7 +70,7 @@ def test_calibrate_adds_the_accuracy_with_a_threshold_fitted_again(bbdft: Bbdft,
 
 def test_auto_reports_what_each_part_of_the_space_gains(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    shown = bbdft(*words(tiny, out, space="auto", budget=2500))
+    shown = bbdft(*words(tiny, out, space="auto", flat="keep", budget=2500))
     summary = json.loads((out / "summary.json").read_text())
     parts = {part["part"]: part for part in summary["space_parts"]}
     assert list(parts) == ["affine", "color", "dct:8"]

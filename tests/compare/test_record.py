@@ -57,7 +57,8 @@ def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
     (tmp_path / "comparison.json").write_text(json.dumps(document))
     record = ComparisonRecord.read(tmp_path)
     assert record
-    # They had no output map, and no race for the start.
-    record.check(settings_of(replace(with_options(provider="cpu"), output_map="none", start="identity")), tmp_path)
+    # They had no output map, no race for the start, and no contrast in auto.
+    before = {"output_map": "none", "start": "identity", "flat": "keep"}
+    record.check(settings_of(replace(with_options(provider="cpu"), **before)), tmp_path)
     with pytest.raises(InputError, match="begun with --layout auto, not nchw"):
-        record.check(settings_of(replace(with_options(layout="nchw"), output_map="none", start="identity")), tmp_path)
+        record.check(settings_of(replace(with_options(layout="nchw"), **before)), tmp_path)

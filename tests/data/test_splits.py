@@ -76,6 +76,24 @@ def test_a_val_drawn_from_train_keeps_groups_together(tmp_path: Path) -> None:
     assert not set(data.groups[data.splits["val"]]) & set(data.groups[data.splits["train"]])
 
 
+@pytest.mark.parametrize("count", [16, 17])
+def test_given_splits_may_lack_some_of_many_classes(count: int, tmp_path: Path) -> None:
+    rows = ["file,label,split"]
+    for number in range(count):
+        # The first three have no image in val.
+        for split in ("train", "test", "val")[: 2 if number < 3 else None]:
+            save(tmp_path / f"{split}{number}.png", np.full((6, 5, 3), number, np.uint8))
+            rows.append(f"{split}{number}.png,sign{number:02d},{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    if count <= 16:
+        with pytest.raises(InputError, match="'val' has no image of class 'sign00'"):
+            load(tmp_path / "labels.csv")
+        return
+    data = load(tmp_path / "labels.csv")
+    assert "split 'val' has no image of 3 classes: sign00, sign01, sign02" in data.notes
+    assert (len(data.classes), len(data.splits["val"])) == (17, 14)
+
+
 def test_rare_classes_are_drawn_at_random_with_a_note(tmp_path: Path) -> None:
     class_folders(tmp_path, count=20)
     for number in range(30):

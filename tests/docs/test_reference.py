@@ -61,7 +61,8 @@ def test_every_key_of_the_summary_is_documented(run: Path) -> None:
 
 def test_every_key_of_the_other_documents_is_documented(run: Path) -> None:
     for name in ("config.json", "checks.json"):
-        assert set(json.loads((run / name).read_text())) == set(first_cells(section(FILES, f"## {name}")))
+        # Some keys stand in some runs only.
+        assert set(json.loads((run / name).read_text())) <= set(first_cells(section(FILES, f"## {name}")))
     (check,) = json.loads((run / "checks.json").read_text())["checks"]
     text = section(FILES, "## checks.json")
     assert all(f"`{key}`" in text for key in check)

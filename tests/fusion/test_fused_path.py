@@ -36,6 +36,10 @@ SPECS = [
     "affine:black",
     "affine:mean+dct:4",
     "dct:4+affine:mirror",
+    "contrast",
+    "sharpness",
+    "affine+contrast+sharpness+color",
+    "contrast+sharpness+dct:4",
 ]
 images = arrays(np.uint8, (4, *SHAPE), elements=st.integers(0, 255))
 
@@ -263,6 +267,17 @@ def test_a_run_ends_the_same_on_either_path(
     plain = {"space": "affine+color", "budget": 1000}
     one, other = (optimize(settings_of(tiny, path=p, **plain), tmp_path / f"plain-{p}") for p in ("fused", "array"))
     np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
+
+
+def test_changes_that_depend_on_the_image_end_the_same_on_either_path_and_again(tiny: Path, tmp_path: Path) -> None:
+    same = {"space": "contrast+sharpness+affine+color", "budget": 1000}
+    one, other = (optimize(settings_of(tiny, path=p, **same), tmp_path / p) for p in ("fused", "array"))
+    assert np.abs(one.tuning.z[:4]).max() > 0
+    np.testing.assert_array_equal(one.tuning.z, other.tuning.z)
+    for path in ("fused", "array"):
+        again = resume(tmp_path / path)
+        np.testing.assert_array_equal(again.tuning.z, one.tuning.z)
+        assert again.summary.queries == one.summary.queries
 
 
 def test_a_run_keeps_its_path(tiny: Path, tmp_path: Path) -> None:

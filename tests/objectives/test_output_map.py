@@ -39,10 +39,24 @@ def test_counts_by_hand() -> None:
     big = np.zeros((3, 2000))
     big[:, :2] = NONSMILE_SMILE
     # 6,000 entries are too many for weights, so counts are what is left.
-    found = fit_output_map(np.repeat(answers, 50, axis=0), np.repeat(labels, 50), big, families=("counts",))
+    found = fit_output_map(np.repeat(answers, 1000, axis=0), np.repeat(labels, 1000), big, families=("counts",))
     assert found.family == "counts"
-    # The third class is always smile, whatever its name: 50 answers against a prior of 3.
-    np.testing.assert_allclose(found.counts[2, :2], [3 / 53, 50 / 53])
+    # The third class is always smile, whatever its name: 1,000 answers against a prior of 3.
+    np.testing.assert_allclose(found.counts[2, :2], [3 / 1003, 1000 / 1003])
+
+
+@pytest.mark.parametrize(("images", "decides"), [(1, False), (3, True)])
+def test_of_many_labels_with_an_image_each_only_the_temperature_is_learned(images: int, decides: bool) -> None:
+    """The model prefers every second class; what it prefers is learned once there are two images a label."""
+    rng = np.random.default_rng(6)
+    labels = np.repeat(np.arange(30), images)
+    logits = 3.0 * np.eye(30)[labels] + 2.5 * (np.arange(30) % 2) + rng.normal(size=(len(labels), 30))
+    # Three answers of each image.
+    answers, groups = softmax(np.repeat(5 * logits, 3, axis=0)), np.repeat(np.arange(len(labels)), 3)
+    found = fit_output_map(answers, np.repeat(labels, 3), np.eye(30), groups=groups)
+    assert found.family != "none"
+    assert found(answers).max(axis=1).mean() < 0.9 * answers.max(axis=1).mean()
+    assert (found(answers).argmax(axis=1) != answers.argmax(axis=1)).any() == decides
 
 
 def test_a_shifted_threshold_is_mended() -> None:

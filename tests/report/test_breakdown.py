@@ -23,6 +23,18 @@ def test_one_group_mended_at_anothers_cost_is_seen() -> None:
     assert [part.name for part in breakdown.per_class(found)] == ["class 0", "class 1"]
 
 
+def test_of_many_classes_those_that_changed_most_are_listed() -> None:
+    labels = [label for label in range(100) for _ in range(2)]
+    after = [label if label != 50 else 51 for label in labels]
+    every = breakdown.per_class(made_up(labels, labels, after))
+    listed = breakdown.listed(every)
+    assert (len(every), len(listed)) == (100, breakdown.MAX_LISTED)
+    assert [part.name for part in listed if part.change] == ["class 50"]
+    names = [part.name for part in every]
+    assert [names.index(part.name) for part in listed] == sorted(names.index(part.name) for part in listed)
+    assert breakdown.listed(every[:24]) == every[:24]
+
+
 def test_few_images_get_no_interval_and_many_values_no_table() -> None:
     found = made_up([0, 1, 2] * 3, [0, 1, 1] * 3, [0, 1, 2] * 3)
     assert [part.word for part in breakdown.per_class(found)] == ["few images"] * 3

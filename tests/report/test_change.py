@@ -14,7 +14,9 @@ from tests.helpers.pixels import noise
         ("zoom", 1, "11% larger"), ("right", -2, "10.0% of the image left"), ("down", 1, "of the image down"),
         ("turn", 2, "10.0° counter-clockwise"), ("gain", 1, "× 1.10"), ("bias", -1, "-13 levels"),
         ("gamma", 1, "darker"), ("saturation", 1, "× 1.20"), ("temperature", 1, "warmer"), ("tint", -1, "green"),
-        ("luma 0,1", 3, ""),
+        ("stretch", 2, "40% of the way to its own full contrast"), ("level", -1, "10% of the way away from a common"),
+        ("balance", 1, "20% of the way to a grey mean"), ("sharpness", -2, "details × 0.50: blurred"),
+        ("sharpness", 4, "sharper"), ("luma 0,1", 3, ""),
     ],
 )  # fmt: skip
 def test_numbers_in_words(name: str, z: float, words: str) -> None:

@@ -97,6 +97,7 @@ def test_the_json_of_a_plan_keeps_its_keys() -> None:
         "part_images": 0,
         "queries_per_image": 1,
         "view_images": 0,
+        "input": 0,
         "views": 0,
         "known": 0,
         "stops_early": False,

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from blackbox_dft import InputError, evaluate, open_evaluation
+from blackbox_dft import Config, InputError, evaluate, open_evaluation, open_prediction, optimize
+from blackbox_dft.images.files import read_image
 from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 from blackbox_dft.spaces import make_space
+from tests.helpers.images import save
 
 
 def test_each_part_alone_and_all_but_each() -> None:
@@ -51,3 +54,18 @@ def test_other_data_may_lack_splits_and_labels(copied: Path) -> None:
     (copied / "few.csv").write_text("\n".join(["file,label", *dark[:3], rows[2].replace("bright", "shiny")]))
     with pytest.raises(InputError, match="the label 'shiny' is none of bright, dark: correct or drop it"):
         open_evaluation(copied / "run", str(copied / "few.csv"))
+
+
+def test_other_images_do_not_decide_what_auto_stands_for(tiny: Path, tmp_path: Path) -> None:
+    # The run's own are flat, so that its space has contrast; the others are not.
+    optimize(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), budget=1000), tmp_path / "run")
+    for number in range(4):
+        image = np.array(read_image(tiny / f"images/00{number}.png"))
+        image[::2] //= 4
+        save(tmp_path / f"{number}.png", image)
+    rows = [f"{number}.png,{('dark', 'bright')[number % 2]}" for number in range(4)]
+    (tmp_path / "wide.csv").write_text("\n".join(["file,label", *rows]))
+    result = evaluate(open_evaluation(tmp_path / "run", str(tmp_path / "wide.csv")))
+    assert result.accuracy["all"].n == 4
+    prediction = open_prediction(tmp_path / "run", [str(tmp_path / "0.png")])
+    assert prediction.experiment.space.spec == "affine+contrast+color+dct:8"

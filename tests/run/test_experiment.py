@@ -1,5 +1,6 @@
 """Values that make no experiment are refused, with what to give instead."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,26 @@ def test_a_search_may_begin_where_another_run_ended(tiny: Path, tmp_path: Path) 
         opened("nowhere")
     with pytest.raises(InputError, match=r"--start holds 6 numbers, and the space dct:2"):
         opened(found.config.start, "dct:2").estimator()
+
+
+def test_auto_has_contrast_too_if_images_are_dark_or_flat(tiny: Path, tmp_path: Path) -> None:
+    # Those of the test set have one tone each, and noise.
+    flat = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"))
+    here = Experiment(flat)
+    assert here.space.spec == "affine+contrast+color+dct:8"
+    assert "dark or flat" in here.space_notes[0]
+    # Zooms are raced first, then the whole stretch.
+    assert [np.flatnonzero(step).tolist() for step in here.space.long_steps()] == [[0], [4]]  # type: ignore[attr-defined]
+    for other in (replace(flat, flat="keep"), replace(flat, space="affine+color+dct:8")):
+        kept = Experiment(other)
+        assert (kept.space.spec, kept.space_notes) == ("affine+color+dct:8", [])
+    images = np.array(here.data.images)
+    images[:, :8] //= 8
+    wide = Experiment(flat, data=replace(here.data, images=images))
+    assert (wide.space.spec, wide.space_notes) == ("affine+color+dct:8", [])
+    # Runs of versions that knew no such thing go on as they began.
+    assert changed(fingerprint(replace(flat, flat="keep")), {"flat": "stretch"}) is not None
+    assert changed({}, {"flat": "keep"}) is None
 
 
 def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) -> None:

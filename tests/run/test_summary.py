@@ -39,7 +39,7 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     assert json.loads(json.dumps(document)) == document
     assert document["queries"] == {
         "total": 990, "tune": 500, "select": 200, "evaluate": 280, "watch": 0, "cached": 40, "in_doubt": 10,
-        "views": 0,
+        "views": 0, "input": 0,
     }  # fmt: skip
     assert document["accuracy"]["test"] == {"before": 0.5, "after": 0.625, "n": 80, "ci95": [0.0, 0.25]}
     assert document["threshold"] == {"test": 0.6, "ci95": [-0.1, 0.15], "bias": [0.25, -0.25]}
@@ -53,7 +53,7 @@ def test_json_is_what_reads_back_from_the_file() -> None:
     assert (document["no_score"], document["scored"]) == ({"before": 3, "after": 1}, None)
     assert document["warnings"] == ["dark"]
     assert document["price"] is None
-    assert list(document)[-4:] == ["views", "price", "seconds", "images_per_second"]
+    assert list(document)[-5:] == ["views", "price", "input", "seconds", "images_per_second"]
 
 
 def test_a_price_is_of_all_images_sent() -> None:

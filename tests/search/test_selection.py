@@ -86,6 +86,19 @@ def test_better_than_chance_by_two_standard_errors() -> None:
     assert not better_than_chance(np.tile([0.9, 0.1], (100, 1)), labels)
 
 
+def test_one_image_a_label_proves_nothing_by_itself() -> None:
+    # Of 43 labels with an image each, a model that guesses finds three: 2 above chance, which is 1.2 standard
+    # errors, the deviation .255 (the root of 3/43 40/43) times the root of 43; with six, 5 are 2.2.
+    labels, found = np.arange(43), np.zeros((2, 43))
+    found[0, :3], found[1, :6] = 1, 1
+    for hits, better in zip(found, (False, True), strict=True):
+        probabilities = np.roll(np.eye(43), 1, axis=1)
+        probabilities[hits == 1] = np.eye(43)[hits == 1]
+        above = (hits.sum() - 1) / (hits.std() * np.sqrt(43))
+        assert (above > 2) == better
+        assert better_than_chance(probabilities, labels) == better
+
+
 def test_part_gains_set_one_part_at_a_time_to_the_identity() -> None:
     space = make_space("affine+color", (8, 8, 3))
     assert isinstance(space, Composed)

@@ -20,8 +20,8 @@ class Limits:
     """Seconds that a client waits for a result."""
     queue: int = 256
     """Requests for results that a worker process works on, those that wait included."""
-    tries: int = 3
-    """Of an image at the target."""
+    tries: int = 4
+    """Of an image at the target: if one request of twenty fails, one image of 160,000 gets no result."""
     body: int = 256 * MIB
     """Bytes of a request."""
     image: int = 20 * MIB

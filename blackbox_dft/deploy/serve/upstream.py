@@ -201,8 +201,9 @@ class RemoteScoring:
                     ) from error
             except NotServedError as error:
                 if error.status == 429 or error.delay is not None:
-                    # To be refused costs nothing, so the client's patience alone limits it; ``_turn`` waits.
+                    # To be refused costs nothing, so it is no try; ``_turn`` waits as long as the client does.
                     self._pause(error.delay)
+                    tries -= 1
                     continue
                 if not self._retry(tries, until):
                     raise _not_served(error) from error
@@ -236,8 +237,7 @@ class RemoteScoring:
         Raises:
             ServiceError: that would be too late, or the budget is spent.
         """
-        loop = asyncio.get_running_loop()
-        self._refuse_if_late(loop.time(), until)
+        self._refuse_if_late(until, max(self._pause_left, self._rate.ahead if self._rate else 0.0))
         if self._free.locked():
             try:
                 async with asyncio.timeout_at(until):
@@ -249,24 +249,26 @@ class RemoteScoring:
         else:
             await self._free.acquire()
         try:
-            while (wait := self._wait(loop.time())) > 0:
-                self._refuse_if_late(loop.time(), until)
+            while (wait := self._pause_left) > 0:
+                self._refuse_if_late(until, wait)
                 await asyncio.sleep(wait)
             if self._rate:
-                self._refuse_if_late(loop.time(), until)
+                self._refuse_if_late(until, self._rate.ahead)
                 await asyncio.sleep(self._rate.reserve())
+            # What is sent now would be paid for, and come too late.
+            self._refuse_if_late(until, 0)
             if not self._budget.take(count):
                 raise _spent()
         except BaseException:
             self._free.release()
             raise
 
-    def _wait(self, now: float) -> float:
-        return self._paused_until - now
+    @property
+    def _pause_left(self) -> float:
+        return self._paused_until - asyncio.get_running_loop().time()
 
-    def _refuse_if_late(self, now: float, until: float) -> None:
-        wait = max(self._wait(now), self._rate.ahead if self._rate else 0.0)
-        if now + wait >= until:
+    def _refuse_if_late(self, until: float, wait: float) -> None:
+        if asyncio.get_running_loop().time() + wait >= until:
             raise ServiceError(429, "the target takes no more requests now: try again later", retry_after=wait)
 
     async def _attempt(self, request: Prepared, until: float) -> Scores:

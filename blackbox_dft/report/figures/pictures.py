@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_dft._utils.types import Ints
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report.breakdown import NO_DECISION
+from blackbox_dft.report.figures.before_after import before_and_after
 from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
 from blackbox_dft.report.figures.search_curve import search_curve
@@ -41,7 +42,7 @@ def _contact(result: Result) -> Figure:
     data, test = result.data, result.tested
     truth, before, after = data.labels[test], decide(result.before), decide(result.after)
     shown = chosen_images(truth, before, after)
-    images = data.images[test[shown]]
+    images, changed = before_and_after(data.images, test[shown], result.tuning)
     names = (*data.classes, NO_DECISION)  # at -1, as ``decide`` says
     captions = [
         (
@@ -54,7 +55,7 @@ def _contact(result: Result) -> Figure:
     test_accuracy = result.summary.accuracy["test"]
     change = f"{test_accuracy.before:.3f} before, {test_accuracy.after:.3f} after"
     title = f"{result.summary.verdict}: test accuracy {change}"
-    return contact_sheet(images, result.tuning(images), captions, title)
+    return contact_sheet(images, changed, captions, title)
 
 
 def chosen_images(truth: Ints, before: Ints, after: Ints) -> Ints:

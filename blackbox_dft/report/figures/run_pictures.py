@@ -8,10 +8,12 @@ import numpy as np
 
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
+from blackbox_dft.report.figures.before_after import before_and_after
 from blackbox_dft.report.figures.thumbnails import magnified_difference, thumbnail
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
@@ -23,8 +25,8 @@ MAX_MENDED, MAX_TYPICAL = 6, 4
 
 def images(
     config: Config, tuning: Tuning, predictions: Predictions, data: Dataset | None
-) -> tuple[ImageBytes | None, str]:
-    """The test images ``(N, H, W, C)``, or None and the reason in words."""
+) -> tuple[ImageBytes | Photos | None, str]:
+    """The test images ``(N, H, W, C)``, or the photos, or None and the reason in words."""
     try:
         loaded = data or load(
             config.data,
@@ -39,17 +41,18 @@ def images(
     positions = {name: number for number, name in enumerate(loaded.files)}
     if any(name not in positions for name in predictions.files):
         return None, f"{public(config.data)} no longer has all images."
-    return loaded.images[[positions[name] for name in predictions.files]], ""
+    chosen, every = np.array([positions[name] for name in predictions.files], np.int64), loaded.images
+    return every.subset(chosen) if isinstance(every, Photos) else every[chosen], ""
 
 
-def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes) -> list[dict[str, Any]]:
-    """Mended, broken and typical ones of the test images ``(N, H, W, C)``, with the model's decisions."""
+def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes | Photos) -> list[dict[str, Any]]:
+    """Mended, broken and typical ones of the N test images, with the model's decisions."""
     chosen = breakdown.chosen_images(predictions, MAX_MENDED, MAX_TYPICAL)
     every = np.concatenate(list(chosen.values()))
     if not len(every):
         return []
-    changed = tuning(images[every])
-    magnified, factor = magnified_difference(images[every], changed)
+    before, changed = before_and_after(images, every, tuning)
+    magnified, factor = magnified_difference(before, changed)
     said = [(breakdown.decided_names(predictions.classes, p), p) for p in (predictions.before, predictions.after)]
     titles = {"mended": "Mended", "broken": "Broken", "typical": "Typical"}
     galleries = []
@@ -71,7 +74,7 @@ def galleries(predictions: Predictions, tuning: Tuning, images: ImageBytes) -> l
                 {
                     "file": predictions.files[number],
                     "truth": predictions.classes[predictions.labels[number]],
-                    "before": thumbnail(images[every[place]]),
+                    "before": thumbnail(before[place]),
                     "after": thumbnail(changed[place]),
                     "difference": thumbnail(magnified[place]),
                     "said": captions,

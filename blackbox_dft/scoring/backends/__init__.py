@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blackbox_dft._utils.types import ImageBytes
+from blackbox_dft.data.photos import Photos
 from blackbox_dft.fusion.fused_path import FusedPath
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.scoring.backends.array import ArrayBackend
@@ -24,7 +25,7 @@ __all__ = ["Backend", "make_backend"]
 
 
 def make_backend(
-    images: ImageBytes,
+    images: ImageBytes | Photos,
     space: Space,
     target: Target,
     encoding: Encoding,
@@ -35,7 +36,7 @@ def make_backend(
     threads: int = 1,
     views: Viewed | None = None,
 ) -> Backend:
-    """The backend for a pool of ``images (N, H, W, 3)``.
+    """The backend for a pool of ``images (N, H, W, 3)``, or of photos, one a request.
 
     Args:
         path: the fused path, if there is one.

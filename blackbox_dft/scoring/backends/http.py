@@ -8,7 +8,7 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.scoring.backends.base import Send
-from blackbox_dft.targets.base import ConcurrentTarget
+from blackbox_dft.targets.base import ConcurrentTarget, FileTarget
 
 
 class HttpBackend:
@@ -21,7 +21,13 @@ class HttpBackend:
 
     def prepare(self, indices: Ints, z: Floats) -> Future[Send]:
         """Changes and encodes the images in a thread, so that the request can be sent at once."""
-        return self._threads.submit(lambda: self._target.prepare(self._array.changed(indices, z)))
+        return self._threads.submit(self._prepared, indices, z)
+
+    def _prepared(self, indices: Ints, z: Floats) -> Send:
+        file = self._array.untouched(indices, z)
+        if file and isinstance(self._target, FileTarget) and (send := self._target.prepare_file(*file)):
+            return send
+        return self._target.prepare(self._array.changed(indices, z))
 
     def close(self) -> None:
         """Waits for requests that are being prepared."""

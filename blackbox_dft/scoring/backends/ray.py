@@ -73,6 +73,8 @@ class RayBackend:
         options = replace(options, cluster="", provider="cpu" if options.provider == "auto" else options.provider)
         spec = WorkerSpec.of(array, options, fused=fused, threads=threads)
         gpus = int(options.provider != "cpu")
+        # A run of photos that keep their sizes takes no cluster.
+        assert isinstance(array.images, np.ndarray)
         name, patience = array.target.name, options.patience
         return cls(WorkerPool(cluster, spec, array.images, name=name, cpus=threads, gpus=gpus, patience=patience))
 

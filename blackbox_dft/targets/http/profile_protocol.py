@@ -38,7 +38,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from typing_extensions import override
@@ -53,6 +53,13 @@ from blackbox_dft.targets.http.protocol import ServerInfo, WireProtocol
 from blackbox_dft.targets.http.secrets import resolve
 from blackbox_dft.targets.http.transport import Transport
 from blackbox_dft.targets.options import TargetOptions
+
+
+class _File(NamedTuple):
+    """An image file that is sent as it is."""
+
+    data: bytes
+    kind: str
 
 
 @dataclass(eq=False)
@@ -103,34 +110,45 @@ class ProfileProtocol(WireProtocol):
 
     @override
     def request(self, images: ImageBytes | Images) -> HttpRequest:
+        return self._made(images, None)
+
+    @override
+    def file_request(self, data: bytes, kind: str) -> HttpRequest | None:
+        text = json.dumps([self._request.get(key) for key in ("form", "body", "json")], default=str)
+        if any(mark in text for mark in ("{pixels}", "{levels}", "{all-pixels}")):
+            return None
+        return self._made(np.empty((1, 0, 0, 3), np.uint8), _File(data, kind))
+
+    def _made(self, images: ImageBytes | Images, file: _File | None) -> HttpRequest:
+        """The request for images, or for ``file`` in their place."""
         from httpx import URL
 
         url = str(URL(self.url.rstrip("/") + self._request.get("path", "")).copy_merge_params(self._query))
         method = self._request.get("method", "POST")
         headers = {name.lower(): text for name, text in self.headers.items()}
+        kind = file.kind if file else str(self._request.get("image", "png")).partition(":")[0]
         if "form" in self._request:
-            data = self._encoded(images[0])
-            form = {key: self._text(str(value), images) for key, value in self._request["form"].items()}
-            parts = {k: (f"image.{self._kind}", data, f"image/{self._kind}") for k, v in form.items() if v == "{bytes}"}
+            data = self._encoded(images[0], file)
+            form = {key: self._text(str(value), images, file) for key, value in self._request["form"].items()}
+            parts = {k: (f"image.{kind}", data, f"image/{kind}") for k, v in form.items() if v == "{bytes}"}
             fields = {k: v for k, v in form.items() if v != "{bytes}"}
             return HttpRequest(method, url, self.headers, parts=parts, fields=fields)
         if "body" in self._request:
-            request = HttpRequest(
-                method, url, {"content-type": f"image/{self._kind}", **headers}, self._encoded(images[0])
-            )
+            content = self._encoded(images[0], file)
+            request = HttpRequest(method, url, {"content-type": f"image/{kind}", **headers}, content)
         else:
-            body = json.dumps(self._filled(self._request["json"], images)).encode()
+            body = json.dumps(self._filled(self._request["json"], images, file)).encode()
             request = HttpRequest(method, url, {"content-type": "application/json", **headers}, body)
         return self.sign(request) if self.sign else request
 
-    def _filled(self, node: Any, images: ImageBytes | Images) -> Any:
+    def _filled(self, node: Any, images: ImageBytes | Images, file: _File | None) -> Any:
         """A part of the profile's ``json`` with its marks replaced."""
         if isinstance(node, dict):
-            return {key: self._filled(value, images) for key, value in node.items()}
+            return {key: self._filled(value, images, file) for key, value in node.items()}
         if isinstance(node, list):
             if len(node) == 1 and any(mark in json.dumps(node) for mark in MARKS):
-                return [self._filled(node[0], images[i : i + 1]) for i in range(len(images))]
-            return [self._filled(value, images) for value in node]
+                return [self._filled(node[0], images[i : i + 1], file) for i in range(len(images))]
+            return [self._filled(value, images, file) for value in node]
         if not isinstance(node, str):
             return node
         if node == "{all-pixels}":
@@ -139,21 +157,19 @@ class ProfileProtocol(WireProtocol):
             return np.round(to_floats(images[0]), 6).tolist()
         if node == "{levels}":
             return to_bytes(images[0]).tolist()
-        return self._text(node, images)
+        return self._text(node, images, file)
 
-    def _text(self, node: str, images: ImageBytes | Images) -> str:
+    def _text(self, node: str, images: ImageBytes | Images, file: _File | None) -> str:
         """A text of the profile with its marks replaced."""
         if "{base64}" in node:
-            return node.replace("{base64}", base64.b64encode(self._encoded(images[0])).decode())
+            return node.replace("{base64}", base64.b64encode(self._encoded(images[0], file)).decode())
         return resolve(node, self._folder)[0]
 
-    @property
-    def _kind(self) -> str:
-        return str(self._request.get("image", "png")).partition(":")[0]
-
-    def _encoded(self, image: ImageBytes | Images) -> bytes:
+    def _encoded(self, image: ImageBytes | Images, file: _File | None) -> bytes:
         import cv2
 
+        if file:
+            return file.data
         kind, _, quality = self._request.get("image", "png").partition(":")
         options = [cv2.IMWRITE_JPEG_QUALITY, int(quality or 95)] if kind == "jpeg" else []
         _, data = cv2.imencode(f".{kind}", to_bytes(image)[..., ::-1], options)

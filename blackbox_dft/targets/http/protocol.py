@@ -57,6 +57,10 @@ class WireProtocol(Protocol):
         """
         ...
 
+    def file_request(self, data: bytes, kind: str) -> HttpRequest | None:
+        """The request for one image as its ``png`` or ``jpeg`` file is; None if requests hold no files."""
+        return None
+
     def scores(self, response: HttpResponse, count: int) -> Scores:
         """Scores ``(count, K)`` in the response to a request with ``count`` images.
 

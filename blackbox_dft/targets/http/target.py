@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, LostAnswer, TargetError
-from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, Target
+from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, FileTarget, Target
 from blackbox_dft.targets.http.exchange import Exchange
-from blackbox_dft.targets.http.messages import HttpResponse
+from blackbox_dft.targets.http.messages import HttpRequest, HttpResponse
 from blackbox_dft.targets.http.profile_protocol import ProfileProtocol
 from blackbox_dft.targets.http.profile_schema import profile_folder, read_profile
 from blackbox_dft.targets.http.protocol import WireProtocol
@@ -33,7 +33,7 @@ DISCOVERY_PATIENCE = 10.0
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-class HttpTarget(Target, ConcurrentTarget, ExplainsNoScore):
+class HttpTarget(Target, ConcurrentTarget, ExplainsNoScore, FileTarget):
     """A model behind a URL, by the Open Inference Protocol V2 or as a profile declares it.
 
     Args:
@@ -99,8 +99,14 @@ class HttpTarget(Target, ConcurrentTarget, ExplainsNoScore):
 
     @override
     def prepare(self, images: ImageBytes | Images) -> Callable[[], Future[Scores]]:
-        request, count = self.protocol.request(images), len(images)
+        return self._prepared(self.protocol.request(images), len(images))
 
+    @override
+    def prepare_file(self, data: bytes, kind: str) -> Callable[[], Future[Scores]] | None:
+        request = self.protocol.file_request(data, kind)
+        return self._prepared(request, 1) if request else None
+
+    def _prepared(self, request: HttpRequest, count: int) -> Callable[[], Future[Scores]]:
         def read(response: HttpResponse) -> Scores:
             return self.protocol.scores(response, count)
 

@@ -290,11 +290,35 @@ def test_memory_stays_flat(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
 
 def test_a_limit_of_the_target_is_passed_on(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
     healthy.most = 0
-    with serving(run, tmp_path / "log", "--yes", "--deadline", 0.5) as service:
+    with serving(run, tmp_path / "log", "--yes", "--deadline", 2) as service:
         response = service.predict(png(0.4))
         assert (response.status_code, response.headers["retry-after"]) == (429, "1")
         healthy.most = 10**6
         assert service.predict(png(0.4)).status_code == 200
+
+
+def test_more_requests_than_the_queue_holds_are_sent_back(healthy: PaidApi, run: Path, tmp_path: Path) -> None:
+    healthy.delay = 3.0
+    busy = healthy.busy
+    with serving(run, tmp_path / "log", "--yes", "--queue", 2) as service, ThreadPoolExecutor(2) as threads:
+        first = [threads.submit(service.predict, png(0.4, n)) for n in range(2)]
+        while healthy.busy < busy + 2:
+            time.sleep(0.01)
+        third = service.predict(png(0.4, 2))
+        assert (third.status_code, third.headers["retry-after"]) == (429, "1")
+        assert [one.result().status_code for one in first] == [200, 200]
+
+
+def test_a_rate_is_kept_and_those_who_would_wait_too_long_are_sent_back(
+    healthy: PaidApi, run: Path, tmp_path: Path
+) -> None:
+    before = healthy.calls
+    with serving(run, tmp_path / "log", "--yes", "--rate", "2/h") as service, ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda n: service.predict(png(0.4, n)), range(6)))
+    assert sorted(response.status_code for response in found) == [200, 429, 429, 429, 429, 429]
+    assert healthy.calls - before == 1
+    waits = [int(r.headers["retry-after"]) for r in found if r.status_code == 429]
+    assert all(1700 < wait <= 1800 for wait in waits)
 
 
 def test_a_key_and_a_budget_hold_for_all_processes(healthy: PaidApi, run: Path, bbdft: Bbdft, tmp_path: Path) -> None:
