@@ -1,9 +1,13 @@
 """What tests and the examples in docstrings share: the user's own cache folder is left alone."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# Its docstrings have examples, for which the extra is needed.
+collect_ignore = [] if find_spec("sklearn") else ["blackbox_dft/sklearn.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,7 +30,7 @@ FORKS.set_forkserver_preload(
         *(
             "blackbox_dft.deploy.apply",
             "blackbox_dft.cli.progress_bar",
-            "blackbox_dft.compare.runner",
+            "blackbox_dft.comparison.runner",
             "blackbox_dft.run.predict",
         ),
         *(

@@ -8,13 +8,9 @@ Prints the verdict, what the numbers of geometry and tone became, and writes cha
 import argparse
 from pathlib import Path
 
-from blackbox_dft import Config, optimize
-from blackbox_dft.fusion.export import fuse_onnx
-from blackbox_dft.images.files import write_image
-from blackbox_dft.report.figures.pictures import write_pictures
-from blackbox_dft.report.run_report import write_run_report
-from blackbox_dft.report.terminal import verdict_lines
-from blackbox_dft.targets.onnx.target import OnnxTarget
+from PIL import Image
+
+from blackbox_dft import fuse_onnx, optimize, write_report
 
 
 def main() -> None:
@@ -25,30 +21,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     model = options.shared / "models" / "age_gender_faceapi.onnx"
+    labels = options.shared / "data" / "lfw" / "labels_gender.csv"
 
-    config = Config(
-        target=str(model),
-        data=str(options.shared / "data" / "lfw" / "labels_gender.csv"),
-        space="auto",
-        budget=options.budget,
-        seed=options.seed,
-    )
-    result = optimize(config, options.out)
-    write_pictures(result, options.out)
-    write_run_report(options.out, result.data)
-    print("\n".join(verdict_lines(result.summary.to_json(), options.out)))
+    result = optimize(model, labels, out=options.out, space="auto", budget=options.budget, seed=options.seed)
+    write_report(result)
+    print(result)
 
-    space = result.tuning.make_space()
-    for name, value in zip(space.names, result.tuning.z, strict=True):
+    for name, value in zip(result.tuning.make_space().names, result.tuning.z, strict=True):
         if not name.startswith("dct"):
             print(f"{name:>20} {value:+.2f}")
 
     # The change as a function of arrays, and as one model file that takes unchanged images.
     some = result.data.splits["test"][:8]
     for number, image in zip(some, result.tuning(result.data.images[some]), strict=True):
-        write_image(options.out / f"changed_{number}.png", image)
-    input_format = OnnxTarget(model).input_format
-    fuse_onnx(space, result.tuning.z, result.tuning.shape, model, options.out / "fused.onnx", input_format=input_format)
+        Image.fromarray(image).save(options.out / f"changed_{number}.png")
+    fuse_onnx(result, model, options.out / "fused.onnx", overwrite=True)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ Shows a label map, an additive change too faint to see, and what it is worth bes
 import argparse
 from pathlib import Path
 
-from blackbox_dft import Config, optimize
-from blackbox_dft.report.terminal import verdict_lines
+from blackbox_dft import optimize
 
 
 def main() -> None:
@@ -20,17 +19,16 @@ def main() -> None:
     options = parser.parse_args()
 
     for space in ("dct:8", "affine+color"):
-        config = Config(
-            target=str(options.shared / "models" / "expression_faceapi.onnx"),
-            data=str(options.shared / "data" / "smiles" / "labels.csv"),
-            map=("smile=happy", "nonsmile=*"),
+        result = optimize(
+            options.shared / "models" / "expression_faceapi.onnx",
+            options.shared / "data" / "smiles" / "labels.csv",
+            out=options.out / space.replace(":", ""),
+            map={"smile": "happy", "nonsmile": "*"},
             space=space,
             channels="luma",
             budget=options.budget,
         )
-        result = optimize(config, options.out / space.replace(":", ""))
-        print(f"\n{space}")
-        print("\n".join(verdict_lines(result.summary.to_json())))
+        print(f"\n{space}\n{result}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Texts in messages: long lists shortened, durations in words, labels that stand for a missing value recognized."""
+"""Texts in messages: long lists shortened, durations in words, names of Python objects, labels that say "missing"."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def duration(seconds: float) -> str:
         if seconds < most:
             return f"{seconds / length:.2g} {unit}"
     return f"{seconds / 86400:.2g} days"
+
+
+def in_memory(name: str) -> bool:
+    """Whether ``name`` stands for an object that was given from Python, as no file or URL of a run can be called.
+
+    >>> in_memory("<arrays>"), in_memory("labels.csv")
+    (True, False)
+    """
+    return name.startswith("<") and name.endswith(">")
 
 
 def looks_missing(label: str) -> bool:

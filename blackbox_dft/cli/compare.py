@@ -27,7 +27,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
-    from blackbox_dft.compare.runner import Comparison
+    from blackbox_dft.comparison.runner import Comparison
 
 SHARED = (
     "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit",
@@ -70,8 +70,8 @@ def compare(**values: Any) -> None:
     one too. The cost is printed before the first query. The same command again continues where it stopped. The results
     are DIR/compare.csv, compare.json, compare.png and compare.html.
     """
-    from blackbox_dft.compare.grid import Grid, parse_budgets
-    from blackbox_dft.compare.runner import Comparison
+    from blackbox_dft.comparison.grid import Grid, parse_budgets
+    from blackbox_dft.comparison.runner import Comparison
     from blackbox_dft.report.compare_report import text_lines, write_report
 
     out, processes, dry = values.pop("out"), values.pop("processes"), values.pop("dry_run")

@@ -1,42 +1,20 @@
-"""Progress of a run on stderr: one moving line on a terminal, plain lines elsewhere."""
+"""Progress of a command on stderr: one moving line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from typing_extensions import override
 
 from blackbox_dft.cli.streams import say
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
+from blackbox_dft.report.progress_display import PHASES, RunningAccuracy, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Display
-
-PHASES = {
-    "select": "choosing",
-    "input": "finding the input form",
-    "tune": "tuning",
-    "views": "choosing views",
-    "evaluate": "evaluating",
-    "predict": "predicting",
-    "check": "checking",
-}
-"""Words for the phases of a run, and of commands on a finished one."""
-ACCURACY_DECAY = 0.9
-"""Weight of a minibatch in the running accuracy relative to the one after it."""
-MIN_WEIGHT = 5
-"""Weight of all minibatches together below which the running accuracy says too little to be the best."""
-MIN_BAR, MAX_BAR = 8, 24
-"""Characters of the bar of a terminal."""
 
 
 class PlainProgress(Progress):
@@ -78,109 +56,6 @@ class QuietProgress(NoProgress):
         say(f"WARNING: {text}")
 
 
-class BarProgress(Progress):
-    """One line of a terminal: phase, time left, queries of the budget, images/s, accuracy; notes appear above it.
-
-    Args:
-        display: where the line is shown; it is started and stopped by the caller.
-        total: queries of the run.
-    """
-
-    def __init__(self, display: Display, total: int) -> None:
-        self._display = display
-        self._task = display.add_task("starting", total=total, rate="", accuracy="", best="")
-        self._total, self._done = total, 0
-        self._started = time.perf_counter()
-        self._paid = 0
-        self._accuracy = RunningAccuracy()
-
-    @override
-    def note(self, text: str) -> None:
-        self._display.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    @override
-    def phase(self, name: str, queries: int) -> None:
-        self._display.update(self._task, description=PHASES.get(name, name))
-
-    @override
-    def scored(self, images: int, paid: int) -> None:
-        self._done = min(self._done + images, self._total)
-        self._paid += paid
-        rate = self._paid / max(time.perf_counter() - self._started, 1e-9)
-        self._display.update(
-            self._task,
-            completed=self._done,
-            rate=f"{rate:,.0f} images/s",
-            accuracy=self._accuracy.now,
-            best=self._accuracy.best,
-        )
-
-    @override
-    def step(self, point: Point) -> None:
-        self._accuracy.add(point.accuracy)
-
-
-def fitted_line(parts: Sequence[tuple[int, str]], width: int, share: float, bar: str = "#") -> str:
-    """One line of at most ``width`` characters: the most important of its parts, and a bar if there is room.
-
-    >>> fitted_line([(0, "tuning"), (2, "9 images/s"), (1, "5/10 queries")], 44, 0.5)
-    'tuning  [####    ]  9 images/s  5/10 queries'
-    >>> fitted_line([(0, "tuning"), (2, "9 images/s"), (1, "5/10 queries")], 22, 0.5)
-    'tuning  5/10 queries'
-
-    Args:
-        parts: texts with their importance, 0 first; in the order in which they are shown.
-        width: characters.
-        share: of the bar that is filled, in [0, 1].
-        bar: what fills it.
-    """
-    kept: list[tuple[int, str]] = []
-    for part in sorted((part for part in parts if part[1]), key=lambda part: part[0]):
-        if sum(len(text) + 2 for _, text in [*kept, part]) - 2 > width:
-            break
-        kept.append(part)
-    texts = [text for importance, text in parts if (importance, text) in kept]
-    room = min(MAX_BAR, width - sum(len(text) + 2 for text in texts) - 2)
-    if texts and room >= MIN_BAR:
-        filled = round(share * room)
-        texts.insert(1, f"[{bar * filled}{' ' * (room - filled)}]")
-    return "  ".join(texts).replace("  (", " (")[:width]
-
-
-class RunningAccuracy:
-    """Exponentially weighted accuracy of the latest minibatches, and the best it has been.
-
-    >>> accuracy = RunningAccuracy()
-    >>> for value in (0.5, 1.0):
-    ...     accuracy.add(value)
-    >>> str(accuracy)
-    '  train accuracy 0.763'
-    """
-
-    def __init__(self) -> None:
-        self._sum = self._weight = self._best = 0.0
-
-    def add(self, accuracy: float) -> None:
-        """Adds the accuracy of one minibatch."""
-        self._sum = ACCURACY_DECAY * self._sum + accuracy
-        self._weight = ACCURACY_DECAY * self._weight + 1
-        if self._weight > MIN_WEIGHT:
-            self._best = max(self._best, self._sum / self._weight)
-
-    @property
-    def now(self) -> str:
-        """Of the latest minibatches, in words; empty before the first."""
-        return f"train accuracy {self._sum / self._weight:.3f}" if self._weight else ""
-
-    @property
-    def best(self) -> str:
-        """The best it has been, in words."""
-        return f"(best {self._best:.3f})" if self._best else ""
-
-    def __str__(self) -> str:
-        return "".join(f"{space}{text}" for space, text in (("  ", self.now), (" ", self.best)) if text)
-
-
 @contextmanager
 def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     """The progress display of a run of ``total`` queries that suits stderr."""
@@ -189,28 +64,8 @@ def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     elif not sys.stderr.isatty():
         yield PlainProgress(total)
     else:
-        # Takes longer to load than some commands take.
-        from rich.console import Console
-        from rich.progress import Progress as Display
-        from rich.progress import ProgressColumn, Task
-        from rich.text import Text
-
-        console = Console(stderr=True)
-        bar = "━" if console.encoding.startswith("utf") else "#"
-
-        class Line(ProgressColumn):
-            def render(self, task: Task) -> Text:
-                left = task.time_remaining
-                time_left = "" if left is None else str(timedelta(seconds=int(left)))
-                queries = f"{task.completed:,.0f}/{task.total:,.0f} queries"
-                tail = [(4, task.fields["rate"]), (3, task.fields["accuracy"]), (5, task.fields["best"])]
-                parts = [(0, task.description), (2, time_left), (1, queries), *tail]
-                # Not the last column, which some terminals wrap after.
-                line = fitted_line(parts, console.width - 1, task.percentage / 100, bar)
-                return Text(line, no_wrap=True, overflow="crop")
-
-        with Display(Line(), console=console) as display:
-            yield BarProgress(display, total)
+        with terminal_bar(total) as progress:
+            yield progress
 
 
 @contextmanager

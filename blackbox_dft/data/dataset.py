@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,13 +111,66 @@ def load(
     >>> {split: len(indices) for split, indices in data.splits.items()}
     {'train': 240, 'val': 160, 'test': 400}
     """
-    source = Path(source)
-    listing = list_source(source, label, allow_outside=allow_outside)
+    listing = list_source(Path(source), label, allow_outside=allow_outside)
+    return load_listing(
+        Path(source),
+        listing,
+        size=size,
+        skip_bad=skip_bad,
+        seed=seed,
+        splits=splits,
+        classes=classes,
+        fitting=fitting or Fitting(),
+        cache=cache,
+        memory=memory,
+    )
+
+
+def load_listing(
+    source: Path,
+    listing: Listing,
+    *,
+    size: tuple[int, int] | None,
+    skip_bad: bool,
+    seed: int,
+    splits: bool,
+    classes: Sequence[str] | None,
+    fitting: Fitting,
+    cache: Path | None = None,
+    memory: int = MAX_MEMORY_BYTES,
+) -> Dataset:
+    """``load`` for files that are listed already; ``source`` is what messages call them."""
+    fitting = _decided(fitting, listing, size)
+    read_all = _read_photos if fitting.keeps_sizes else _decode
+    return assemble(
+        source,
+        listing,
+        lambda: read_all(listing, size, skip_bad, memory, cache, fitting),
+        seed=seed,
+        splits=splits,
+        classes=classes,
+        fitting=fitting,
+    )
+
+
+def assemble(
+    source: Path,
+    listing: Listing,
+    decode: Callable[[], DecodedImages],
+    *,
+    seed: int,
+    splits: bool,
+    classes: Sequence[str] | None,
+    fitting: Fitting,
+) -> Dataset:
+    """The data set of a listing, whose images ``decode`` reads; arguments as for ``load``.
+
+    Raises:
+        InputError: a label or a split cannot be used, or an image cannot be read.
+    """
     # Before decoding, so that errors in the listing are reported at once.
     parts = _arrange(source, listing, listing.rows, seed, splits, classes)
-    fitting = _decided(fitting or Fitting(), listing, size)
-    read_all = _read_photos if fitting.keeps_sizes else _decode
-    decoded = read_all(listing, size, skip_bad, memory, cache, fitting)
+    decoded = decode()
     rows = [listing.rows[number] for number in decoded.indices]
     read = set(decoded.indices)
     skipped = [row.file for number, row in enumerate(listing.rows) if number not in read]
@@ -134,7 +187,7 @@ def load(
     notes += [_as_missing(name, parts.labels, n) for n, name in enumerate(parts.classes) if looks_missing(name)]
     if decoded.resized:
         height, width = decoded.images.shape[1:3]
-        fitted = "" if fitting.fit == "stretch" else f" by --fit {fitting.fit}"
+        fitted = f" by --fit {fitting.fit}" if fitting.fit != "stretch" else ""
         notes.append(f"{decoded.resized} images had another size and were resized to {height}x{width}{fitted}")
     if 0 < decoded.deep_max < 2**MAX_DARK_BITS:
         bits = decoded.deep_max.bit_length()

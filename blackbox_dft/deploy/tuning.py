@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.spaces.viewed import Viewed
 
+if TYPE_CHECKING:
+    from blackbox_dft.deploy.transform import ImageTransform
+
 FORMAT, VIEWS_FORMAT = 2, 3
 """Of files with one view, which earlier versions read too, and with several."""
 FORMATS = (1, FORMAT, VIEWS_FORMAT)
@@ -40,7 +43,7 @@ MAP_PREFIXES = "output_map.", "joint_map."
 """Of the names of its arrays: of every view, and of what joins several."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuning:
     """A learned change: ``z (k,)`` in a space, for images of one size, or of any if they kept their own.
 
@@ -198,6 +201,28 @@ class Tuning:
             return None
         return OutputDecoder(self.scores, self.output_map.label_matrix, self.output_map, self.heads)
 
+    def as_transform(self) -> ImageTransform:
+        """The change of one image at a time, for pipelines of torchvision, albumentations, ``tf.data`` and the like.
+
+        >>> transform = Tuning("color", np.zeros(6), (8, 8, 3)).as_transform()
+        >>> transform(np.zeros((20, 10, 3), np.uint8)).shape
+        (8, 8, 3)
+        """
+        from blackbox_dft.deploy.transform import ImageTransform
+
+        return ImageTransform(self)
+
+    def __repr__(self) -> str:
+        size, views = "x".join(map(str, self.shape[:2])), self.queries_per_image
+        several = f", {views} views" if views > 1 else ""
+        labels = f", labels {shortened(self.labels)}" if self.labels else ""
+        return f"Tuning({self.space}, {len(self.z)} numbers, images {size}{several}{labels})"
+
+    def _repr_html_(self) -> str:
+        from blackbox_dft.deploy.tuning_html import tuning_html
+
+        return tuning_html(self)
+
     def predict(self, images: object, target: object) -> Floats:
         """Probabilities ``(N, L)`` of the labels for images, by a target that is called here and now.
 
@@ -224,12 +249,10 @@ class Tuning:
         """
         from blackbox_dft.targets import make_target
 
-        if isinstance(target, str | Path):
-            with make_target(str(target)) as opened:
-                return self.predict(images, opened)
         score = getattr(target, "scores", target)
-        if not callable(score):
-            raise InputError(f"{target!r} is no target: give a file, a URL, a function, or what make_target returns.")
+        if isinstance(target, str | Path) or not callable(score):
+            with make_target(target) as opened:
+                return self.predict(images, opened)
         if self.fitting.keeps_sizes and not isinstance(images, np.ndarray):
             # A batch cannot hold several sizes.
             singles = images if isinstance(images, list | tuple) else [images]

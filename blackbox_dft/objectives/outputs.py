@@ -302,7 +302,7 @@ def label_matrix(
             "give --model-classes with one name for each score."
         )
     columns = _Lookup(names)
-    return _mapped(labels, columns, table) if table else _named(labels, columns)
+    return _mapped(labels, columns, table) if table else _named(labels, columns, known=bool(classes))
 
 
 class _Lookup:
@@ -325,7 +325,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
-def _named(labels: Sequence[str], columns: _Lookup) -> Floats:
+def _named(labels: Sequence[str], columns: _Lookup, *, known: bool) -> Floats:
     count = len(columns.names)
     matrix = np.zeros((count, len(labels)))
     numbers = all(_is_number(label) for label in labels)
@@ -336,6 +336,8 @@ def _named(labels: Sequence[str], columns: _Lookup) -> Floats:
             matrix[int(label), column] = 1
         else:
             mend = f"give the classes that stand for it, --map '{label}=CLASS[,CLASS...]'"
+            if not known:
+                mend = f"name its classes in their order, --model-classes A,B,C; or {mend}"
             if looks_missing(label):
                 mend = "it looks like a missing value, so drop these images or fill it in; else " + mend
             raise InputError(f"no class of the target is called {label!r} (it has {shortened(columns.names)}): {mend}.")

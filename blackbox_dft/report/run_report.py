@@ -15,6 +15,7 @@ from blackbox_dft.data import Dataset
 from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.sample_card import card
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures import run_pictures
 from blackbox_dft.report.figures.before_after import of_one_size
@@ -263,7 +264,7 @@ def _histograms(predictions: Predictions, classes: Sequence[breakdown.Subset]) -
 
 
 def _effects(run: Path, tuning: Tuning, images: ImageBytes | Photos | None) -> dict[str, Any]:
-    sample = change.card(tuning.shape)[None] if images is None else of_one_size(images, PSNR_IMAGES, tuning)
+    sample = card(tuning.shape)[None] if images is None else of_one_size(images, PSNR_IMAGES, tuning)
     gains = None
     path = run / "parts.json"
     if path.exists():

@@ -19,6 +19,7 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.objectives.losses import decide
@@ -32,6 +33,7 @@ from blackbox_dft.scoring.movement import CONFIRMATIONS, CONFIRMED, Moved, Toler
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import NoProgress, Progress
+from blackbox_dft.targets.base import Target
 
 CHECKS = "checks.json"
 """Record of all checks, in the folder of the run."""
@@ -123,6 +125,8 @@ def open_check(
     cluster: str | None = None,
     workers: int | None = None,
     price: float | None = None,
+    target: Target | None = None,
+    data: Dataset | None = None,
 ) -> Check:
     """Opens the finished ``run`` to check its target; nothing is scored yet.
 
@@ -136,12 +140,16 @@ def open_check(
         cluster: where the model runs now, as for ``with_cluster``.
         workers: calls, or actors, side by side.
         price: of one image scored; by default as in the run.
+        target: of a run that was given a Python object as its target; ``data`` alike.
+        data: the run's images, if they were given from Python.
 
     Raises:
         InputError: the run is not finished, its images changed, or it has no scores to compare with.
     """
     run = Path(run)
-    evaluation = open_evaluation(run, split="all", cluster=cluster, workers=workers, price=price)
+    evaluation = open_evaluation(
+        run, split="all", cluster=cluster, workers=workers, price=price, target=target, images=data
+    )
     experiment, recorded = evaluation.experiment, RunRecord.read(run).inputs.get("target")
     notes = []
     if recorded and recorded != experiment.target.fingerprint:

@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.proof import Verdict
@@ -42,6 +43,7 @@ from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.progress import NoProgress, Progress
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
+from blackbox_dft.targets.base import Target
 
 SCORES = "evaluations.sqlite"
 """Ledger of all evaluations of a run, in its folder."""
@@ -158,6 +160,8 @@ def open_evaluation(
     workers: int | None = None,
     price: float | None = None,
     allow_outside: bool = False,
+    target: Target | None = None,
+    images: Dataset | None = None,
 ) -> Evaluation:
     """Opens the finished ``run`` to evaluate it; nothing is scored yet.
 
@@ -175,6 +179,8 @@ def open_evaluation(
         workers: calls, or actors, side by side.
         price: of one image scored; by default as in the run.
         allow_outside: send a URL images outside the folder of other data too.
+        target: of a run that was given a Python object as its target.
+        images: the images that ``data`` names, if they are loaded already.
 
     Raises:
         InputError: the run is not finished, or the data does not suit it.
@@ -196,7 +202,7 @@ def open_evaluation(
     classes = Predictions.read(run).classes if (run / FILE).exists() else None
     # What ``auto`` stands for follows from the images of the run, not from these.
     config = replace(config, space=tuning.space)
-    experiment = Experiment(config, size=tuning.shape[:2], splits=False, classes=classes)
+    experiment = Experiment(config, size=tuning.shape[:2], splits=False, classes=classes, data=images, target=target)
     split = split or ("test" if data is None else "all")
     splits = experiment.data.splits
     if split != "all" and split not in splits:

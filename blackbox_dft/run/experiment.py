@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_dft._utils.text import in_memory
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
@@ -62,6 +63,17 @@ MAX_CLASSES = 100_000
 """Largest number of a class without a name."""
 
 
+def _require_objects(config: Config, target: Target | None, data: Dataset | None) -> None:
+    """Checks that what was given from Python, and cannot be made again, is given."""
+    for what, name, given in (("target", config.target, target), ("data", config.data, data)):
+        if given is None and in_memory(name):
+            raise InputError(
+                f"the {what} of the run is {name}, given from Python: go on from there, and pass it again as {what}=."
+            )
+    if in_memory(config.target) and config.target_options.cluster:
+        raise InputError(f"--cluster needs a model by its name, and {config.target} has none: leave it out.")
+
+
 class Experiment:
     """Data, target, space and plan of a configuration.
 
@@ -74,6 +86,7 @@ class Experiment:
         classes: names of the labels; by default those that occur in the data.
         data: images that are loaded already, instead of those of the configuration.
         found_input: what ``--find-input`` found, if it has: the configuration holds it.
+        target: a target that is made already, which its owner closes; by default that of the configuration.
 
     Raises:
         InputError: a file, an option or a value is not what it must be.
@@ -89,15 +102,18 @@ class Experiment:
         classes: Sequence[str] | None = None,
         data: Dataset | None = None,
         found_input: Mapping[str, Any] | None = None,
+        target: Target | None = None,
     ) -> None:
         self.config, self.found_input = config, found_input
+        _require_objects(config, target, data)
         self.spent_earlier = spent_earlier
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
         self.map = parse_map(config.map)
         self.cluster = open_cluster(config.target, config.target_options)
-        self.target: Target = make_target(config.target, config.target_options)
+        self.target: Target = target or make_target(config.target, config.target_options)
+        self._closes = target is None
         self.input_queries = int(found_input["queries"]) if found_input else 0
         """Queries that find the input form: planned, or used by a run that has found it."""
         if splits and not found_input:
@@ -437,7 +453,7 @@ class Experiment:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """The target, and the cluster if there is one, ready to score; both are closed at the end."""
-        with self.target:
+        with self.target if self._closes else nullcontext():
             try:
                 yield
             finally:

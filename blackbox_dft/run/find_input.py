@@ -52,6 +52,13 @@ class FoundInput:
         return [*(self.form.options() if self.race.found else []), *(self.order.options() if self.order else [])]
 
     @property
+    def keywords(self) -> dict[str, str]:
+        """The same as keyword arguments of ``optimize``."""
+        words = self.options
+        names = [flag.removeprefix("--").replace("-", "_") for flag in words[::2]]
+        return dict(zip(names, words[1::2], strict=True))
+
+    @property
     def sentence(self) -> str:
         """The result in one sentence."""
         race, accuracy = self.race, self.race.accuracy

@@ -32,6 +32,7 @@ from blackbox_dft.scoring.ledger import LEDGER, Ledger, recorded_scores
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.progress import NoProgress, Progress
+from blackbox_dft.targets.base import Target
 
 PREDICTIONS = "predictions.sqlite"
 """Ledger of all predictions of a run, in its folder."""
@@ -112,6 +113,8 @@ def open_prediction(
     rate: str | None = None,
     price: float | None = None,
     allow_outside: bool = False,
+    target: Target | None = None,
+    images: Dataset | None = None,
 ) -> Prediction:
     """Opens the finished ``run`` and reads the images to label; nothing is scored yet.
 
@@ -129,6 +132,8 @@ def open_prediction(
         rate: of requests to a URL; by default as in the run.
         price: of one image scored; by default as in the run.
         allow_outside: send a URL images outside the folder of a source too.
+        target: of a run that was given a Python object as its target.
+        images: images in memory, at the size of the tuning, instead of ``sources``.
 
     Raises:
         InputError: the run is not finished, or a source is not what it must be, or no image can be read.
@@ -138,11 +143,15 @@ def open_prediction(
     if STDIN in sources and lines is None:
         lines = sys.stdin
     outside = allow_outside or config.allow_outside or "://" not in config.target
-    listed = list_inputs(sources, lines or (), allow_outside=outside)
-    data, errors = _read(listed, tuning)
+    if images is not None:
+        listed = [ListedImage(name, Path(name)) for name in images.files]
+        data, errors = images, ("",) * len(listed)
+    else:
+        listed = list_inputs(sources, lines or (), allow_outside=outside)
+        data, errors = _read(listed, tuning)
     # What ``auto`` stands for follows from the images of the run, not from these.
     config = replace(config, space=tuning.space)
-    experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data)
+    experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data, target=target)
     return Prediction(opened.run, experiment, tuning, tuple(listed), errors, opened.record.batch, fresh, budget)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.options import options_of
+from blackbox_dft._utils.text import in_memory
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.summary import Summary
@@ -26,12 +27,25 @@ def command(config: Config, out: str = "RUN") -> str:
     >>> command(Config("model.onnx", "labels.csv", space="color", seed=3))
     'bbdft optimize model.onnx --data labels.csv --space color --seed 3 --out RUN'
     """
+    if in_memory(config.target) or in_memory(config.data):
+        return _call(config)
     words = ["bbdft", "optimize", public(config.target)]
     for name, option in options_of(Config).items():
         words += option.words(getattr(config, name), public)
     for name, option in options_of(TargetOptions).items():
         words += option.words(getattr(config.target_options, name), public)
     return shlex.join([*words, "--out", out])
+
+
+def _call(config: Config) -> str:
+    """The call of ``optimize`` that repeats a run of Python objects."""
+    given = [one if in_memory(one) else repr(public(one)) for one in (config.target, config.data)]
+    for kind, values in ((Config, config), (TargetOptions, config.target_options)):
+        for name, option in options_of(kind).items():
+            value = getattr(values, name)
+            if value != option.default and name != "data":
+                given.append(f"{option.key}={value!r}")
+    return f"optimize({', '.join(given)})"
 
 
 def command_from_here(config: Config, run: Path) -> str:

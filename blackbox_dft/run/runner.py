@@ -13,6 +13,7 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Ints
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.decoding import page_releaser
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.config import Config
@@ -32,7 +33,7 @@ from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, FixedConcurrency
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.targets.base import ConcurrentTarget
+from blackbox_dft.targets.base import ConcurrentTarget, Target
 
 
 def optimize(config: Config, out: str | Path, progress: Progress | None = None, *, overwrite: bool = False) -> Result:
@@ -147,11 +148,14 @@ def reopen(
     price: float | None = None,
     evaluate: str | None = None,
     precision: float | None = None,
+    target: Target | None = None,
+    data: Dataset | None = None,
 ) -> tuple[Experiment, Callable[[Progress | None], Result]]:
     """``resume`` in two steps: returns the run's experiment, opened and checked, and a function that continues it.
 
     ``cluster`` and ``workers`` say where the model runs from now on, as for ``with_cluster``; ``price`` is the new
-    cost of one image scored; ``evaluate`` and ``precision`` say how far the proof goes from now on.
+    cost of one image scored; ``evaluate`` and ``precision`` say how far the proof goes from now on; ``target`` and
+    ``data`` are those of a run that was given Python objects.
     """
     out = Path(out)
     recorded = RunRecord.read(out)
@@ -173,7 +177,9 @@ def reopen(
         record = replace(record, config=replace(record.config, accept_drift=True))
     if price is not None:
         record = replace(record, config=replace(record.config, price=price))
-    experiment = Experiment(record.config, spent_earlier=record.spent_earlier, found_input=record.found_input)
+    experiment = Experiment(
+        record.config, spent_earlier=record.spent_earlier, found_input=record.found_input, target=target, data=data
+    )
 
     def recorded_files() -> dict[str, str]:
         if not (out / LEDGER).exists():

@@ -21,8 +21,10 @@ TARGETS = {
 OTHER_MODEL_SUFFIXES = (".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".pkl", ".joblib", ".safetensors", ".mlmodel")
 
 
-def make_target(name: str, options: TargetOptions | None = None) -> Target:
+def make_target(name: object, options: TargetOptions | None = None) -> Target:
     """The target ``name``: an ONNX file, a URL, ``module:function``, or ``scheme:rest`` of an installed extension.
+
+    Or a Python object: a function from images to scores, or an ``onnxruntime.InferenceSession``.
 
     Raises:
         InputError: it does not exist or cannot be used; the message says what to give.
@@ -38,6 +40,10 @@ def make_target(name: str, options: TargetOptions | None = None) -> Target:
     from blackbox_dft._utils import plugins
 
     options = options or TargetOptions()
+    if not isinstance(name, str):
+        from blackbox_dft.targets.objects import target_of
+
+        return target_of(name, options).target
     path = Path(name)
     if path.is_dir():
         models = sorted(file.name for file in path.glob("*.onnx"))

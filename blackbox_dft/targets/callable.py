@@ -1,9 +1,10 @@
-"""Callable target: a Python function that scores images, named ``module:function``."""
+"""Callable target: a Python function that scores images, named ``module:function`` or given as it is."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +31,13 @@ class CallableTarget(Target):
     The function returns scores ``(N, K)``, class indices ``(N,)`` or class names ``(N,)``. Class names become indices.
     Attributes of the function are read if it has them: ``classes`` (names of the scores), ``image_size`` (height,
     width), ``batch`` (64 by default), ``workers`` (calls at once, 1 by default), ``accepts = "float"`` (float32 in
-    [0, 1] instead of uint8). The module is imported from the current folder or as installed.
+    [0, 1] instead of uint8), ``fingerprint`` (a text that changes with its scores; by default its source, which does
+    not show weights that it holds). The module is imported from the current folder or as installed.
+
+    Args:
+        name: ``module:function``, or any name if there is a ``function``.
+        options: class names, size and so on; they win over the function's attributes.
+        function: what to call, instead of importing it.
 
     Raises:
         InputError: the module or the function does not exist, or is not a function.
@@ -42,10 +49,12 @@ class CallableTarget(Target):
     array([[7.]], dtype=float32)
     """
 
-    def __init__(self, name: str, options: TargetOptions | None = None) -> None:
+    def __init__(
+        self, name: str, options: TargetOptions | None = None, function: Callable[..., Any] | None = None
+    ) -> None:
         options = options or TargetOptions()
         self.name = name
-        self.function = _find(name)
+        self.function = _find(name) if function is None else function
         given = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}
         named = given["classes"]
         if named is not None:
@@ -58,9 +67,9 @@ class CallableTarget(Target):
         self.floats = getattr(self.function, "accepts", "bytes") == "float"
         # The function's own class names are in its source; names of the options decide which index a name becomes.
         classes_given = "" if options.classes is None else f" {options.classes}"
-        self.fingerprint = blake2b(
-            f"{name} {_source(self.function)}{classes_given}".encode(), digest_size=16
-        ).hexdigest()
+        own = getattr(self.function, "fingerprint", None)
+        source = str(own) if own is not None else _source(self.function) if function is None else _text(self.function)
+        self.fingerprint = blake2b(f"{name} {source}{classes_given}".encode(), digest_size=16).hexdigest()
 
     @override
     def scores(self, images: ImageBytes | Images) -> Scores:
@@ -133,6 +142,14 @@ def _find(name: str) -> Any:
     if not callable(function):
         raise InputError(f"{name}: {function_name!r} is not a function: give one that takes images and returns scores.")
     return function
+
+
+def _text(function: Any) -> str:
+    """Source of a function that was given, or of the class of a callable object: it may stand in a notebook's cell."""
+    try:
+        return inspect.getsource(function if hasattr(function, "__code__") else type(function))
+    except (TypeError, OSError):
+        return ""
 
 
 def _source(function: Any) -> str:

@@ -9,8 +9,9 @@ import click
 import numpy as np
 import pytest
 
-from blackbox_dft.cli.progress_bar import BarProgress, PlainProgress, RunningAccuracy, resume_hint, show_progress
+from blackbox_dft.cli.progress_bar import PlainProgress, resume_hint, show_progress
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
+from blackbox_dft.report.progress_display import BarProgress, RunningAccuracy
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.progress import Point, Progress
 

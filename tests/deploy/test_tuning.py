@@ -154,7 +154,7 @@ def test_predict_sends_what_the_run_sent_and_maps_what_comes() -> None:
     np.testing.assert_array_equal(tuning.predict([*large, batch[2]], score), found[:3])
     np.testing.assert_array_equal(tuning.predict(np.stack(large), score), found[:2])
     assert tuning.predict(batch[:0], score).shape == (0, 2)
-    with pytest.raises(InputError, match="3 is no target: give a file, a URL, a function"):
+    with pytest.raises(InputError, match="int is no target: give a path, a URL, module:function, a function"):
         tuning.predict(batch, 3)
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def user(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_blocks_run_in_their_order(page: Path, user: Path) -> None:
+    if not find_spec("sklearn") and any("blackbox_dft.sklearn" in block.text for block in blocks(page)):
+        pytest.skip("needs pip install 'blackbox-dft[sklearn]'")
     path = os.pathsep.join([str(user / "bin"), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     port = free_port()
@@ -67,6 +70,6 @@ def run(page: Path, block: Block, port: str, user: Path, environment: dict[str, 
 
 
 def test_the_pages_that_a_newcomer_follows_are_run() -> None:
-    walks = ("tune-an-onnx-model", "tune-a-paid-api", "compare", "use-it-in-production")
+    walks = ("tune-an-onnx-model", "tune-a-paid-api", "compare", "use-with-scikit-learn", "use-it-in-production")
     pages = {"README.md", "docs/reference/python.md", "docs/tutorial/ten-minutes.md", "docs/tutorial/plug-in.md"}
     assert pages | {f"docs/how-to/{walk}.md" for walk in walks} <= {name_of(page) for page in RUNNABLE}

@@ -31,9 +31,9 @@ def test_the_notebook_is_made_from_the_page(script: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path) -> None:
-    nbformat = pytest.importorskip("nbformat", reason="needs pip install -e '.[docs]'")
-    nbclient = pytest.importorskip("nbclient", reason="needs pip install -e '.[docs]'")
-    pytest.importorskip("ipykernel", reason="needs pip install -e '.[docs]'")
+    nbformat = pytest.importorskip("nbformat", reason="needs pip install -e '.[test]'")
+    nbclient = pytest.importorskip("nbclient", reason="needs pip install -e '.[test]'")
+    pytest.importorskip("ipykernel", reason="needs pip install -e '.[test]'")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     commands = tmp_path / "bin"
     commands.mkdir()

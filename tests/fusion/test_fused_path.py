@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import helper, numpy_helper
 
-from blackbox_dft import Config, optimize, resume
+from blackbox_dft import Config
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
 from blackbox_dft.targets.onnx.target import OnnxTarget

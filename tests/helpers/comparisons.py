@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft._utils.types import Array
-from blackbox_dft.compare.analysis import assemble
-from blackbox_dft.compare.grid import Grid
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.analysis import assemble
+from blackbox_dft.comparison.grid import Grid
+from blackbox_dft.comparison.run_result import RunResult
 
 IMAGES = 1000
 GRID = Grid(("color",), ("nes", "spsa"), (100, 200, 400), (0, 1))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_dft.deploy.tuning import Tuning
-from blackbox_dft.report.change import card, field, in_words, part_effects
+from blackbox_dft.images.sample_card import card
+from blackbox_dft.report.change import field, in_words, part_effects
 from tests.helpers.pixels import noise
 
 

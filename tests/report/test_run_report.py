@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from blackbox_dft import Config, optimize
+from blackbox_dft import Config
 from blackbox_dft.report.run_report import write_run_report
 from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.runner import optimize
 from tests.conftest import Bbdft
 from tests.helpers.hostile import EVIL, write_hostile
 from tests.helpers.html_page import read_page

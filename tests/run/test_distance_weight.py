@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from blackbox_dft import Config, InputError, optimize, resume
+from blackbox_dft import Config, InputError
 from blackbox_dft.cli import bbdft as commands
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.run.summary import Summary
 from tests.conftest import Bbdft
 

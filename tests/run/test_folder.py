@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from blackbox_dft import Config, InputError, TargetError, optimize, resume
+from blackbox_dft import Config, InputError, TargetError
 from blackbox_dft.run.folder import check_free
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.scoring.ledger import Ledger
 from tests.conftest import Bbdft
 from tests.helpers.main_job import words

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, optimize, resume
+from blackbox_dft import Config
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.known import CHECKED, read_known
+from blackbox_dft.run.runner import optimize, resume
 
 
 def config(tiny: Path, **options: Any) -> Config:

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, TargetOptions, Tuning, apply_images, optimize
+from blackbox_dft import Config, TargetOptions, Tuning, apply_images
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.files import read_image
 from blackbox_dft.run.predictions import Predictions
+from blackbox_dft.run.runner import optimize
 from tests import forked
 from tests.conftest import Bbdft
 from tests.helpers.photo_service import SIZES, photo_service, score, write_photos

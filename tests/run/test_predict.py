@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from blackbox_dft import BudgetError, InputError, Tuning, evaluate, open_evaluation, open_prediction, predict
-from blackbox_dft.run.predict import PREDICTIONS
+from blackbox_dft import BudgetError, InputError, Tuning, open_evaluation, open_prediction
+from blackbox_dft.run.evaluate import evaluate
+from blackbox_dft.run.predict import PREDICTIONS, predict
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

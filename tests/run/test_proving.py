@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_dft import Config, optimize, resume
+from blackbox_dft import Config
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.run.budget import make_sequential_plan, sequential
 from blackbox_dft.run.experiment import Experiment
-from blackbox_dft.run.runner import reopen
+from blackbox_dft.run.runner import optimize, reopen, resume
 from tests import forked
 from tests.conftest import Bbdft
 from tests.helpers.serving import same_result, serving, words

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blackbox_dft import Config, InputError, TargetError, Tuning, optimize
+from blackbox_dft import Config, InputError, TargetError, Tuning
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.run.budget import make_plan
-from blackbox_dft.run.runner import resume
+from blackbox_dft.run.runner import optimize, resume
 from tests.conftest import Bbdft
 from tests.helpers.serving import serving, words
 from tests.helpers.tones import write_tones

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blackbox_dft import Config, optimize, resume
+from blackbox_dft import Config
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.search.progress import NoProgress, Point
 
 

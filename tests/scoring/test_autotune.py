@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, TargetOptions, optimize, resume
+from blackbox_dft import Config, TargetOptions
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.scoring.autotune import CallPlan, find_plan
 from blackbox_dft.search.progress import NoProgress
 from blackbox_dft.targets.onnx.target import OnnxTarget

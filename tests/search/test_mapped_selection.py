@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, optimize
+from blackbox_dft import Config
 from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.run.runner import optimize
 from blackbox_dft.search.mapped_selection import BOTH, IDENTITY, LAST_QUARTER, MAP_ALONE, _best, _Candidate
 
 

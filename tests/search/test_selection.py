@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, optimize
+from blackbox_dft import Config
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.objectives.losses import sigmoid_margin
 from blackbox_dft.objectives.outputs import OutputDecoder
+from blackbox_dft.run.runner import optimize
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.selection import IDENTITY, LAST_QUARTER, Selection, better_than_chance, part_gains, select
 from blackbox_dft.spaces import make_space

@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from blackbox_dft import Config, InputError, Tuning, evaluate, open_evaluation, optimize, resume
+from blackbox_dft import Config, InputError, Tuning, open_evaluation
 from blackbox_dft.images.encoding import to_floats
-from blackbox_dft.run.evaluate import evaluate_parts
+from blackbox_dft.run.evaluate import evaluate, evaluate_parts
 from blackbox_dft.run.record import RunRecord
-from blackbox_dft.run.runner import Result
+from blackbox_dft.run.runner import Result, optimize, resume
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.mapped_selection import BOTH, LAST_QUARTER
 from blackbox_dft.search.views import view_queries

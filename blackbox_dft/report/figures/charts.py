@@ -151,10 +151,11 @@ def accuracy_range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _figure(inches: tuple[float, float], margin: float = 0.04) -> Figure:
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=inches, dpi=100, layout=ConstrainedLayoutEngine(w_pad=margin, h_pad=margin))
+    from blackbox_dft.report.figures.shown_figure import ShownFigure
+
+    return ShownFigure(figsize=inches, dpi=100, layout=ConstrainedLayoutEngine(w_pad=margin, h_pad=margin))
 
 
 def _page_drawing(name: str) -> Any:

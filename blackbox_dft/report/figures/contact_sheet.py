@@ -48,7 +48,7 @@ def contact_sheet(
     Returns:
         A figure of up to 1200 pixels in width.
     """
-    from matplotlib.figure import Figure
+    from blackbox_dft.report.figures.shown_figure import ShownFigure
 
     difference, factor = magnified_difference(before, after)
     heads = ("before", "after", f"difference × {factor}")
@@ -66,7 +66,7 @@ def contact_sheet(
         sheet_height = top + -(-len(trios) // columns) * row + MARGIN - GAP
         sheet_width = 2 * MARGIN + columns * group - GROUP_GAP
         sheet = np.full((sheet_height, sheet_width, 3), 255, np.uint8)
-        figure = Figure(figsize=(sheet_width / DPI, sheet_height / DPI), dpi=DPI)
+        figure = ShownFigure(figsize=(sheet_width / DPI, sheet_height / DPI), dpi=DPI)
 
         def write(text: str, x: int, y: int, room: int, font: FontProperties, **style: Any) -> None:
             text = fitted(text, room, font)

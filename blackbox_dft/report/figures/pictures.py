@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blackbox_dft._utils.types import Ints
+from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report.breakdown import NO_DECISION
 from blackbox_dft.report.figures.before_after import before_and_after
@@ -15,7 +15,9 @@ from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.figures.style import write_png
+from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.result import Result
+from blackbox_dft.run.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,20 +32,29 @@ def write_pictures(result: Result, out: Path) -> None:
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
-    write_png(_contact(result), out / "contact.png")
-    if result.trajectory.points:
-        summary = result.summary
-        chart = search_curve(result.predictions().points, summary.to_json(), {})
-        title = f"{summary.space} by {summary.estimator}: accuracy against tuning queries"
-        write_png(line_figure({title: chart}), out / "curve.png")
+    predictions, data = result.predictions(), result.data
+    pair = before_and_after(data.images, result.tested[shown_images(predictions)], result.tuning)
+    write_png(contact_figure(predictions, result.summary, *pair), out / "contact.png")
+    if len(predictions.points):
+        write_png(curve_figure(predictions, result.summary), out / "curve.png")
 
 
-def _contact(result: Result) -> Figure:
-    data, test = result.data, result.tested
-    truth, before, after = data.labels[test], decide(result.before), decide(result.after)
-    shown = chosen_images(truth, before, after)
-    images, changed = before_and_after(data.images, test[shown], result.tuning)
-    names = (*data.classes, NO_DECISION)  # at -1, as ``decide`` says
+def curve_figure(predictions: Predictions, summary: Summary) -> Figure:
+    """Accuracy of the search's minibatches against queries, with lines for the test accuracies."""
+    chart = search_curve(predictions.points, summary.to_json(), {})
+    return line_figure({f"{summary.space} by {summary.estimator}: accuracy against tuning queries": chart})
+
+
+def shown_images(predictions: Predictions) -> Ints:
+    """The test images of the contact sheet, as positions in ``predictions``."""
+    return chosen_images(predictions.labels, decide(predictions.before), decide(predictions.after))
+
+
+def contact_figure(predictions: Predictions, summary: Summary, images: ImageBytes, changed: ImageBytes) -> Figure:
+    """The contact sheet of the images that ``shown_images`` names, before and after, ``(M, H, W, C)`` each."""
+    truth, before, after = predictions.labels, decide(predictions.before), decide(predictions.after)
+    shown = shown_images(predictions)
+    names = (*predictions.classes, NO_DECISION)  # at -1, as ``decide`` says
     captions = [
         (
             Caption(names[before[i]], bool(before[i] == truth[i])),
@@ -52,9 +63,9 @@ def _contact(result: Result) -> Figure:
         )
         for i in shown
     ]
-    test_accuracy = result.summary.accuracy["test"]
+    test_accuracy = summary.accuracy["test"]
     change = f"{test_accuracy.before:.3f} before, {test_accuracy.after:.3f} after"
-    title = f"{result.summary.verdict}: test accuracy {change}"
+    title = f"{summary.verdict}: test accuracy {change}"
     return contact_sheet(images, changed, captions, title)
 
 

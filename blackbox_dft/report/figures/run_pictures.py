@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_dft._utils.text import in_memory
 from blackbox_dft._utils.types import ImageBytes
 from blackbox_dft.data import Dataset, load
 from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.images.sample_card import card
 from blackbox_dft.objectives.losses import decide, lacks_score
 from blackbox_dft.report import breakdown, change
 from blackbox_dft.report.figures.before_after import before_and_after
@@ -27,6 +29,8 @@ def images(
     config: Config, tuning: Tuning, predictions: Predictions, data: Dataset | None
 ) -> tuple[ImageBytes | Photos | None, str]:
     """The test images ``(N, H, W, C)``, or the photos, or None and the reason in words."""
+    if data is None and in_memory(config.data):
+        return None, f"They were given from Python ({config.data}), and are not kept."
     try:
         loaded = data or load(
             config.data,
@@ -100,13 +104,13 @@ def pictures(tuning: Tuning) -> list[dict[str, Any]]:
                 "images": [("the perturbation", thumbnail(magnified[0]))],
             }
         )
-    card = change.card(tuning.shape)
-    changed = tuning(card[None])[0]
+    shown_card = card(tuning.shape)
+    changed = tuning(shown_card[None])[0]
     shown.append(
         {
             "title": "The whole change on a test card",
             "note": "Grey steps, a ramp, colours and a raster, as any image is changed.",
-            "images": [("before", thumbnail(card)), ("after", thumbnail(changed))],
+            "images": [("before", thumbnail(shown_card)), ("after", thumbnail(changed))],
         }
     )
     return shown

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_dft import Config, optimize, resume
+from blackbox_dft import Config
 from blackbox_dft.errors import InputError, TargetError
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.result import Result
+from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.scoring.backends.array import ArrayBackend
 from blackbox_dft.scoring.backends.fused import FusedBackend
 from blackbox_dft.scoring.backends.ray_worker_spec import WorkerSpec

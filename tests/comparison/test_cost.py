@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blackbox_dft.compare.cost import Cost, RunCost, cost, val_images, whole_budget
+from blackbox_dft.comparison.cost import Cost, RunCost, cost, val_images, whole_budget
 
 
 def experiment(*, paid: bool = False, repeats: int = 1) -> Any:

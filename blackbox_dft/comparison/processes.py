@@ -16,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from blackbox_dft.compare.grid import GridRun
-from blackbox_dft.compare.learning_curve import learning_curve
+from blackbox_dft.comparison.grid import GridRun
+from blackbox_dft.comparison.learning_curve import learning_curve
 from blackbox_dft.errors import TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment

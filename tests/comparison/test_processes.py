@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from blackbox_dft.compare.processes import _ProgressReporter, _send_error
+from blackbox_dft.comparison.processes import _ProgressReporter, _send_error
 from blackbox_dft.errors import BudgetError, TargetError
 
 

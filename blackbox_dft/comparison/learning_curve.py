@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats
-from blackbox_dft.compare.cost import cost, val_images, whole_budget
-from blackbox_dft.compare.grid import GridRun
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.cost import cost, val_images, whole_budget
+from blackbox_dft.comparison.grid import GridRun
+from blackbox_dft.comparison.run_result import RunResult
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blackbox_dft import Config, InputError, TargetOptions
-from blackbox_dft.compare.record import ComparisonRecord, settings_of
+from blackbox_dft.comparison.record import ComparisonRecord, settings_of
 
 CONFIG = Config("model.onnx", "labels.csv", target_options=TargetOptions(mean=(0.5,)))
 

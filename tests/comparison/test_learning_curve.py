@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from blackbox_dft import Config
-from blackbox_dft.compare.grid import GridRun, Variant
-from blackbox_dft.compare.learning_curve import learning_curve, unchanged
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.grid import GridRun, Variant
+from blackbox_dft.comparison.learning_curve import learning_curve, unchanged
+from blackbox_dft.comparison.run_result import RunResult
 from blackbox_dft.run.experiment import Experiment
 
 

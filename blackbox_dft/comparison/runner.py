@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_dft._utils.cpu import cores
-from blackbox_dft.compare.analysis import assemble, write_table
-from blackbox_dft.compare.cost import Cost, cost
-from blackbox_dft.compare.grid import Grid, GridRun
-from blackbox_dft.compare.learning_curve import learning_curve, unchanged, varied
-from blackbox_dft.compare.processes import side_by_side
-from blackbox_dft.compare.record import ComparisonRecord, settings_of
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.analysis import assemble, write_table
+from blackbox_dft.comparison.cost import Cost, cost
+from blackbox_dft.comparison.grid import Grid, GridRun
+from blackbox_dft.comparison.learning_curve import learning_curve, unchanged, varied
+from blackbox_dft.comparison.processes import side_by_side
+from blackbox_dft.comparison.record import ComparisonRecord, settings_of
+from blackbox_dft.comparison.run_result import RunResult
+from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.budget import MIN_PROPOSALS
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import check_inputs, input_digests
 from blackbox_dft.search.progress import NoProgress, Progress
+from blackbox_dft.targets.base import Target
 
 
 @dataclass(eq=False)
@@ -31,6 +33,8 @@ class Comparison:
         config: the settings of all runs; its seed draws the splits, its space and estimator are not used.
         grid: the runs.
         out: folder of the comparison, new or one of an earlier call with the same settings.
+        target: a target that is made already; then all runs are in this process.
+        data: images that are loaded already, likewise.
 
     Raises:
         InputError: a wrong file, option or value, or ``out`` has other settings.
@@ -40,6 +44,8 @@ class Comparison:
     config: Config
     grid: Grid
     out: Path
+    target: Target | None = None
+    data: Dataset | None = None
 
     def __post_init__(self) -> None:
         self.out = Path(self.out)
@@ -49,7 +55,7 @@ class Comparison:
             self.record.check(settings_of(self.config), self.out)
         elif self.out.exists() and not _free(self.out):
             raise InputError(f"{self.out} exists and holds no comparison: take another --out.")
-        self.experiment = Experiment(self.config)
+        self.experiment = Experiment(self.config, target=self.target, data=self.data)
         if self.record:
             check_inputs(self.experiment, self.record.inputs, self.out)
         for split in ("val", "test"):
@@ -72,14 +78,19 @@ class Comparison:
 
     @property
     def processes(self) -> int:
-        """The default number of processes: one for a paid target, a GPU or a cluster, else a process a core."""
+        """Processes by default: one for a paid target, a GPU, a cluster or objects of this process, else one a core."""
         if (
             self.experiment.watched
+            or self._in_memory
             or self.experiment.cluster
             or self.experiment.target.describe().get("provider", "cpu") not in ("cpu", "python")
         ):
             return 1
         return min(cores(), len(self.grid.runs))
+
+    @property
+    def _in_memory(self) -> bool:
+        return self.target is not None or self.data is not None
 
     def missing(self) -> list[GridRun]:
         """Runs that are not finished."""
@@ -104,6 +115,8 @@ class Comparison:
         """
         if self.experiment.cluster and self.experiment.cluster.address == "local" and (processes or 1) > 1:
             raise InputError("each of the --processes would begin a local cluster: leave out --processes or --cluster.")
+        if self._in_memory and (processes or 1) > 1:
+            raise InputError("a target or data given from Python stay in this process: leave --processes out.")
         progress = progress or NoProgress()
         batch = self._begin()
         progress.phase("tune", self.cost.total)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.run_result import RunResult
 
 RESULT = RunResult(
     np.array([100, 200, 300]), np.array([96, 192, 288]), np.array([64, 64, 80]),

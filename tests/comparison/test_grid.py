@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blackbox_dft.compare.grid import Grid, GridRun, Variant, parse_budgets
+from blackbox_dft.comparison.grid import Grid, GridRun, Variant, parse_budgets
 from blackbox_dft.errors import InputError
 
 

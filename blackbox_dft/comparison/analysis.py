@@ -15,9 +15,9 @@ import numpy as np
 
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Array, Floats, Ints
-from blackbox_dft.compare.cost import val_images, whole_budget
-from blackbox_dft.compare.grid import Grid, GridRun, Variant
-from blackbox_dft.compare.run_result import RunResult
+from blackbox_dft.comparison.cost import val_images, whole_budget
+from blackbox_dft.comparison.grid import Grid, GridRun, Variant
+from blackbox_dft.comparison.run_result import RunResult
 from blackbox_dft.evaluation.proof import Proof, draw_order
 from blackbox_dft.evaluation.seeds import Difference, crossed, holm
 from blackbox_dft.run.budget import CANDIDATES, FIRST_IMAGES

@@ -1,0 +1,1 @@
+"""The Python interface: runs from objects instead of files, results to hold, messages in Python's words."""
