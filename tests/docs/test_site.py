@@ -75,3 +75,10 @@ def test_pages_ask_nothing_of_other_servers(site: Path) -> None:
         r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link[^>]*rel="stylesheet"[^>]*href="(?:https?:)?//'
     )
     assert [page.name for page in site.rglob("*.html") if loads.search(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.slow
+def test_every_page_leads_back(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        if path.name != "404.html":
+            assert 'class="md-tabs__link"' in path.read_text(encoding="utf-8"), path

@@ -73,9 +73,3 @@ def test_pages_as_a_reader_sees_them(browser: Any, address: str, site: Path, wid
                 found += [one["id"] for one in report if one["impact"] in ("serious", "critical")]
             seen += [f"{page}: {one}" for one in found]
     assert seen == []
-
-
-def test_every_page_leads_back(site: Path) -> None:
-    for path in site.rglob("*.html"):
-        if path.name != "404.html":
-            assert 'class="md-tabs__link"' in path.read_text(encoding="utf-8"), path
