@@ -3,9 +3,9 @@
     python benchmarks/paper.py [--quick] [--runs FOLDER] [--out benchmarks/results/paper.csv] [--page FILE.html]
 
 Runs the rows whose data is in ``../shared`` and prints the command that fills the other rows once their data is there.
-Settings are the files of ``examples/paper``; the run of 100,000 tuning queries continues that of 20,000. Runs that are
-finished are not run again and those that were stopped continue, so that the benchmark can be stopped at any time.
-``--quick`` is a twentieth of the queries, to see that everything works.
+Settings are the files of ``benchmarks/paper_setting``; the run of 100,000 tuning queries continues that of 20,000.
+Runs that are finished are not run again and those that were stopped continue, so that the benchmark can be stopped at
+any time. ``--quick`` is a twentieth of the queries, to see that everything works.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ROWS = {
     "CelebA, gender, age_gender_faceapi": ("celeba-gender", GENDER),
     "MUCT, gender, age_gender_faceapi": ("muct-gender", GENDER),
 }
-"""By what the table says: the file of examples/paper and the model."""
+"""By what the table says: the file of benchmarks/paper_setting and the model."""
 SETTINGS: dict[str, tuple[list[str], int]] = {
     "paper 20k": ([], 20_000),
     "paper 100k": ([], 100_000),
@@ -126,7 +126,7 @@ def main() -> None:
     if options.page:
         options.page.write_text(page(table, shown), encoding="utf-8")
     for row, name, model, error in absent:
-        words = f"bbdft optimize {SHARED / model} --config examples/paper/{name}.toml --data DATA --out RUN"
+        words = f"bbdft optimize {SHARED / model} --config benchmarks/paper_setting/{name}.toml --data DATA --out RUN"
         print(f"\n{row}: {error}\n    {words}")
 
 
@@ -134,7 +134,7 @@ def configured(model: str, names: list[str]) -> Config:
     """A row's configuration: later files win, as with ``bbdft optimize --config``."""
     values: dict[str, Any] = {}
     for name in names:
-        values |= tomllib.loads((ROOT / "examples" / "paper" / f"{name}.toml").read_text(encoding="utf-8"))
+        values |= tomllib.loads((ROOT / "benchmarks" / "paper_setting" / f"{name}.toml").read_text(encoding="utf-8"))
     plain = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     kind, colon, rest = plain["data"].rpartition(":")
     plain["data"] = f"{kind}{colon}{(ROOT / rest).resolve()}"

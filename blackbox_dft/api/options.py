@@ -48,7 +48,7 @@ class TargetKeywords(TypedDict, total=False):
 
 
 class Options(TargetKeywords, total=False):
-    """Keyword arguments of ``optimize``; docs/commands.md says what each does.
+    """Keyword arguments of ``optimize``; docs/reference/commands.md says what each does.
 
     ``--early-stop/--no-early-stop`` is ``early_stop=True`` or ``False``. What the command line takes as one text may be
     a text here too, or a sequence: ``size="112x112"`` or ``size=(112, 112)``.

@@ -34,3 +34,48 @@ def demo_config(seed: int = 0) -> Config:
         budget=4000,
         seed=seed,
     )
+
+
+NEW_IMAGES = 20
+"""Images without labels that ``write_files`` writes, the first of the test split."""
+
+
+def write_files(folder: Path) -> None:
+    """Writes what a user of the package has to ``folder``, so that any command can be tried there.
+
+    ``model.onnx``, ``labels.csv`` and ``images/`` are the demo's; ``new_images/`` and ``photo.jpg`` are some of them
+    that stand for images to come.
+
+    Raises:
+        InputError: the folder holds something already, or cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_files(Path(folder, "digits"))
+    ...     print(*sorted(path.name for path in Path(folder, "digits").iterdir()))
+    images labels.csv model.onnx new_images photo.jpg
+    """
+    import csv
+    import shutil
+
+    from PIL import Image
+
+    from blackbox_dft.errors import InputError
+
+    source = assets()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InputError(f"{folder} is not empty: take another --files.")
+        shutil.copyfile(source / "digits.onnx", folder / "model.onnx")
+        shutil.copyfile(source / "labels.csv", folder / "labels.csv")
+        shutil.copytree(source / "images", folder / "images")
+        with (source / "labels.csv").open(newline="", encoding="utf-8") as file:
+            test = [row["file"] for row in csv.DictReader(file) if row["split"] == "test"]
+        (folder / "new_images").mkdir()
+        for name in test[:NEW_IMAGES]:
+            shutil.copyfile(source / name, folder / "new_images" / Path(name).name)
+        with Image.open(source / test[NEW_IMAGES]) as image:
+            image.convert("RGB").save(folder / "photo.jpg", quality=95)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from error

@@ -9,7 +9,7 @@ from blackbox_dft.estimators.surface import MAX_QUADRATIC_SIZE, Surface
 
 
 def choose(space: SearchSpace) -> tuple[str, str]:
-    """Name of the estimator for ``space``, and the reason in words; measured in ``docs/research.md``.
+    """Name of the estimator for ``space``, and the reason in words; measured in ``docs/research/research.md``.
 
     >>> import numpy as np
     >>> choose(SearchSpace(np.zeros(10), np.full(10, -9.0), np.full(10, 9.0)))[0]

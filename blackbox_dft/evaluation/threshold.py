@@ -41,7 +41,7 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
 
     One bias for each label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut
     itself would be a worse baseline: what it gains by chance on a few dozen images it loses on others
-    (``docs/research.md``).
+    (``docs/research/research.md``).
 
     >>> second = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.45])
     >>> probabilities = np.stack([1 - second, second], axis=1)

@@ -76,7 +76,7 @@ class Affine(ZeroIdentity, SupportsLongSteps):
 
     @override
     def long_steps(self) -> Floats:
-        # Only zoom: beside it, shifts, turns and tone gain little at once (docs/research.md).
+        # Only zoom: beside it, shifts, turns and tone gain little at once (docs/research/research.md).
         return np.array([[LONG_ZOOM, 0, 0, 0]])
 
     @override

@@ -1,4 +1,4 @@
-"""docs/commands.md names every command and every option of the command line, and no other."""
+"""docs/reference/commands.md names every command and every option of the command line, and no other."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 from blackbox_dft.cli import bbdft
 from tests.helpers.markdown import ROOT, section
 
-PAGE = ROOT / "docs" / "commands.md"
+PAGE = ROOT / "docs" / "reference" / "commands.md"
 OPTION = re.compile(r"`(--[a-z0-9-]+)`")
 GROUP = re.compile(r"\[[^\]]*\]\(#(options-of-[a-z-]+)\)")
 

@@ -1,4 +1,4 @@
-"""The public names: what ``blackbox_dft`` exports is what docs/python.md lists."""
+"""The public names: what ``blackbox_dft`` exports is what docs/reference/python.md lists."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from tests.helpers.markdown import ROOT
 
 
 def test_public_names_are_those_of_the_docs() -> None:
-    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.M)
     documented = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert sorted(documented) == sorted(blackbox_dft.__all__)

@@ -15,8 +15,8 @@ ALLOWED = (
     "blackbox_dft/search/",
     "benchmarks/own_time.py",
     "benchmarks/peer_adapters.py",
-    "docs/estimators/",
-    "docs/query_efficiency.md",
+    "docs/reference/estimators/",
+    "docs/research/query_efficiency.md",
 )
 ROOMS = sorted(path.name for path in (ROOT / "blackbox_dft").iterdir() if path.is_dir() and path.name != "__pycache__")
 SUFFIXES = {".py", ".html", ".toml", ".md"}
