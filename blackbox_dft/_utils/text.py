@@ -27,6 +27,15 @@ def shortened(names: Iterable[str]) -> str:
     return f"{', '.join(every[: MAX_NAMES - 2])} ... ({len(every):,} in all)"
 
 
+def percent(share: float) -> str:
+    """``share`` in percent, with the same three digits as ``0.748`` shows.
+
+    >>> percent(0.7475), f"{0.7475:.3f}"
+    ('74.8%', '0.748')
+    """
+    return f"{100 * float(f'{share:.3f}'):.1f}%"
+
+
 def duration(seconds: float) -> str:
     """A duration in words, to two digits.
 

@@ -134,8 +134,8 @@ def write_report(
         predictions = result.predictions()
         pair = result.pictures(shown_images(predictions))
         write_png(contact_figure(predictions, result.summary, *pair), result.path / "contact.png")
-        if len(predictions.points):
-            write_png(curve_figure(predictions, result.summary), result.path / "curve.png")
+        if chart := curve_figure(predictions, result.summary):
+            write_png(chart, result.path / "curve.png")
         pictures = [result.path / name for name in ("contact.png", "curve.png")]
     except InputError:
         # The page says why it has no images.

@@ -44,9 +44,9 @@ class Run(Protocol):
 def trajectory(run: Run) -> Figure:
     """See ``blackbox_dft.plots.trajectory``."""
     predictions = run.predictions()
-    if not len(predictions.points):
+    if not (figure := curve_figure(predictions, run.summary)):
         raise InputError("the search made no step, so there is no trajectory: give a larger --budget.")
-    return curve_figure(predictions, run.summary)
+    return figure
 
 
 def proof(run: Run) -> Figure:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from blackbox_dft.api.messages import in_python
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.progress_display import PHASES, RunningAccuracy, terminal_bar
+from blackbox_dft.report.progress_display import PHASES, RunningLoss, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class NotebookProgress(NoProgress):
     def __init__(self, display: Any, html: Any, total: int) -> None:
         self._html, self._total, self._done = html, total, 0
         self._phase, self._shown_at = "starting", 0.0
-        self._accuracy = RunningAccuracy()
+        self._loss = RunningLoss()
         self._handle = display(self._line(), display_id=True)
 
     @override
@@ -133,7 +133,7 @@ class NotebookProgress(NoProgress):
 
     @override
     def step(self, point: Point) -> None:
-        self._accuracy.add(point.accuracy)
+        self._loss.add(point.loss)
 
     def close(self) -> None:
         """Shows the last state."""
@@ -146,7 +146,7 @@ class NotebookProgress(NoProgress):
             self._handle.update(self._line())
 
     def _line(self) -> Any:
-        text = escape(f"{self._phase}: {self._done:,} of up to {self._total:,} queries{self._accuracy}")
+        text = escape(f"{self._phase}: {self._done:,} of up to {self._total:,} queries{self._loss}")
         return self._html(
             f'<progress max="{self._total}" value="{self._done}" style="width:16em"></progress> <code>{text}</code>'
         )

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from blackbox_dft.cli.streams import say
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
-from blackbox_dft.report.progress_display import PHASES, RunningAccuracy, terminal_bar
+from blackbox_dft.report.progress_display import PHASES, RunningLoss, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 
@@ -24,7 +24,7 @@ class PlainProgress(Progress):
         self.total = total
         self.done = 0
         self._phase, self._size, self._passed, self._tenth = "", 0, 0, 0
-        self._accuracy = RunningAccuracy()
+        self._loss = RunningLoss()
 
     @override
     def note(self, text: str) -> None:
@@ -41,11 +41,11 @@ class PlainProgress(Progress):
         tenth = min(10, 10 * self._passed // self._size) if self._size else 0
         if self._phase == "tune" and tenth > self._tenth:
             self._tenth = tenth
-            self.note(f"{PHASES[self._phase]}: {self.done:,} of {self.total:,} queries{self._accuracy}")
+            self.note(f"{PHASES[self._phase]}: {self.done:,} of {self.total:,} queries{self._loss}")
 
     @override
     def step(self, point: Point) -> None:
-        self._accuracy.add(point.accuracy)
+        self._loss.add(point.loss)
 
 
 class QuietProgress(NoProgress):

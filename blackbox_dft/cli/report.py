@@ -30,7 +30,7 @@ def _marks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 def report(folder: Path, by: tuple[str, ...], price: float | None, mark: dict[str, float]) -> None:
     """Write the page of a run, or of a comparison, again from the files in its folder, at no query.
 
-    A run gets report.html and report.txt; a comparison compare.html, compare.png and compare.txt. A line to draw is
+    A run gets report.html and report.txt; a comparison compare.html, .png, .svg and .txt. A line to draw is
     another test accuracy to hold the run against: --mark "local model=0.93".
     """
     if (folder / "compare.json").exists():

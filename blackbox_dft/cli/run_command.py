@@ -144,4 +144,4 @@ def execute(
     if as_json:
         print_json(summary)
     else:
-        click.echo("\n".join(verdict_lines(summary, out, price)))
+        click.echo("\n".join(verdict_lines(summary, out, price, experiment.config)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,30 +22,48 @@ from blackbox_dft.report.figures.charts import (
     line_svg,
     strokes,
 )
-from blackbox_dft.report.figures.style import write_png
+from blackbox_dft.report.figures.style import write_png, write_svg
 from blackbox_dft.report.html import drawn, render
+from blackbox_dft.run.provenance import public, short_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ALPHA = 0.05
+Z95 = 1.96
+MAX_SEEDS = 100
+"""More seeds than that are not advised: the variants are as good as equal."""
 MIN_LOG_RATIO = 8
 """Of the largest to the smallest budget: from here on the axis of queries is logarithmic."""
 
 Results = Mapping[str, Any]
+TERMS = (
+    ("test accuracy", "Share of the test images, which no search has seen, that are classified rightly."),
+    ("tuning queries", "Images scored during the search; the choice of z and the measuring come on top."),
+    ("variant", "An estimator, which searches, in a space, which says what changes of an image are allowed."),
+    ("seed", "Start of the random numbers: another seed is the same search with other luck."),
+    ("median, band", "Half of the seeds are above the median; the band holds the middle half of them."),
+    ("before", "The unchanged model."),
+    ("free threshold", "The unchanged model with its decision shifted, fitted on validation images at no query."),
+    ("points", "Hundredths of the test images."),
+    ("p (Holm)", "Chance of such a difference if there were none, corrected for the number of comparisons."),
+)
+"""What the words on the page mean."""
 
 
 def write_report(results: Results, out: Path) -> list[str]:
-    """Writes ``compare.json``, ``.txt``, ``.png`` and ``.html``; returns lines for the terminal.
+    """Writes ``compare.json``, ``.txt``, ``.png``, ``.svg`` and ``.html``; returns lines for the terminal.
 
     Raises:
         InputError: the folder cannot be written.
     """
     write_text(out / "compare.json", json.dumps(results, indent=2) + "\n")
     write_text(out / "compare.txt", "\n".join(text_lines(results)) + "\n")
-    write_png(picture(results), out / "compare.png")
+    figure = picture(results)
+    write_png(figure, out / "compare.png")
+    write_svg(figure, out / "compare.svg")
     write_text(out / "compare.html", page(results))
-    return [f"  written: {out}/compare.html, compare.csv, compare.json, compare.txt, compare.png"]
+    return [f"  written: {out}/compare.html, compare.csv, compare.json, compare.txt, compare.png, compare.svg"]
 
 
 def read_results(out: Path) -> dict[str, Any]:
@@ -96,6 +115,7 @@ def text_lines(results: Results) -> list[str]:
     return [
         *lines,
         *_bill_note(results),
+        *([f"  {text}"] if (text := more_seeds(results)) else []),
         f"  *: best mean; {seeds} seed{'s' if seeds > 1 else ''}, {results['n']:,} test images, {paid} in all",
     ]
 
@@ -122,9 +142,75 @@ def page(results: Results) -> str:
         version=results["version"],
         facts=_facts(results),
         panels=[_panel(results, space) for space in results["spaces"]],
+        verdict=_verdict(results),
+        target=public(results["target"]),
+        data=public(results["data"]),
+        model=short_name(results["target"]),
+        images_of=short_name(results["data"]),
+        more_seeds=more_seeds(results),
         rows=_rows(results),
+        bills=all("bills" in variant for variant in results["ways"]),
+        terms=TERMS,
         tests=[_tests(results, number) for number in range(len(results["budgets"]))],
     )
+
+
+def _verdict(results: Results) -> dict[str, Any]:
+    """What to take, as one number: the points above what is free, at the recommended or else the largest budget."""
+    take, budget = results["recommendation"]["take"], results["recommendation"]["budget"]
+    number = results["budgets"].index(budget) if budget in results["budgets"] else len(results["budgets"]) - 1
+    at = results["at"][number]
+    variant = at["best"] if take is None else take
+    test = at["against_free"][variant]
+    best = results["ways"][variant]
+    command = ""
+    if (whole := results["recommendation"].get("whole_budget")) is not None:
+        words = ["optimize", public(results["target"]), "--data", public(results["data"])]
+        words += ["--space", best["space"], "--estimator", best["estimator"], "--budget", str(whole), "--out", "RUN"]
+        command = shlex.join(["bbdft", *words])
+    return {
+        "tone": "open" if take is None else "good",
+        "mark": "?" if take is None else "✓",
+        "word": "None is surely better than what is free" if take is None else f"Take {_name(best)}",
+        "best": _name(best),
+        "budget": f"{results['budgets'][number]:,}",
+        "level": f"{best['course'][number]['mean']:.3f}",
+        "free": "the free threshold" if results["free"] == "threshold" else "the unchanged model",
+        "free_level": f"{results[results['free']]:.3f}",
+        "command": command,
+        **_judged(test, 1),
+    }
+
+
+def more_seeds(results: Results) -> str:
+    """Whether more seeds would tell the best variant from its runner-up, as a sentence; empty if it is settled.
+
+    The variance of their difference has a part of the seeds, which more of them make smaller, and one of the test
+    images, which they do not.
+    """
+    budget = results["recommendation"]["budget"] or results["budgets"][-1]
+    number = results["budgets"].index(budget)
+    at, seeds = results["at"][number], len(results["seeds"])
+    best = at["best"]
+    means = [variant["course"][number]["mean"] for variant in results["ways"]]
+    alike = [other for other in range(len(means)) if other != best and _pair(at, best, other)["p_holm"] >= ALPHA]
+    if not alike:
+        return ""
+    other = max(alike, key=means.__getitem__)
+    pair, difference = _pair(at, best, other), means[best] - means[other]
+    names = f"{_name(results['ways'][best])} and {_name(results['ways'][other])}"
+    begin = f"At {budget:,} queries {names} are {100 * difference:.1f} points apart, which may be chance"
+    if seeds == 1:
+        return f"{begin}; one seed cannot say how much depends on it: give --seeds 5"
+    each = [np.asarray(results["ways"][one]["course"][number]["each"]) for one in (best, other)]
+    of_seeds = float((each[0] - each[1]).var(ddof=1)) / seeds
+    variance = ((pair["ci95"][1] - pair["ci95"][0]) / 2 / Z95) ** 2
+    room = (difference / Z95) ** 2 - max(variance - of_seeds, 0.0)
+    needed = seeds * of_seeds / room if room > 0 else float("inf")
+    if needed > MAX_SEEDS:
+        why = "with these test images no number of seeds" if room <= 0 else f"not even {MAX_SEEDS} seeds"
+        return f"{begin}; {why} would settle it, so take either"
+    return f"{begin}; about {max(seeds + 1, int(np.ceil(needed)))} seeds instead of {seeds} would settle it"
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
@@ -186,7 +272,13 @@ def _rows(results: Results) -> list[dict[str, Any]]:
                     **{key: f"{point[key]:.3f}" for key in ("median", "least", "mean")},
                 }
             )
-        rows.append({"name": _name(variant), "number": number, "numbers": variant["numbers"], "cells": cells})
+        # Comparisons of earlier versions have no bills.
+        bills = [
+            {"median": f"{bill['median']:,}", "proven": bill["proven"], "of": len(bill["each"])}
+            for bill in variant.get("bills", ())
+        ]
+        name, numbers = _name(variant), variant["numbers"]
+        rows.append({"name": name, "number": number, "numbers": numbers, "cells": cells, "bills": bills})
     return rows
 
 

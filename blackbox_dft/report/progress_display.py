@@ -25,16 +25,16 @@ PHASES = {
     "check": "checking",
 }
 """Words for the phases of a run, and of commands on a finished one."""
-ACCURACY_DECAY = 0.9
-"""Weight of a minibatch in the running accuracy relative to the one after it."""
+DECAY = 0.9
+"""Weight of a minibatch in the running loss relative to the one after it."""
 MIN_WEIGHT = 5
-"""Weight of all minibatches together below which the running accuracy says too little to be the best."""
+"""Weight of all minibatches together below which the running loss says too little to be the first."""
 MIN_BAR, MAX_BAR = 8, 24
 """Characters of the bar of a terminal."""
 
 
 class BarProgress(Progress):
-    """One line of a terminal: phase, time left, queries of the budget, images/s, accuracy; notes appear above it.
+    """One line of a terminal: phase, time left, queries of the budget, images/s, loss; notes appear above it.
 
     Args:
         display: where the line is shown; it is started and stopped by the caller.
@@ -43,11 +43,11 @@ class BarProgress(Progress):
 
     def __init__(self, display: Display, total: int) -> None:
         self._display = display
-        self._task = display.add_task("starting", total=total, rate="", accuracy="", best="")
+        self._task = display.add_task("starting", total=total, rate="", loss="", first="")
         self._total, self._done = total, 0
         self._started = time.perf_counter()
         self._paid = 0
-        self._accuracy = RunningAccuracy()
+        self._loss = RunningLoss()
 
     @override
     def note(self, text: str) -> None:
@@ -66,13 +66,13 @@ class BarProgress(Progress):
             self._task,
             completed=self._done,
             rate=f"{rate:,.0f} images/s",
-            accuracy=self._accuracy.now,
-            best=self._accuracy.best,
+            loss=self._loss.now,
+            first=self._loss.first,
         )
 
     @override
     def step(self, point: Point) -> None:
-        self._accuracy.add(point.accuracy)
+        self._loss.add(point.loss)
 
 
 def fitted_line(parts: Sequence[tuple[int, str]], width: int, share: float, bar: str = "#") -> str:
@@ -102,38 +102,41 @@ def fitted_line(parts: Sequence[tuple[int, str]], width: int, share: float, bar:
     return "  ".join(texts).replace("  (", " (")[:width]
 
 
-class RunningAccuracy:
-    """Exponentially weighted accuracy of the latest minibatches, and the best it has been.
+class RunningLoss:
+    """Exponentially weighted loss of the latest minibatches, and the first that was known.
 
-    >>> accuracy = RunningAccuracy()
-    >>> for value in (0.5, 1.0):
-    ...     accuracy.add(value)
-    >>> str(accuracy)
-    '  train accuracy 0.763'
+    It is the loss of the candidates tried, which lie around the estimate: to be watched, not to be taken for a result.
+
+    >>> loss = RunningLoss()
+    >>> for value in (0.5, 0.25):
+    ...     loss.add(value)
+    >>> str(loss)
+    '  loss 0.368'
     """
 
     def __init__(self) -> None:
-        self._sum = self._weight = self._best = 0.0
+        self._sum = self._weight = 0.0
+        self._first: float | None = None
 
-    def add(self, accuracy: float) -> None:
-        """Adds the accuracy of one minibatch."""
-        self._sum = ACCURACY_DECAY * self._sum + accuracy
-        self._weight = ACCURACY_DECAY * self._weight + 1
-        if self._weight > MIN_WEIGHT:
-            self._best = max(self._best, self._sum / self._weight)
+    def add(self, loss: float) -> None:
+        """Adds the loss of one minibatch."""
+        self._sum = DECAY * self._sum + loss
+        self._weight = DECAY * self._weight + 1
+        if self._first is None and self._weight > MIN_WEIGHT:
+            self._first = self._sum / self._weight
 
     @property
     def now(self) -> str:
         """Of the latest minibatches, in words; empty before the first."""
-        return f"train accuracy {self._sum / self._weight:.3f}" if self._weight else ""
+        return f"loss {self._sum / self._weight:.3f}" if self._weight else ""
 
     @property
-    def best(self) -> str:
-        """The best it has been, in words."""
-        return f"(best {self._best:.3f})" if self._best else ""
+    def first(self) -> str:
+        """What it was at first, in words."""
+        return "" if self._first is None else f"(at first {self._first:.3f})"
 
     def __str__(self) -> str:
-        return "".join(f"{space}{text}" for space, text in (("  ", self.now), (" ", self.best)) if text)
+        return "".join(f"{space}{text}" for space, text in (("  ", self.now), (" ", self.first)) if text)
 
 
 @contextmanager
@@ -153,7 +156,7 @@ def terminal_bar(total: int) -> Iterator[Progress]:
             left = task.time_remaining
             time_left = "" if left is None else str(timedelta(seconds=int(left)))
             queries = f"{task.completed:,.0f}/{task.total:,.0f} queries"
-            tail = [(4, task.fields["rate"]), (3, task.fields["accuracy"]), (5, task.fields["best"])]
+            tail = [(4, task.fields["rate"]), (3, task.fields["loss"]), (5, task.fields["first"])]
             parts = [(0, task.description), (2, time_left), (1, queries), *tail]
             # Not the last column, which some terminals wrap after.
             line = fitted_line(parts, console.width - 1, task.percentage / 100, bar)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from blackbox_dft._utils.files import write_text
+from blackbox_dft._utils.text import duration, percent
 from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.data import Dataset
 from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.sample_card import card
+from blackbox_dft.objectives.losses import decide
 from blackbox_dft.report import breakdown, change
+from blackbox_dft.report.advice import advice
 from blackbox_dft.report.figures import run_pictures
 from blackbox_dft.report.figures.before_after import of_one_size
-from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, line_svg
+from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, legend, line_svg
 from blackbox_dft.report.figures.proof_chart import proof_chart
-from blackbox_dft.report.figures.search_curve import search_curve
+from blackbox_dft.report.figures.search_curve import ESTIMATE, search_curve
 from blackbox_dft.report.html import drawn, render
 from blackbox_dft.report.terminal import (
     free_threshold_sentence,
@@ -33,17 +37,47 @@ from blackbox_dft.report.terminal import (
 )
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
-from blackbox_dft.run.provenance import command, provenance, public
+from blackbox_dft.run.provenance import command, provenance, public, short_name
 from blackbox_dft.run.record import RunRecord
+from blackbox_dft.search.mapped_selection import BOTH, MAP_ALONE
+from blackbox_dft.search.selection import IDENTITY, LAST_QUARTER
+from blackbox_dft.spaces.base import Additive
 from blackbox_dft.version import __version__
 
 MAX_MATRIX_LABELS = 12
 """Labels up to which confusions are shown as a matrix."""
 MAX_HISTOGRAMS = 6
-MAX_HARMED = 12
 """Labels whose histograms are drawn: those whose accuracy changed most."""
 PSNR_IMAGES = 64
 """Images that parts of a composition are measured on."""
+MAX_HARMED = 6
+"""Names of classes and groups that are worse off."""
+TERMS = (
+    ("points", "", "Hundredths of the test images: from 74.0% to 75.0% is one point."),
+    ("95 % interval", "", "Where the gain on all such images lies; one interval of twenty misses it."),
+    (
+        "output map",
+        "",
+        "From all scores of the model to your labels; learned from the search's answers at no query.",
+    ),
+)
+"""Name and meaning of words that stand on the page without being facts."""
+KEPT = {
+    IDENTITY: "nothing: images and decisions stay as they are",
+    LAST_QUARTER: "the image change",
+    MAP_ALONE: "the output map, on unchanged images",
+    BOTH: "the image change and the output map",
+}
+"""What is kept, in the words of the page."""
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+"""In English, whatever the locale."""
+FREE_THRESHOLD = (
+    "The unchanged model with its decision shifted, fitted on held-out images that it is not judged by: what the same "
+    "labels give at no query."
+)
 
 
 def write_run_report(
@@ -109,8 +143,8 @@ def sentence(summary: Mapping[str, Any]) -> str:
     }.get(summary["verdict"], "No significant change")
     rests = f" {text[0].upper()}{text[1:]}." if (text := rests_on_no_score(summary)) else ""
     return (
-        f"{begin}: {test['after']:.1%} of the {test['n']:,} test images are classified rightly, "
-        f"{test['before']:.1%} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}).{rests} "
+        f"{begin}: {percent(test['after'])} of the {test['n']:,} test images are classified rightly, "
+        f"{percent(test['before'])} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}).{rests} "
         f"{free_threshold_sentence(summary)}."
     )
 
@@ -132,7 +166,7 @@ def text_lines(
         if len(rows) > breakdown.MAX_LISTED:
             lines.append(f"those that changed most, of {len(rows):,}")
     config = RunRecord.read(run).config
-    return [*lines, "", f"again: {command(config)}"]
+    return [*lines, "", f"now: {advice(summary, run, config)}", f"again: {command(config)}"]
 
 
 def _page(
@@ -150,27 +184,34 @@ def _page(
     versions, digests = provenance(run)
     classes = breakdown.per_class(predictions)
     tables = [("class", classes), *((name, breakdown.per_trait(predictions, name)) for name in traits)]
-    harmed = [(name, row.name) for name, rows in tables for row in rows if row.word == "worse"]
     return render(
         "run.html",
         version=__version__,
         run=str(run),
+        name=run.resolve().name,
+        model=short_name(config.target),
+        images_of=short_name(config.data),
+        date=_date(run, tuning),
         target=public(config.target),
         data=public(config.data),
         summary=summary,
-        sentence=sentence(summary),
+        verdict=_verdict(summary),
+        now=advice(summary, run, config),
         remarks=[
             text[0].upper() + text[1:]
             for text in (*no_score_texts(summary), *views_texts(summary), *summary.get("warnings", ()))
         ],
-        facts=_facts(summary, price),
+        free=free_threshold_sentence(summary),
+        harmed=_harmed(tables),
+        facts=(facts := _facts(summary, tuning, price)),
+        facts_terms=[(name, meaning) for name, _, meaning in [*TERMS, *facts]],
+        percent=percent,
+        steps=_steps(summary),
         curve=_curve(summary, predictions, marks),
         proof=_proof(summary, predictions),
         galleries=[] if images is None else run_pictures.galleries(predictions, tuning, images),
         lack=lack,
-        tables=[(name, breakdown.listed(rows), len(rows)) for name, rows in tables],
-        harmed=harmed[:MAX_HARMED],
-        more_harmed=max(0, len(harmed) - MAX_HARMED),
+        tables=[_table(name, rows) for name, rows in tables],
         matrices=_matrices(predictions),
         histograms=_histograms(predictions, classes),
         effects=_effects(run, tuning, images),
@@ -183,46 +224,165 @@ def _page(
     )
 
 
-def _facts(summary: Mapping[str, Any], price: float | None) -> list[tuple[str, str]]:
-    test, queries = summary["accuracy"]["test"], summary["queries"]
+def _date(run: Path, tuning: Tuning) -> str:
+    """When the run was finished."""
+    # Files of earlier versions do not say so, but reports do not write the summary again.
+    made = str(tuning.made.get("at", ""))
+    day = datetime.fromisoformat(made) if made else datetime.fromtimestamp((run / "summary.json").stat().st_mtime)
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict as one number, its interval, and where both lie on a line with 0."""
+    test = summary["accuracy"]["test"]
+    low, high = test["ci95"]
+    points = test["after"] - test["before"]
+    tone, mark, word = {
+        "improved": ("good", "✓", "Improved"),
+        "worse": ("bad", "✗", "Worse"),
+    }.get(summary["verdict"], ("open", "?", "Not proven"))
+    rests = rests_on_no_score(summary)
+    first, last = min(low, 0.0, points), max(high, 0.0, points)
+    margin = 0.06 * (last - first) or 0.01
+    first, last = first - margin, last + margin
+
+    def place(value: float) -> str:
+        return f"{100 * (value - first) / (last - first):.2f}%"
+
+    return {
+        "tone": "open" if rests else tone,
+        "mark": mark,
+        "word": word,
+        "points": f"{100 * points:+.1f}",
+        "low": f"{100 * low:+.1f}",
+        "high": f"{100 * high:+.1f}",
+        "before": percent(test["before"]),
+        "after": percent(test["after"]),
+        "n": test["n"],
+        "rests": rests[:1].upper() + rests[1:],
+        "zero": place(0.0),
+        "at": place(points),
+        "from": place(low),
+        "width": f"{100 * (high - low) / (last - first):.2f}%",
+    }
+
+
+def _steps(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Test accuracies from the unchanged model to what is kept, each with its place on a common scale."""
+    test, parts = summary["accuracy"]["test"], summary.get("parts")
+    rows = [
+        ("unchanged", "the model as it is", test["before"], False),
+        ("free threshold", "only the decision is shifted, at no query", summary["threshold"]["test"], False),
+    ]
+    # Summaries of earlier versions have no parts, or others under that name.
+    if isinstance(parts, Mapping):
+        if parts["output"] != test["before"]:
+            rows.append(("output map alone", "unchanged images, scores mapped to the labels", parts["output"], False))
+        if parts["image"] not in (test["before"], test["after"]):
+            rows.append(("image change alone", "changed images, decided by the model itself", parts["image"], False))
+    chosen = KEPT.get(str(summary.get("chosen")), str(summary.get("chosen")))
+    if (count := summary.get("queries_per_image", 1)) > 1:
+        chosen += f", {count} views of each image"
+    rows.append(("kept", chosen, test["after"], True))
+    levels = [level for _, _, level, _ in rows]
+    low, high = min(levels), max(levels)
+    margin = max(0.08 * (high - low), 0.01)
+    low, high = max(0.0, low - margin), min(1.0, high + margin)
+    return {
+        "rows": [
+            {
+                "name": name,
+                "note": note,
+                "level": percent(level),
+                "kept": kept,
+                "at": f"{100 * (level - low) / (high - low):.2f}%",
+            }
+            for name, note, level, kept in rows
+        ],
+        "low": f"{100 * low:.0f}%",
+        "high": f"{100 * high:.0f}%",
+    }
+
+
+def _harmed(tables: Sequence[tuple[str, Sequence[breakdown.Subset]]]) -> str:
+    """The classes and groups that are surely worse off, in words; a long list is cut."""
+    names = [f"{_one_line(row.name)} ({table})" for table, rows in tables for row in rows if row.word == "worse"]
+    more = f" and {len(names) - MAX_HARMED} more" if len(names) > MAX_HARMED else ""
+    return ", ".join(names[:MAX_HARMED]) + more
+
+
+def _table(name: str, rows: Sequence[breakdown.Subset]) -> dict[str, Any]:
+    """The rows of a breakdown; of a long one those that changed most, and all of them for who wants to see them."""
+    shown = breakdown.listed(rows)
+    return {"name": name, "rows": shown, "all": rows if len(rows) > len(shown) else []}
+
+
+def _facts(summary: Mapping[str, Any], tuning: Tuning, price: float | None) -> list[tuple[str, str, str]]:
+    """Name, value and explanation of what stands under the verdict."""
+    queries = summary["queries"]
     facts = [
-        ("before", f"{test['before']:.3f}"),
-        ("after", f"{test['after']:.3f}"),
-        ("free threshold", f"{summary['threshold']['test']:.3f}"),
-        ("McNemar's p", f"{summary['mcnemar_p']:.2g}"),
-        ("queries", f"{queries['total']:,}"),
-        ("PSNR", "unchanged" if summary["psnr_db"] is None else f"{summary['psnr_db']:.1f} dB"),
-        ("SSIM", f"{summary['ssim']:.3f}"),
+        ("free threshold", percent(summary["threshold"]["test"]), FREE_THRESHOLD),
+        ("queries", f"{queries['total']:,} of {summary['budget']:,}", "Images scored, each of which may cost money."),
+        (
+            "McNemar's p",
+            f"{summary['mcnemar_p']:.2g}",
+            "Chance of so one-sided a change by luck alone.",
+        ),
+        ("space", summary["space"], "Which changes of an image were allowed."),
+        ("estimator", summary["estimator"], "The method that searched for the change."),
     ]
     if calibrated := summary.get("calibrated"):
-        facts.insert(3, ("threshold fitted again", f"{calibrated['test']:.3f}"))
+        facts.insert(
+            1,
+            ("threshold fitted again", percent(calibrated["test"]), "The change, with the decision shifted after it."),
+        )
+    additive = all(isinstance(part, Additive) for part in change.parts(tuning.make_space()))
+    if additive and summary["psnr_db"] is not None:
+        facts.append(("PSNR", f"{summary['psnr_db']:.1f} dB", "How faint the change is: from 40 dB on, hardly seen."))
+        facts.append(("SSIM", f"{summary['ssim']:.3f}", "How like the images stay to the eye; 1 is the same."))
     # Summaries of earlier versions have no such key.
     if any((missing := summary.get("no_score") or {}).values()):
-        facts.append(("no score, before and after", f"{missing['before']:,} and {missing['after']:,}"))
+        shown = f"{missing['before']:,} and {missing['after']:,}"
+        facts.append(("no score, before and after", shown, "Test images without an answer; they count as wrong."))
     if (count := summary.get("queries_per_image", 1)) > 1:
-        facts.append(("queries an image at use", str(count)))
+        facts.append(("queries an image at use", str(count), "Each image is scored under several views."))
         if price is not None:
-            facts.append(("paid an image at use", f"{price * count:g}"))
+            facts.append(("paid an image at use", f"{price * count:g}", "The price of those queries."))
     if price is not None:
-        facts.append(("paid", f"{price * queries['total']:,.2f}"))
+        facts.append(("paid", f"{price * queries['total']:,.2f}", "Price of one query times their number."))
+    facts.append(("time", duration(summary["seconds"]), "Of the whole run."))
     return facts
 
 
 def _curve(summary: Mapping[str, Any], predictions: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
-    if not len(predictions.points):
+    chart = search_curve(predictions, summary, more)
+    if chart is None:
         return None
-    chart = search_curve(predictions.points, summary, more)
-    name = "Accuracy of training minibatches against tuning queries, with lines for the test accuracies named below."
-    return {"svg": drawn(line_svg(chart, name)), "series": list(chart.series), "marks": chart.marks}
+    name = f"{next(iter(chart.series))} against tuning queries; the numbers are in the legend below."
+    values = legend(chart)
+    return {
+        "svg": drawn(line_svg(chart, name[0].upper() + name[1:])),
+        "series": values[: len(chart.series)],
+        "marks": values[len(chart.series) :],
+        "of_estimate": ESTIMATE in chart.series,
+    }
 
 
-def _proof(summary: Mapping[str, Any], predictions: Predictions) -> dict[str, str] | None:
-    """The chart of a sequential proof, and what it found in a sentence."""
-    if not len(predictions.proof):
-        return None
-    name = "The gain of the images drawn so far, in points, and the interval that closes about it."
-    found = proof_sentence(summary)
-    return {"svg": drawn(line_svg(proof_chart(predictions.proof), name)), "sentence": found[0].upper() + found[1:]}
+def _proof(summary: Mapping[str, Any], predictions: Predictions) -> dict[str, Any]:
+    """How many decisions changed; of a sequential proof its chart, and what it found in a sentence."""
+    right = [decide(p) == predictions.labels for p in (predictions.before, predictions.after)]
+    found: dict[str, Any] = {
+        "mended": int((~right[0] & right[1]).sum()),
+        "broken": int((right[0] & ~right[1]).sum()),
+        "svg": "",
+        "sentence": "",
+    }
+    if len(predictions.proof):
+        name = "The gain of the images drawn so far, in points, and the interval that closes about it."
+        text = proof_sentence(summary)
+        found["svg"] = drawn(line_svg(proof_chart(predictions.proof), name))
+        found["sentence"] = text[:1].upper() + text[1:]
+    return found
 
 
 def _matrices(predictions: Predictions) -> dict[str, Any]:

@@ -6,11 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from blackbox_dft._utils.text import percent
+from blackbox_dft.report.advice import advice
+from blackbox_dft.run.config import Config
+
+ADDITIVE = ("pixel", "tanh", "dct", "grid")
+"""Spaces that only add to pixels: PSNR and SSIM say nothing of images that are moved or toned."""
 RESULT_FILES = ("report.html", "tuning.npz", "summary.json", "contact.png", "curve.png")
 
 
-def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float | None = None) -> list[str]:
-    """The lines of ``summary``, the verdict first; with the files in ``out`` and the cost at ``price``, if given."""
+def verdict_lines(
+    summary: dict[str, Any], out: Path | None = None, price: float | None = None, config: Config | None = None
+) -> list[str]:
+    """The lines of ``summary``, the verdict first.
+
+    Args:
+        summary: of a run.
+        out: its folder, for the files in it and what to do next.
+        price: of one image scored.
+        config: of the run, for what to do next.
+    """
     test, queries = summary["accuracy"]["test"], summary["queries"]
     low, high = (100 * x for x in test["ci95"])
     points = 100 * (test["after"] - test["before"])
@@ -21,9 +36,6 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     views = f", {queries['views']:,} views" if queries.get("views") else ""
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
     found = f"{queries['input']:,} input, " if queries.get("input") else ""
-    likeness = f"ssim {summary['ssim']:.3f}"
-    if summary["psnr_db"] is not None:
-        likeness = f"psnr {summary['psnr_db']:.1f} dB, {likeness}"
     lines = [
         f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
         f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images){rests}",
@@ -35,7 +47,7 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
         *_calibrated(summary),
         *_image_and_output(summary),
         *_parts(summary),
-        f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}; {likeness}",
+        f"  kept: {summary['chosen']}; McNemar p = {summary['mcnemar_p']:.2g}{_likeness(summary)}",
         f"  queries: {queries['total']:,} of {summary['budget']:,} ({found}{queries['tune']:,} tune, "
         f"{queries['select']:,} select{views}, {queries['evaluate']:,} evaluate{drift}{doubt}; "
         f"{queries['cached']:,} free from the ledger)"
@@ -48,8 +60,23 @@ def verdict_lines(summary: dict[str, Any], out: Path | None = None, price: float
     if out is not None:
         written = [name for name in RESULT_FILES if (out / name).exists()]
         lines.append(f"  written: {out}/{', '.join(written)}")
-        lines.append(f"  next: bbdft apply {out} IMAGES CHANGED")
+        lines.append(f"  now: {advice(summary, out, config)}")
     return lines
+
+
+def is_additive(space: str) -> bool:
+    """Whether all parts of a space only add to pixels, so that it means something how like images stay.
+
+    >>> is_additive("dct:8"), is_additive("affine+color+dct:8")
+    (True, False)
+    """
+    return all(part.partition(":")[0].strip() in ADDITIVE for part in space.split("+"))
+
+
+def _likeness(summary: Mapping[str, Any]) -> str:
+    if summary["psnr_db"] is None or not is_additive(summary["space"]):
+        return ""
+    return f"; psnr {summary['psnr_db']:.1f} dB, ssim {summary['ssim']:.3f}"
 
 
 def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
@@ -60,15 +87,15 @@ def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
     interval = f"95 %: {_interval(threshold['ci95'])}"
     if high >= 0 and free < test["before"]:
         # To beat what harms is no merit, and to do as well as that is none of the threshold.
-        return f"The free threshold does not help: {free:.1%} with it, {test['before']:.1%} before"
+        return f"The free threshold does not help: {percent(free)} with it, {percent(test['before'])} before"
     if low > 0:
-        return f"It beats the free threshold ({free:.1%}) by {points:.1f} points ({interval})"
+        return f"It beats the free threshold ({percent(free)}) by {points:.1f} points ({interval})"
     if high < 0:
         return (
-            f"The free threshold is better: {free:.1%}, {-points:.1f} points above the change "
+            f"The free threshold is better: {percent(free)}, {-points:.1f} points above the change "
             f"(95 %: {-100 * high:+.1f} to {-100 * low:+.1f}), and it costs no query"
         )
-    return f"The free threshold ({free:.1%}) does as well within the error ({points:+.1f} points, {interval})"
+    return f"The free threshold ({percent(free)}) does as well within the error ({points:+.1f} points, {interval})"
 
 
 def _against_threshold(summary: Mapping[str, Any]) -> str:

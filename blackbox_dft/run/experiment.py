@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft._utils.text import in_memory
-from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft._utils.types import Floats, ImageBytes, Ints, Scores
 from blackbox_dft.data import load
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.photos import Photos
@@ -25,8 +25,8 @@ from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
+from blackbox_dft.images import fit_options
 from blackbox_dft.images.encoding import Encoding
-from blackbox_dft.images.fit_options import AUTO, KEEP
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.heads import Head, heads_of, split_heads
@@ -45,17 +45,19 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.spaces import distance_of, make_space
+from blackbox_dft.spaces.affine import Border
 from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.contrast import FLAT, tone_width
-from blackbox_dft.spaces.specs import is_auto, with_contrast
+from blackbox_dft.spaces.specs import AUTO, is_auto, seen_border, with_contrast, with_seen_border
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, SeveralOutputs, Target
 
-TONE_IMAGES, TONE_PHOTOS = 256, 32
-"""Training images, evenly spaced, that say whether images are dark or flat; fewer photos, which are read for it."""
+SEEN_IMAGES, SEEN_PHOTOS = 256, 32
+"""Training images, evenly spaced, that say whether images are dark or flat, and what they end with; fewer photos, which
+are read for it."""
 COMMIT_INTERVAL = 0.2
 """Seconds between two commits to the ledger for local models: at most this much work is lost on a kill."""
 
@@ -168,8 +170,9 @@ class Experiment:
 
     def _make_space(self) -> None:
         config = self.config
+        spec = with_seen_border(config.space, self._seen_border if is_auto(config.space) else None)
         self.space: Space = make_space(
-            with_contrast(config.space) if self.adds_contrast else config.space,
+            with_contrast(spec) if self.adds_contrast else spec,
             self.shape,
             epsilon=parse_epsilon(config.epsilon),
             channels=config.channels,
@@ -191,20 +194,35 @@ class Experiment:
 
     @cached_property
     def _tone_width(self) -> float:
+        return tone_width(self._some_images())
+
+    @cached_property
+    def _seen_border(self) -> Border | None:
+        return seen_border(self._some_images())
+
+    def _some_images(self) -> Iterator[ImageBytes]:
+        """A few training images ``(H, W, 3)``, one at a time."""
         images, train = self.data.images, self.data.splits.get("train", np.empty(0, np.int64))
         indices = train if len(train) else np.arange(len(images))
-        count = min(len(indices), TONE_PHOTOS if isinstance(images, Photos) else TONE_IMAGES)
-        some = indices[np.unique(np.linspace(0, len(indices) - 1, count).astype(int))].tolist()
-        return tone_width(images.photo(n) if isinstance(images, Photos) else images[n] for n in some)
+        count = min(len(indices), SEEN_PHOTOS if isinstance(images, Photos) else SEEN_IMAGES)
+        for number in indices[np.unique(np.linspace(0, len(indices) - 1, count).astype(int))].tolist():
+            yield images.photo(number) if isinstance(images, Photos) else images[number]
 
     @property
     def space_notes(self) -> list[str]:
         """Lines for the user about what was added to the space."""
+        notes = []
+        if self.config.space.strip() == AUTO and (border := self._seen_border):
+            notes.append(
+                f"the images end {border}, so what lies beyond them is {border} too: --space auto:edge draws out their "
+                "outer pixels instead"
+            )
         if not self.adds_contrast:
-            return []
+            return notes
         return [
+            *notes,
             f"the images are dark or flat: half of them use less than {self._tone_width:.0%} of the range of tones. So "
-            "the space has contrast too: leave it out by --flat keep"
+            "the space has contrast too: leave it out by --flat keep",
         ]
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
@@ -520,11 +538,11 @@ def _fitting(config: Config, target: Target) -> Fitting:
         InputError: ``keep``, and the target, the space or another option needs one size.
     """
     profile = "://" in config.target and config.target_options.profile != "v2"
-    if config.fit == AUTO:
+    if config.fit == fit_options.AUTO:
         batched = (config.target_options.batch or 1) > 1 or bool(config.target_options.cluster)
         open_ = profile and target.image_size is None and not batched and is_relative(config.space)
-        return Fitting(AUTO if open_ else "stretch", config.filter, config.max_side)
-    if config.fit == KEEP:
+        return Fitting(fit_options.AUTO if open_ else "stretch", config.filter, config.max_side)
+    if config.fit == fit_options.KEEP:
         if target.image_size is not None:
             size = "x".join(map(str, target.image_size))
             how = "leave --size out" if config.target_options.size else "take stretch, crop or pad"

@@ -37,6 +37,7 @@ from blackbox_dft.search.early_stopping import (
     EarlyStopping,
     make_early_stopping,
 )
+from blackbox_dft.search.estimate_accuracy import TriedCandidates
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
 from blackbox_dft.search.minibatches import StratifiedSampler
@@ -162,6 +163,7 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
         seed=config.seed,
         in_flight=config.in_flight,
         early_stopping=early_stopping,
+        tried=TriedCandidates(experiment.search_space),
         on_step=progress.step,
         check_drift=watch or (lambda spent: None),
         check_scores=watch.check_scores if watch else (lambda spent, keys: None),

@@ -34,7 +34,10 @@ class Predictions:
     after: Floats
     """The same on changed images."""
     points: Floats
-    """``(P, 3)``: tuning queries so far, loss and accuracy of each step of the search."""
+    """``(P, 3)``: tuning queries so far, loss and accuracy of each step of the search: of the candidates it tried."""
+    estimates: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    """``(P, 4)``: tuning queries so far, accuracy of the estimate on training images, and both ends of its interval, as
+    ``search.estimate_accuracy`` learns them; empty if they are not known."""
     groups: Ints | None = None
     """``(N,)``: images of one group depend on each other, such as those of one person."""
     proof: Floats = field(default_factory=lambda: np.empty((0, 4)))
@@ -54,6 +57,7 @@ class Predictions:
             "before": self.before,
             "after": self.after,
             "points": self.points,
+            "estimates": self.estimates,
             "groups": np.empty(0, np.int64) if self.groups is None else self.groups,
             "proof": self.proof,
             "texts": np.array(json.dumps(texts)),
@@ -75,14 +79,18 @@ class Predictions:
                 before, after = np.asarray(file["before"], np.float64), np.asarray(file["after"], np.float64)
                 points, groups = np.asarray(file["points"], np.float64), np.asarray(file["groups"], np.int64)
                 # Files of earlier versions have none.
-                proof = np.asarray(file["proof"], np.float64) if "proof" in file else np.empty((0, 4))
+                proof, estimates = (
+                    np.asarray(file[name], np.float64) if name in file else np.empty((0, 4))
+                    for name in ("proof", "estimates")
+                )
             classes, files = tuple(texts["classes"]), tuple(texts["files"])
             traits = {str(name): tuple(values) for name, values in texts["traits"].items()}
             lengths = {len(files), len(labels), *map(len, traits.values())}
             shapes = {before.shape, after.shape}
             if lengths != {len(labels)} or shapes != {(len(labels), len(classes))} or points.ndim != 2:
                 raise ValueError("its parts do not belong together")
-            return cls(classes, files, labels, before, after, points, groups if groups.size else None, proof, traits)
+            whose = groups if groups.size else None
+            return cls(classes, files, labels, before, after, points, estimates, whose, proof, traits)
         except FileNotFoundError as error:
             raise InputError(f"{run} has no {FILE}: give 'bbdft resume {run}', which writes it.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, BadZipFile) as error:

@@ -70,6 +70,19 @@ def public(text: str) -> str:
     return re.sub(r"([?&][^=&\s]+=)(?!\{env:|\{file:)[^&\s]*", r"\1…", text) if "://" in text else text
 
 
+def short_name(source: str) -> str:
+    """The name of a file, or a URL without its scheme, for a heading.
+
+    >>> short_name("models/digits.onnx"), short_name("https://me:secret@host/v2")
+    ('digits.onnx', '…@host/v2')
+    """
+    shown = public(source).rstrip("/")
+    _, found, rest = shown.partition("://")
+    if found:
+        return rest
+    return shown.replace("\\", "/").rsplit("/", 1)[-1] or shown
+
+
 def provenance(run: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Versions and digests in ``config.json``.
 

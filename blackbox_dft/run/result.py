@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.summary import Summary
+from blackbox_dft.search.estimate_accuracy import Measured
 from blackbox_dft.search.loop import Trajectory
 from blackbox_dft.search.selection import Selection
 
@@ -48,7 +50,17 @@ class Result:
             points=np.array([(p.queries, p.loss, p.accuracy) for p in self.trajectory.points], np.float64).reshape(
                 -1, 3
             ),
+            estimates=self._estimates,
             groups=data.groups_of(test),
             proof=np.array(self.proof.path if self.proof else [], np.float64).reshape(-1, 4),
             traits={name: tuple(values[i] for i in test) for name, values in data.traits.items()},
+        )
+
+    @cached_property
+    def _estimates(self) -> Floats:
+        """The accuracy of the search's estimates; the test images say what it is at both ends."""
+        found, parts = self.summary.accuracy["test"], self.summary.parts
+        identity = self.tuning.make_space().initial()
+        return self.trajectory.accuracy_curve(
+            [Measured(identity, found.before, found.n), Measured(self.choice.z, parts.image, found.n)]
         )

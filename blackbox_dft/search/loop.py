@@ -16,6 +16,7 @@ from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losse
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
 from blackbox_dft.search.early_stopping import EarlyStopping
+from blackbox_dft.search.estimate_accuracy import Measured, TriedCandidates
 from blackbox_dft.search.minibatches import ImportanceSampler, StratifiedSampler
 from blackbox_dft.search.progress import Point
 
@@ -78,6 +79,8 @@ class Trajectory:
     """Whether early stopping ended the search before its limit."""
     scored: list[ScoredProposal] = field(default_factory=list)
     """All scores of the search, for an output map."""
+    tried: TriedCandidates | None = None
+    """What it tried, for the accuracy of its estimates."""
     _sums: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
     def visit(self, z: Floats, segment: int) -> None:
@@ -100,6 +103,10 @@ class Trajectory:
             return self.last
         return np.asarray(sum(total for total, _ in kept) / sum(count for _, count in kept), np.float64)
 
+    def accuracy_curve(self, measured: Sequence[Measured] = ()) -> Floats:
+        """``(P, 4)``: queries, accuracy of the estimate, and both ends of its interval; empty if it is not known."""
+        return np.empty((0, 4)) if self.tried is None else self.tried.curve(self.average(1 / 4), measured)
+
 
 def tune(
     task: Task,
@@ -110,6 +117,7 @@ def tune(
     seed: int,
     in_flight: int = 1,
     early_stopping: EarlyStopping | None = None,
+    tried: TriedCandidates | None = None,
     on_step: Callable[[Point], None] = lambda point: None,
     check_drift: Callable[[int], None] = lambda spent: None,
     check_scores: Callable[[int, Sequence[bytes]], None] = lambda spent, keys: None,
@@ -128,6 +136,7 @@ def tune(
         in_flight: proposals scored at once, more than 1 only for a ``SupportsDelayedTell`` estimator: the next one is
             made before the estimator was told the losses of the ``in_flight - 1`` before it.
         early_stopping: ends the search before the limit.
+        tried: is told all candidates, for the accuracy of the estimates.
         on_step: called after every step.
         check_drift: called after that with the queries spent; may end the search by raising.
         check_scores: called with the queries spent and the step's keys before a step is told of which no image has a
@@ -139,7 +148,7 @@ def tune(
         ReplayError: the estimator's proposals are not those of the recorded search.
     """
     width = max(SEGMENT_QUERIES, -(-limit // MAX_SEGMENTS))
-    trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS)
+    trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS, tried=tried)
     importance = ImportanceSampler(train, task.labels, seed)
     proposals = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
     pending: deque[tuple[Proposal, Ints, Submission]] = deque()
@@ -171,6 +180,8 @@ def tune(
         spread = float(((proposal.candidates - centre) ** 2).sum(axis=1).mean())
         trajectory.scored.append(ScoredProposal(images, raw, segment, spread))
         right = decide(probabilities) == labels
+        if tried:
+            tried.add(spent, proposal, images, right, centre, estimator.best)
         weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
         mean_loss, accuracy = (float(np.average(values, weights=weights)) for values in (loss, right))
         trajectory.points.append(Point(spent, mean_loss, accuracy))

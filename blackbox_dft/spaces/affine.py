@@ -20,8 +20,8 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
-Border = Literal["edge", "black", "mean", "mirror"]
-"""What lies beyond the image: its outer pixels drawn out, black, its mean colour, or its mirror image."""
+Border = Literal["edge", "black", "white", "mean", "mirror"]
+"""What lies beyond the image: its outer pixels drawn out, black, white, its mean colour, or its mirror image."""
 BORDERS: tuple[Border, ...] = get_args(Border)
 DEFAULT_BORDER: Border = "edge"
 
@@ -30,6 +30,7 @@ UNIT = np.array([0.1, 0.05, 0.05, np.deg2rad(5)])
 MAX_Z = np.array([7.0, 6.0, 6.0, 9.0])
 """Upper bounds of z (zoom 2, shifts of .3, 45 degrees); the lower bounds are their negatives."""
 
+WHITE = (1.0, 1.0, 1.0, 1.0)
 LONG_ZOOM = 3.5
 """Half of the range: zooms .7 and 1.42, then .5 and 2."""
 
@@ -48,6 +49,7 @@ class Affine(ZeroIdentity, SupportsLongSteps):
     ...     print(8 * Affine((4, 4, 1), border).apply(ramp, np.array([0, 5, 0, 0]))[0, 1, :, 0], border)
     [1. 1. 2. 3.] edge
     [0. 1. 2. 3.] black
+    [8. 1. 2. 3.] white
     [2.5 1.  2.  3. ] mean
     [2. 1. 2. 3.] mirror
     """
@@ -89,7 +91,7 @@ class Affine(ZeroIdentity, SupportsLongSteps):
         modes = {"edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
         mode = modes.get(self.border, cv2.BORDER_CONSTANT)
         for image, matrix, warped in zip(images, np.broadcast_to(matrices, (len(images), 2, 3)), out, strict=True):
-            beyond = cv2.mean(image) if self.border == "mean" else ()
+            beyond = cv2.mean(image) if self.border == "mean" else WHITE if self.border == "white" else ()
             cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=mode, borderValue=beyond)
         return out
 
@@ -170,10 +172,11 @@ class Affine(ZeroIdentity, SupportsLongSteps):
             return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="border")
         if self.border == "black":
             return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="zeros")
-        # The mean colour becomes zero, which is what lies beyond; the last bit may pass the range on the way back.
-        mean = graph.op("ReduceMean", planes, axes=[2, 3])
-        warped = graph.op("GridSample", graph.op("Sub", planes, mean), grid, align_corners=1, padding_mode="zeros")
-        return graph.op("Clip", graph.op("Add", warped, mean), number(0), number(1))
+        # White, or the mean colour, becomes zero, which is what lies beyond; the last bit may pass the range on the way
+        # back.
+        tone = number(1) if self.border == "white" else graph.op("ReduceMean", planes, axes=[2, 3])
+        warped = graph.op("GridSample", graph.op("Sub", planes, tone), grid, align_corners=1, padding_mode="zeros")
+        return graph.op("Clip", graph.op("Add", warped, tone), number(0), number(1))
 
 
 def affine(argument: str, shape: tuple[int, int, int], **_: object) -> Affine:

@@ -7,13 +7,22 @@ means today's default, which files spell out.
 
 from __future__ import annotations
 
-from blackbox_dft.spaces.affine import DEFAULT_BORDER
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from blackbox_dft._utils.types import ImageBytes
+from blackbox_dft.spaces.affine import DEFAULT_BORDER, Border
 
 AUTO_SPEC = "affine+color+dct:8"
 """The space ``auto``: geometry and tone, which gain most, and a faint additive pattern."""
 AUTO, AFFINE = "auto", "affine"
 FIRST_BORDER = "mirror"
-"""That of ``affine`` alone in files."""
+"""That of ``affine`` and ``auto`` alone in files."""
+SEEN_BORDER = "auto"
+"""Of ``auto`` in files, if it follows from the images."""
+PLAIN_TONES, PLAIN_SHARE = 32, 0.5
+"""Images end black or white if more than this share of their outer pixels is so near to it."""
 
 
 def is_auto(spec: str) -> bool:
@@ -42,13 +51,38 @@ def with_contrast(spec: str) -> str:
     return expanded(spec).replace("+color", "+contrast+color")
 
 
+def with_seen_border(spec: str, border: Border | None) -> str:
+    """``auto`` with the border that the images end with, unless ``spec`` names one.
+
+    >>> with_seen_border("auto", "black"), with_seen_border("auto:mean", "black"), with_seen_border("affine", "black")
+    ('auto:black', 'auto:mean', 'affine')
+    """
+    return f"{AUTO}:{border}" if border and spec.strip() == AUTO else spec
+
+
+def seen_border(images: Iterable[ImageBytes]) -> Border | None:
+    """Black or white, if most of the outer pixels of images ``(H, W, C)`` are; else None.
+
+    Beyond a digit on black there is more black. Drawn out, a stroke that touches the edge would become a longer stroke.
+
+    >>> seen_border([np.zeros((4, 4, 3), np.uint8)]), seen_border([np.full((4, 4, 3), 128, np.uint8)])
+    ('black', None)
+    """
+    tones = np.concatenate(
+        [part.ravel() for image in images for part in (image[0], image[-1], image[1:-1, 0], image[1:-1, -1])]
+    )
+    if np.mean(tones <= PLAIN_TONES) > PLAIN_SHARE:
+        return "black"
+    return "white" if np.mean(tones >= 255 - PLAIN_TONES) > PLAIN_SHARE else None
+
+
 def to_file(spec: str) -> str:
     """``spec`` as files spell it.
 
     >>> to_file("affine+color"), to_file("affine:mirror+color"), to_file("auto"), to_file("affine:black")
-    ('affine:edge+color', 'affine+color', 'auto:edge', 'affine:black')
+    ('affine:edge+color', 'affine+color', 'auto:auto', 'affine:black')
     """
-    return _respelled(spec, unsaid=DEFAULT_BORDER, not_said=FIRST_BORDER)
+    return _respelled(spec, {AFFINE: DEFAULT_BORDER, AUTO: SEEN_BORDER}, {AFFINE: FIRST_BORDER, AUTO: FIRST_BORDER})
 
 
 def from_file(spec: str) -> str:
@@ -56,18 +90,20 @@ def from_file(spec: str) -> str:
 
     >>> from_file("affine+color"), from_file("affine:edge+color"), from_file("auto"), from_file("dct:8")
     ('affine:mirror+color', 'affine+color', 'auto:mirror', 'dct:8')
+    >>> from_file("auto:edge"), from_file("auto:auto")  # of before the border followed from the images, and since
+    ('auto:edge', 'auto')
     """
-    return _respelled(spec, unsaid=FIRST_BORDER, not_said=DEFAULT_BORDER)
+    return _respelled(spec, {AFFINE: FIRST_BORDER, AUTO: FIRST_BORDER}, {AFFINE: DEFAULT_BORDER, AUTO: SEEN_BORDER})
 
 
-def _respelled(spec: str, *, unsaid: str, not_said: str) -> str:
-    """``spec`` with the border ``unsaid`` named, and ``not_said`` left out."""
+def _respelled(spec: str, unsaid: Mapping[str, str], not_said: Mapping[str, str]) -> str:
+    """``spec`` with the border ``unsaid`` named, and ``not_said`` left out, by the name of the part."""
 
     def part(text: str) -> str:
         name, _, border = (word.strip() for word in text.partition(":"))
         if name not in (AUTO, AFFINE):
             return text
-        border = border or unsaid
-        return name if border == not_said else f"{name}:{border}"
+        border = border or unsaid[name]
+        return name if border == not_said[name] else f"{name}:{border}"
 
     return "+".join(map(part, spec.split("+")))

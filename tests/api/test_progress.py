@@ -108,4 +108,4 @@ def test_a_notebook_gets_one_line_that_is_replaced() -> None:
     line.step(Point(40, 0.5, 0.75))
     line.phase("done", 0)
     assert len(shown) == 1
-    assert "done: 40 of up to 100 queries  train accuracy 0.750" in shown[0]
+    assert "done: 40 of up to 100 queries  loss 0.500" in shown[0]

@@ -11,7 +11,7 @@ import pytest
 
 from blackbox_dft.cli.progress_bar import PlainProgress, resume_hint, show_progress
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
-from blackbox_dft.report.progress_display import BarProgress, RunningAccuracy
+from blackbox_dft.report.progress_display import BarProgress, RunningLoss
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.progress import Point, Progress
 
@@ -41,8 +41,8 @@ def test_plain_lines_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> N
     lines = captured.err.splitlines()
     assert lines[0] == "scores: [probabilities]"
     assert lines[1] == "tuning: 10 of 100 queries"
-    assert lines[2] == "tuning: 20 of 100 queries  train accuracy 0.750"
-    assert lines[-1] == "tuning: 100 of 100 queries  train accuracy 0.750 (best 0.750)"
+    assert lines[2] == "tuning: 20 of 100 queries  loss 0.500"
+    assert lines[-1] == "tuning: 100 of 100 queries  loss 0.500 (at first 0.500)"
     assert len(lines) == 11
     assert captured.out == ""
 
@@ -59,7 +59,7 @@ def test_one_moving_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: 
     # Names of files and classes are no markup.
     assert "scores: [probabilities]" in shown
     assert "100/100 queries" in shown
-    assert "train accuracy 0.750 (best 0.750)" in shown
+    assert "loss 0.500 (at first 0.500)" in shown
     assert "images/s" in shown
     assert capsys.readouterr().out == ""
 
@@ -72,15 +72,15 @@ def test_warnings_alone_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "WARNING: these images are odd\n")
 
 
-def test_the_running_accuracy_forgets_and_keeps_its_best() -> None:
-    accuracy = RunningAccuracy()
-    assert str(accuracy) == ""
+def test_the_running_loss_forgets_and_keeps_its_first() -> None:
+    loss = RunningLoss()
+    assert str(loss) == ""
     for _ in range(50):
-        accuracy.add(1.0)
+        loss.add(1.0)
     for _ in range(5):
-        accuracy.add(0.0)
+        loss.add(0.0)
     # .9 ** 5 of the weight is left for the earlier ones, all but .9 ** 55 of them.
-    assert str(accuracy) == "  train accuracy 0.589 (best 1.000)"
+    assert str(loss) == "  loss 0.589 (at first 1.000)"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
@@ -102,7 +102,7 @@ def test_the_moving_line_fits_the_terminal(
     assert screen.getvalue().count("\n") <= 2
     if width >= 40:
         assert "123,456/123,456 queries" in screen.getvalue()
-    assert "train accuracy" in screen.getvalue() or width < 80
+    assert "loss 0.500" in screen.getvalue() or width < 80
 
 
 def test_no_counter_passes_its_total(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.compare_report import page, picture, read_results, text_lines, write_report
+from blackbox_dft.report.compare_report import more_seeds, page, picture, read_results, text_lines, write_report
 from tests.helpers.comparisons import GAINING, assembled
 from tests.helpers.html_page import read_page
 
@@ -39,13 +39,24 @@ def test_the_text_has_the_recommendation_and_all_medians(found: dict[str, Any]) 
 
 def test_all_files_are_written_and_read_again(found: dict[str, Any], tmp_path: Path) -> None:
     lines = write_report(found, tmp_path)
-    assert lines == [f"  written: {tmp_path}/compare.html, compare.csv, compare.json, compare.txt, compare.png"]
+    assert lines == [
+        f"  written: {tmp_path}/compare.html, compare.csv, compare.json, compare.txt, compare.png, compare.svg"
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "compare.html", "compare.json", "compare.png", "compare.txt",
+        "compare.html", "compare.json", "compare.png", "compare.svg", "compare.txt",
     ]  # fmt: skip
     assert read_results(tmp_path) == found
     text = read_page(tmp_path / "compare.html").text
-    for shown in ("spsa 0.749", "0.740", "free threshold 0.520", "Every variant ran once with each seed to 400"):
+    assert (tmp_path / "compare.svg").read_text().startswith("<?xml")
+    for shown in (
+        "Take spsa on color",
+        "+22.0 points",
+        "What to do now",
+        "spsa 0.749",
+        "0.740",
+        "free threshold 0.520",
+        "Every variant ran once with each seed to 400",
+    ):
         assert shown in text
 
 
@@ -58,6 +69,61 @@ def test_a_folder_without_results_is_an_input_error(text: str | None, sentence: 
         (tmp_path / "compare.json").write_text(text)
     with pytest.raises(InputError, match=sentence):
         read_results(tmp_path)
+
+
+def test_panels_share_their_axes(found: dict[str, Any]) -> None:
+    more = json.loads(json.dumps(found))
+    more["spaces"] = ["color", "affine"]
+    low = json.loads(json.dumps(more["ways"][0])) | {"space": "affine"}
+    for point in low["course"]:
+        point |= {"median": 0.3, "q1": 0.25, "q3": 0.35}
+    more["ways"].append(low)
+    first, second = picture(more).axes
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim()[0] < 0.25
+
+
+def alike(each: list[list[float]], half: float) -> dict[str, Any]:
+    """Two variants at one budget whose difference has an interval of this half width."""
+    means = [sum(values) / len(values) for values in each]
+    difference = means[0] - means[1]
+    ways = [
+        {"estimator": name, "space": "color", "course": [{"mean": mean, "each": values}]}
+        for name, mean, values in zip(("nes", "spsa"), means, each, strict=True)
+    ]
+    pair = {
+        "first": 0,
+        "second": 1,
+        "difference": difference,
+        "p_holm": 0.2,
+        "ci95": [difference - half, difference + half],
+    }
+    return {
+        "ways": ways,
+        "budgets": [100],
+        "seeds": list(range(len(each[0]))),
+        "recommendation": {"budget": None},
+        "at": [{"best": 0, "pairs": [pair]}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("each", "half", "says"),
+    [
+        # All of the variance is of seeds: their differences of .04 and 0 have a mean of .02 with an error of .02.
+        ([[0.54, 0.5], [0.5, 0.5]], 1.96 * 0.02, "about 8 seeds instead of 2 would settle it"),
+        # Nearly all is of the images.
+        ([[0.521, 0.52], [0.5, 0.5]], 0.06, "with these test images no number of seeds would settle it"),
+        ([[0.52], [0.5]], 0.03, "one seed cannot say how much depends on it: give --seeds 5"),
+    ],
+)
+def test_more_seeds_are_advised_if_they_would_settle_it(each: list[list[float]], half: float, says: str) -> None:
+    assert says in more_seeds(alike(each, half))
+
+
+def test_what_is_settled_needs_no_seeds(found: dict[str, Any]) -> None:
+    assert more_seeds(found) == ""
 
 
 @pytest.mark.parametrize(("budgets", "scale"), [([100, 200, 400], "linear"), ([100, 200, 800], "log")])

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from benchmarks.tables import Table, tables_page
+from blackbox_dft._utils.types import Floats, ImageBytes
+from blackbox_dft.report.run_report import write_run_report
 from tests.conftest import Bbdft
 from tests.helpers.hostile import write_hostile
+from tests.helpers.predictions import with_answers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -45,8 +49,13 @@ class Seen:
     """Findings that axe-core calls serious or critical."""
 
 
+def blind(images: ImageBytes) -> Floats:
+    """Scores that are the same for every image."""
+    return np.tile([0.6, 0.4], (len(images), 1))
+
+
 def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
-    """Opens ``page`` as it is, and again without its content policy, which would keep axe-core out."""
+    """Opens ``page`` and all that folds in it, and again without its content policy, which would keep axe-core out."""
     from axe_playwright_python.sync_playwright import Axe
 
     messages: list[str] = []
@@ -62,6 +71,7 @@ def look(browser: Browser, page: Path, width: int, scheme: str) -> Seen:
             tab.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
             tab.on("request", lambda request: requests.append(request.url))
             tab.goto(page.as_uri())
+            tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             if not free:
                 wide += tab.evaluate(WIDE)
                 continue
@@ -92,7 +102,7 @@ def browser() -> Iterator[Browser]:
 def pages(
     browser: Browser, bbdft: Bbdft, tiny: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """Pages of a run on faces, of a comparison, of a run whose names are all markup, and of tables with such names."""
+    """Pages of runs on faces, of many kinds, with names that are all markup; of a comparison; of tables."""
     folder = tmp_path_factory.mktemp("pages")
     faces = [shared / "models/age_gender_faceapi.onnx", "--data", shared / "data/lfw/labels_gender.csv"]
     space = ["--space", "affine+color+dct:8"]
@@ -102,6 +112,14 @@ def pages(
     bbdft("compare", *experiment, *variants, "--out", folder / "compare", "--processes", 1, code=0)
     words = write_hostile(tiny, folder / "a<b>&'\"c")
     bbdft(*words, "--space", "color+dct:2", "--budget", 600, "--out", folder / "hostile", code=0)
+    job = [tiny / "model.onnx", "--data", tiny / "labels.csv"]
+    sequential = ["--space", "affine+color", "--views", 2, "--evaluate", "enough", "--budget", 900]
+    bbdft("optimize", *job, *sequential, "--out", folder / "sequential", code=0)
+    # A model that does not look at the images: nothing is found.
+    blind = ["tests.report.test_pages:blind", "--data", tiny / "labels.csv", "--model-classes", "dark,bright"]
+    more = ["--size", 16, "--space", "dct:2", "--budget", 700]
+    bbdft("optimize", *blind, *more, "--out", folder / "useless", code=0)
+    write_run_report(with_answers(folder / "sequential", folder / "many", 1000))
     markup = "<b onclick=alert(1)>&'\"</b>"
     rows = [[f"{markup} {number}", *(f"{number}.{place:03}" for place in range(12))] for number in range(5)]
     table = Table(markup, markup, [markup] * 13, rows, frozenset({(2, rows[1][0])}))
@@ -112,17 +130,41 @@ def pages(
         "faces": folder / "run/report.html",
         "comparison": folder / "compare/compare.html",
         "hostile": folder / "hostile/report.html",
+        "sequential": folder / "sequential/report.html",
+        "useless": folder / "useless/report.html",
+        "many": folder / "many/report.html",
     }
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["faces", "comparison", "hostile", "tables"])
+@pytest.mark.parametrize("name", ["faces", "comparison", "hostile", "tables", "sequential", "useless", "many"])
 @pytest.mark.slow
 def test_a_page_is_whole_in_a_browser(
     name: str, width: int, scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:
     assert look(browser, pages[name], width, scheme) == Seen((), (), (), ())
+
+
+def first_screen(browser: Browser, page: Path, width: int) -> dict[str, float]:
+    """Where the parts of the verdict end, in pixels from the top, without scrolling."""
+    with browser.new_context(viewport={"width": width, "height": 600}) as context:
+        tab = context.new_page()
+        tab.goto(page.as_uri())
+        found: dict[str, float] = tab.evaluate(
+            """() => Object.fromEntries([".word", ".big", ".range", ".now"].map(
+                name => [name, document.querySelector(".hero " + name).getBoundingClientRect().bottom]))"""
+        )
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["faces", "comparison", "hostile", "sequential", "useless", "many"])
+@pytest.mark.slow
+def test_verdict_interval_and_what_to_do_are_on_the_first_screen(
+    name: str, width: int, browser: Browser, pages: dict[str, Path]
+) -> None:
+    assert max(first_screen(browser, pages[name], width).values()) <= 600
 
 
 def test_faults_of_a_page_are_seen(browser: Browser, tmp_path: Path) -> None:

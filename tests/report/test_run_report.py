@@ -6,15 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blackbox_dft import Config
+from blackbox_dft._utils.text import percent
+from blackbox_dft.report.figures.charts import line_figure
+from blackbox_dft.report.figures.search_curve import ESTIMATE, search_curve
 from blackbox_dft.report.run_report import write_run_report
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.runner import optimize
 from tests.conftest import Bbdft
 from tests.helpers.hostile import EVIL, write_hostile
 from tests.helpers.html_page import read_page
+from tests.helpers.predictions import with_answers
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +47,11 @@ def test_the_page_says_what_the_summary_says(run: Path) -> None:
     assert f"{test['after']:.1%} of the {test['n']:,} test images" in page.text
     assert " to ".join(low_high) in page.text
     for shown in (
-        f"free threshold {summary['threshold']['test']:.3f}",
+        f"{100 * (test['after'] - test['before']):+.1f} points",
+        f"free threshold {percent(summary['threshold']['test'])}",
+        "What to do now",
         "What is added",
-        "To get it again",
+        "How to get it again",
         "color+dct:2",
     ):
         assert shown in page.text
@@ -54,6 +61,65 @@ def test_the_page_says_what_the_summary_says(run: Path) -> None:
     text = (run / "report.txt").read_text()
     assert "again: bbdft optimize" in text
     assert f"{test['after']:.1%}" in text
+
+
+def test_page_picture_and_terminal_give_the_same_numbers(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    words = [tiny / "model.onnx", "--data", tiny / "labels.csv", "--space", "color", "--budget", 1000]
+    done = bbdft("optimize", *words, "--out", tmp_path / "run", code=0)
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    test, free, parts = summary["accuracy"]["test"], summary["threshold"]["test"], summary["parts"]
+    page, predictions = read_page(tmp_path / "run/report.html"), Predictions.read(tmp_path / "run")
+    chart = search_curve(predictions, summary, {})
+    assert chart is not None
+    (plot,) = line_figure({"search": chart}).axes
+    texts = [text.get_text() for text in plot.get_legend().get_texts()]
+    # The line ends at what the image change reaches alone, not at the accuracy of what was tried around it.
+    assert texts == [
+        f"{ESTIMATE} {percent(parts['image'])}",
+        f"test, before {percent(test['before'])}",
+        f"test, free threshold {percent(free)}",
+        f"test, after {percent(test['after'])}",
+    ]
+    for text in texts:
+        assert text in page.text
+    assert f"test accuracy {test['before']:.3f} -> {test['after']:.3f}" in done.stdout
+    assert f"free threshold shift: {free:.3f}" in done.stdout
+    points = f"{100 * (test['after'] - test['before']):+.1f} points"
+    interval = " to ".join(f"{100 * end:+.1f}" for end in test["ci95"])
+    for text in (points, interval):
+        assert text in page.text
+        assert text in done.stdout
+    command = done.stdout.split("  now: ")[1].split(": ", 1)[1].strip()
+    assert command in page.text
+    assert command in (tmp_path / "run/report.txt").read_text()
+    # While it ran, nothing called the accuracy of what was tried that of the result.
+    assert "train accuracy" not in done.stderr
+
+
+def test_files_of_earlier_versions_have_a_page(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run/summary.json"
+    summary = json.loads(path.read_text())
+    for name in ("parts", "proof", "views", "queries_per_image", "no_score", "scored", "stopped_early", "price"):
+        del summary[name]
+    del summary["queries"]["views"], summary["queries"]["watch"]
+    path.write_text(json.dumps(summary | {"parts": []}))
+    with np.load(tmp_path / "run/answers.npz") as file:
+        arrays = {name: file[name] for name in file if name not in ("estimates", "proof")}
+    np.savez(tmp_path / "run/answers.npz", **arrays)
+    write_run_report(tmp_path / "run")
+    page = read_page(tmp_path / "run/report.html")
+    assert "loss of the candidates tried" in page.text
+    assert ESTIMATE not in page.text
+    assert f"{100 * (summary['accuracy']['test']['after'] - summary['accuracy']['test']['before']):+.1f}" in page.text
+
+
+@pytest.mark.parametrize("classes", [43, 1000])
+def test_long_lists_of_classes_are_cut(run: Path, tmp_path: Path, classes: int) -> None:
+    write_run_report(with_answers(run, tmp_path / "run", classes))
+    page = read_page(tmp_path / "run/report.html")
+    assert f"those that changed most of {classes:,}" in page.text
+    assert f"All {classes:,}" in page.text
 
 
 def test_parts_are_evaluated_and_then_shown(run: Path, bbdft: Bbdft) -> None:
@@ -70,7 +136,7 @@ def test_parts_are_evaluated_and_then_shown(run: Path, bbdft: Bbdft) -> None:
     bbdft("report", run, "--price", "0.5", "--mark", "local model=0.91", code=0, fresh=True)
     page = read_page(run / "report.html")
     assert "What each part contributed" in page.text
-    assert "test, local model 0.910" in page.text
+    assert "test, local model 91.0%" in page.text
     assert f"{0.5 * json.loads((run / 'summary.json').read_text())['queries']['total']:,.2f}" in page.text
 
 

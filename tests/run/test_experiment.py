@@ -86,6 +86,24 @@ def test_auto_has_contrast_too_if_images_are_dark_or_flat(tiny: Path, tmp_path: 
     assert changed({}, {"flat": "keep"}) is None
 
 
+def test_the_border_of_auto_is_what_the_images_end_with(tiny: Path) -> None:
+    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), flat="keep")
+    here = Experiment(config)
+    assert (here.space.spec, here.space_notes) == ("affine+color+dct:8", [])
+    for tone, border in ((0, "black"), (255, "white")):
+        images = np.array(here.data.images)
+        images[:, [0, -1]] = images[:, :, [0, -1]] = tone
+        framed = replace(here.data, images=images)
+        found = Experiment(config, data=framed)
+        assert found.space.spec == f"affine:{border}+color+dct:8"
+        assert f"the images end {border}" in found.space_notes[0]
+        # Who names a border gets it; a comparison's other spaces are as they are written.
+        assert Experiment(replace(config, space="auto:edge"), data=framed).space.spec == "affine+color+dct:8"
+        other = Experiment(replace(config, space="affine"), data=framed)
+        assert other.space.spec == "affine"
+        assert other.varied(space="auto", estimator="auto", seed=0, budget=1000).space.spec == found.space.spec
+
+
 def test_a_local_model_is_not_watched_and_may_count_images_in_doubt(tiny: Path) -> None:
     experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color", in_doubt="count"))
     assert not experiment.watched

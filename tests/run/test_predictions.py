@@ -17,6 +17,7 @@ PREDICTIONS = Predictions(
     before=np.array([[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]]),
     after=np.array([[0.25, 0.75], [0.125, 0.875], [0.0, 1.0]]),
     points=np.array([[32.0, 0.5, 0.75]]),
+    estimates=np.array([[0.0, 0.5, 0.25, 0.75]]),
     groups=np.array([0, 0, 1]),
     traits={"light": ("day", "night", "day")},
 )
@@ -26,7 +27,7 @@ def test_predictions_come_back_from_their_file(tmp_path: Path) -> None:
     PREDICTIONS.write(tmp_path)
     found = Predictions.read(tmp_path)
     assert (found.classes, found.files, found.traits) == (PREDICTIONS.classes, PREDICTIONS.files, PREDICTIONS.traits)
-    for name in ("labels", "before", "after", "points", "groups"):
+    for name in ("labels", "before", "after", "points", "estimates", "groups"):
         np.testing.assert_array_equal(getattr(found, name), getattr(PREDICTIONS, name))
 
 

@@ -17,7 +17,7 @@ from tests.helpers.models import SHAPE
         ("dct:0", None, "from 1 to 20"),
         ("dct:21", None, "from 1 to 20"),
         ("grid:x", None, "from 1 to 20"),
-        ("affine:3", None, "no border '3': write affine, or after a colon edge, black, mean or mirror"),
+        ("affine:3", None, "no border '3': write affine, or after a colon edge, black, white, mean or mirror"),
         ("color:3", None, "takes no number"),
         ("pixel:3", None, "takes no number"),
         ("affine+", None, "empty part"),

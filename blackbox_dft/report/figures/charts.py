@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blackbox_dft._utils.text import percent
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.report.figures.style import FONT_SIZE, LIGHT, Palette, drawing, fitted, font
 
@@ -68,6 +69,8 @@ class Axes:
     log: bool = False
     ticks: Sequence[float] = field(default=())
     y_range: tuple[float, float] | None = None
+    percent: bool = False
+    """Whether values of y, which are shares, are shown in percent."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,18 @@ class LineChart:
     series: Mapping[str, Series]
     marks: Mapping[str, float]
     axes: Axes
+
+
+def legend(chart: LineChart) -> list[tuple[str, str]]:
+    """What a legend says: the last value of each series, and the level of each line across.
+
+    >>> line = Series(np.array([0.0, 100.0]), np.array([0.5, 0.8]))
+    >>> legend(LineChart({"nes": line}, {"before": 0.5}, Axes("queries", "accuracy")))
+    [('nes', '0.800'), ('before', '0.500')]
+    """
+    last = [(name, float(one.y[-1])) for name, one in chart.series.items()]
+    shown = percent if chart.axes.percent else "{:.3f}".format
+    return [(name, shown(value)) for name, value in (*last, *chart.marks.items())]
 
 
 def strokes(count: int) -> list[Stroke]:
@@ -124,16 +139,15 @@ def line_figure(charts: Mapping[str, LineChart]) -> Figure:
     """All ``charts`` one below the other as a figure for a PNG, each under its title and with a legend beside it."""
     with drawing():
         figure = _figure((PNG_INCHES[0], PNG_INCHES[1] * len(charts)), margin=0.25)
-        for plot, (title, chart) in zip(figure.subplots(len(charts), squeeze=False).flat, charts.items(), strict=True):
+        # Panels share their axes, or they could not be compared.
+        plots = figure.subplots(len(charts), squeeze=False, sharex=True, sharey=True).flat
+        for plot, (title, chart) in zip(plots, charts.items(), strict=True):
+            plot.tick_params(labelbottom=True)
             _draw_lines(plot, chart, LIGHT)
             bold = font(TITLE_SIZE, bold=True)
             title = fitted(title, 72 * PNG_INCHES[0] - LEGEND_POINTS, bold)
             plot.set_title(title, loc="left", pad=12, fontproperties=bold)
-            last = {name: one.y[-1] for name, one in chart.series.items()}
-            labels = [
-                f"{fitted(name, LEGEND_POINTS, font(FONT_SIZE))} {value:.3f}"
-                for name, value in (*last.items(), *chart.marks.items())
-            ]
+            labels = [f"{fitted(name, LEGEND_POINTS, font(FONT_SIZE))} {value}" for name, value in legend(chart)]
             place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
             plot.legend(plot.get_lines(), labels, frameon=False, handlelength=2.6, **place)
     return figure
@@ -184,6 +198,8 @@ def _draw_lines(plot: Any, chart: LineChart, palette: Palette) -> None:
         plot.xaxis.set_major_locator(FixedLocator(list(axes.ticks)))
         plot.xaxis.set_minor_locator(NullLocator())
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    if axes.percent:
+        plot.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
     plot.set(xlabel=axes.x, ylabel=axes.y)
     if axes.y_range:
         plot.set_ylim(*axes.y_range)

@@ -27,7 +27,7 @@ SHOWN_IMAGES = {"mended": 5, "broken": 2, "right before and after": 1}
 
 
 def write_pictures(result: Result, out: Path) -> None:
-    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (accuracy against queries).
+    """Writes ``contact.png`` (images before, after, difference) and ``curve.png`` (the course of the search).
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
@@ -35,14 +35,15 @@ def write_pictures(result: Result, out: Path) -> None:
     predictions, data = result.predictions(), result.data
     pair = before_and_after(data.images, result.tested[shown_images(predictions)], result.tuning)
     write_png(contact_figure(predictions, result.summary, *pair), out / "contact.png")
-    if len(predictions.points):
-        write_png(curve_figure(predictions, result.summary), out / "curve.png")
+    if chart := curve_figure(predictions, result.summary):
+        write_png(chart, out / "curve.png")
 
 
-def curve_figure(predictions: Predictions, summary: Summary) -> Figure:
-    """Accuracy of the search's minibatches against queries, with lines for the test accuracies."""
-    chart = search_curve(predictions.points, summary.to_json(), {})
-    return line_figure({f"{summary.space} by {summary.estimator}: accuracy against tuning queries": chart})
+def curve_figure(predictions: Predictions, summary: Summary) -> Figure | None:
+    """Accuracy of the estimate against queries, with lines for the test accuracies; None if nothing was searched."""
+    if not (chart := search_curve(predictions, summary.to_json(), {})):
+        return None
+    return line_figure({f"{summary.space} by {summary.estimator}: {chart.axes.y} against tuning queries": chart})
 
 
 def shown_images(predictions: Predictions) -> Ints:

@@ -21,7 +21,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.provenance import public
 
-MAX_MENDED, MAX_TYPICAL = 6, 4
+MAX_MENDED, MAX_TYPICAL = 6, 3
 """Images shown of those mended (and as many broken), and of the typical ones."""
 
 

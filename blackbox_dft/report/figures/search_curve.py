@@ -1,4 +1,4 @@
-"""The curve of a search: accuracy of its training minibatches against tuning queries, beside the test accuracies."""
+"""The course of a search: the accuracy of its estimate against tuning queries, beside the measured test accuracies."""
 
 from __future__ import annotations
 
@@ -10,30 +10,46 @@ from numpy.typing import ArrayLike
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.report.figures.charts import Axes, LineChart, Series, accuracy_range
+from blackbox_dft.run.predictions import Predictions
 
 MAX_POINTS = 48
-"""Of the curve as it is drawn."""
+"""Of a curve as it is drawn."""
+ESTIMATE, LOSS = "estimate, image change alone", "loss of the candidates tried"
+"""Names of the two curves: the accuracy of the estimate, or if it is not known, the loss that the search saw."""
 
 
-def search_curve(points: Floats, summary: Mapping[str, Any], more: Mapping[str, float]) -> LineChart:
-    """The chart of a search: the moving average of its minibatches, and lines for test accuracies.
+def search_curve(predictions: Predictions, summary: Mapping[str, Any], more: Mapping[str, float]) -> LineChart | None:
+    """The chart of a search; None if there was none.
+
+    It shows the accuracy of the estimate if the run's file holds it, and test accuracies as lines across. Candidates
+    lie around the estimate and are mostly worse, so that their accuracy is never shown as if it were that of the
+    result: without estimates (files of earlier versions; more coordinates than a regression can read) it shows their
+    loss.
 
     Args:
-        points: ``(P, 3)``, at least one: tuning queries, loss and accuracy of each step.
-        summary: of the run; its test accuracies are drawn as lines across.
+        predictions: of the run.
+        summary: of the run.
         more: further test accuracies to draw, by name.
     """
-    queries, accuracy = points[:, 0], points[:, 2]
-    window = max(1, len(accuracy) // 12) | 1
-    averaged = moving_average(accuracy, window)
-    shown = np.unique(np.linspace(0, len(averaged) - 1, MAX_POINTS).round().astype(int))
+    if not len(predictions.points):
+        return None
+    if not len(predictions.estimates):
+        return _loss_curve(predictions.points)
     test = summary["accuracy"]["test"]
     marks = {"before": test["before"], "free threshold": summary["threshold"]["test"], "after": test["after"], **more}
-    y_range = accuracy_range([*averaged[shown].tolist(), *marks.values()])
-    name = f"training images, mean of {window} step{'s' if window > 1 else ''}"
-    line = Series(queries[shown], averaged[shown])
+    queries, accuracy, low, high = predictions.estimates.T
+    # The band may be wide at first; the axis is for the line.
+    y_range = accuracy_range([*accuracy.tolist(), *marks.values()])
+    line = Series(queries, accuracy, low.clip(*y_range), high.clip(*y_range))
     tests = {f"test, {name}": level for name, level in marks.items()}
-    return LineChart({name: line}, tests, Axes("tuning queries", "accuracy", y_range=y_range))
+    return LineChart({ESTIMATE: line}, tests, Axes("tuning queries", "accuracy", y_range=y_range, percent=True))
+
+
+def _loss_curve(points: Floats) -> LineChart:
+    queries, loss = points[:, 0], points[:, 1]
+    averaged = moving_average(loss, max(1, len(loss) // 12) | 1)
+    shown = np.unique(np.linspace(0, len(averaged) - 1, MAX_POINTS).round().astype(int))
+    return LineChart({LOSS: Series(queries[shown], averaged[shown])}, {}, Axes("tuning queries", "loss"))
 
 
 def moving_average(values: ArrayLike, window: int) -> Floats:

@@ -135,6 +135,19 @@ def fitted(text: str, width: float, font: FontProperties) -> str:
     return text[:low].rstrip() + "…"
 
 
+def write_svg(figure: Figure, path: Path) -> None:
+    """Writes ``figure`` as SVG, with letters as text; the same figure gives the same bytes.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    own: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": path.name}
+    with drawing(**own):
+        write_atomically(
+            path, lambda file: figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        )
+
+
 def write_png(figure: Figure, path: Path) -> None:
     """Writes ``figure`` as PNG; a reader never sees half of it.
 
