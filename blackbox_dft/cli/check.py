@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blackbox_dft._utils.text import shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import json_option, print_json, say
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from blackbox_dft.run.check import CheckResult
 
 
-@click.command(short_help="See whether the model has changed since the run.")
+@click.command(cls=Command, short_help="See whether the model has changed since the run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--images",

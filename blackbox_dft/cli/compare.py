@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blackbox_dft._utils.text import shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import (
     config_option,
     dry_run_option,
@@ -37,7 +38,22 @@ SHARED = (
 """Options of ``Config`` that all runs of a comparison have in common."""
 
 
-@click.command(short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.")
+FIRST = (
+    *("data", "out", "estimators", "spaces", "budgets", "seeds", "seed", "processes", "map", "price", "yes"),
+    *("profile", "header", "rate", "dry_run", "quiet", "as_json", "config"),
+)
+EXAMPLES = (
+    "bbdft compare model.onnx --data labels.csv --out comparison \\\n"
+    "      --estimator surface --estimator nes --space affine --space color --dry-run",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.",
+)
 @click.argument("target")
 @click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the comparison.")

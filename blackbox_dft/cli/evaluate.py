@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import print_json, say
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from blackbox_dft.run.evaluate import Evaluation
 
 
-@click.command(short_help="Measure the tuning of RUN on other images.")
+@click.command(cls=Command, short_help="Measure the tuning of RUN on other images.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
 @click.option("--label", metavar="NAME", help="Attribute or column with their labels.  [default: as in the run]")

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, take
 from blackbox_dft.targets.options import TargetOptions
 
 
-@click.command(short_help="Write the change as an ONNX graph, alone or in front of a model.")
+@click.command(cls=Command, short_help="Write the change as an ONNX graph, alone or in front of a model.")
 @click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blackbox_dft._utils.text import MAX_NAMES, shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import json_option, print_json, say
@@ -27,7 +28,21 @@ FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 """Queries of ``--find-input``: the default, and the fewest that can tell anything."""
 
 
-@click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
+FIRST = ("data", "label", "find_input", "budget", "map", "show", "profile", "header", "price", "yes", "as_json")
+EXAMPLES = (
+    "bbdft inspect model.onnx",
+    "bbdft inspect model.onnx --data labels.csv --find-input",
+    "bbdft inspect https://example.com/score --profile image-json --show",
+    "bbdft inspect run/tuning.npz",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.",
+)
 @click.argument("target")
 @click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
 @options(Config, "label", "map", "allow_outside", "fit", "filter")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import (
     config_option,
     dry_run_option,
@@ -25,7 +26,36 @@ APART = ("data", "label", "accept_drift", "price")
 """Options of ``Config`` that ``--help`` lists at a place of their own."""
 
 
-@click.command(short_help="Learn the change that makes TARGET classify DATA better.")
+FIRST = (
+    *(
+        "data",
+        "label",
+        "map",
+        "out",
+        "space",
+        "budget",
+        "evaluate",
+        "price",
+        "yes",
+        "profile",
+        "header",
+        "rate",
+        "size",
+    ),
+    *("seed", "dry_run", "quiet", "as_json", "config"),
+)
+EXAMPLES = (
+    "bbdft optimize model.onnx --data labels.csv --out run",
+    "bbdft optimize model.onnx --data photos/ --out run --budget 5000 --dry-run",
+    "bbdft optimize https://example.com/score --profile image-json --price .001 \\\n"
+    "      --data labels.csv --out run --header 'Authorization: Bearer {env:KEY}'",
+    "bbdft optimize my_module:score --data labels.csv --out run --map 'smile=happy'",
+)
+
+
+@click.command(
+    cls=Command, first=FIRST, examples=EXAMPLES, short_help="Learn the change that makes TARGET classify DATA better."
+)
 @click.argument("target")
 @options(Config, "data")
 @options(Config, "label")

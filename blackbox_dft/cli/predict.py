@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import dry_run_option, options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import say
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
     from blackbox_dft.run.predict import Prediction, PredictionResult
 
 
-@click.command(short_help="Label new images.")
+FIRST = ("out", "watch", "overwrite", "budget", "rate", "price", "yes", "dry_run", "quiet")
+EXAMPLES = (
+    "bbdft predict run photos/ --out labels.csv",
+    "find photos -name '*.jpg' | bbdft predict run - > labels.csv",
+    "bbdft predict run --watch incoming --out labels.jsonl",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Label new images.",
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("sources", metavar="[IN...]", nargs=-1)
 @click.option(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from blackbox_dft.cli.command import Command
 
-@click.command(short_help="List the profiles of scoring services, or print one.")
+
+@click.command(cls=Command, short_help="List the profiles of scoring services, or print one.")
 @click.argument("name", required=False)
 def profiles(name: str | None) -> None:
     """List the profiles that --profile knows, or print the one called NAME.
