@@ -10,6 +10,7 @@ import click
 from blackbox_dft.cli.apply import apply
 from blackbox_dft.cli.check import check
 from blackbox_dft.cli.compare import compare
+from blackbox_dft.cli.completion import VARIABLE, completion
 from blackbox_dft.cli.demo import demo
 from blackbox_dft.cli.evaluate import evaluate
 from blackbox_dft.cli.export import export
@@ -57,6 +58,7 @@ for command in (
     report,
     serve,
     profiles,
+    completion,
 ):
     bbdft.add_command(command)
 
@@ -67,6 +69,9 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     open_closed_streams()
+    if VARIABLE in os.environ:
+        # The shell asks; click answers and ends.
+        bbdft(prog_name="bbdft", complete_var=VARIABLE)
     stdout = sys.stdout
     try:
         code = bbdft(standalone_mode=False, windows_expand_args=False)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from blackbox_dft._utils.options import Option, OptionError, options_of
+from blackbox_dft.cli.completing import COMPLETE
 from blackbox_dft.cli.confirmation import consent_options
 from blackbox_dft.cli.streams import json_option
 from blackbox_dft.run.config import Config
@@ -36,6 +37,7 @@ def options(kind: type, *only: str, but: Collection[str] = ()) -> Callable[[Comm
 def _click_option(option: Option) -> Callable[[Command], Command]:
     about, default = option.about, option.default
     settings: dict[str, Any] = {"help": about.help, "metavar": about.metavar}
+    settings["shell_complete"] = COMPLETE.get(option.name)
     if option.type is bool and default:
         flag = option.flags[0]
         settings |= {"default": True, "show_default": True}

@@ -20,6 +20,7 @@ from blackbox_dft.cli.common_options import (
     spending_options,
     take_config,
 )
+from blackbox_dft.cli.completing import estimators, files, spaces
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import place_of
 from blackbox_dft.cli.streams import print_json, say
@@ -54,11 +55,31 @@ EXAMPLES = (
     examples=EXAMPLES,
     short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.",
 )
-@click.argument("target")
-@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+@click.argument("target", shell_complete=files)
+@click.option(
+    "--data",
+    shell_complete=files,
+    required=True,
+    metavar="DATA",
+    help="CSV (file,label|class[,split]) or folder of classes.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the comparison.")
-@click.option("--estimator", "estimators", multiple=True, required=True, help="As in optimize; give it several times.")
-@click.option("--space", "spaces", multiple=True, required=True, help="As in optimize; give it several times.")
+@click.option(
+    "--estimator",
+    "estimators",
+    multiple=True,
+    required=True,
+    shell_complete=estimators,
+    help="As in optimize; give it several times.",
+)
+@click.option(
+    "--space",
+    "spaces",
+    multiple=True,
+    required=True,
+    shell_complete=spaces,
+    help="As in optimize; give it several times.",
+)
 @click.option(
     "--budgets",
     default="500,1000,2000,5000,20000",

@@ -11,6 +11,7 @@ import click
 from blackbox_dft._utils.text import MAX_NAMES, shortened
 from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, spending_options, take
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.errors import InputError
@@ -43,8 +44,8 @@ EXAMPLES = (
     examples=EXAMPLES,
     short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.",
 )
-@click.argument("target")
-@click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
+@click.argument("target", shell_complete=files)
+@click.option("--data", shell_complete=files, metavar="DATA", help="Images to score; by default smooth random ones.")
 @options(Config, "label", "map", "allow_outside", "fit", "filter")
 @options(TargetOptions, but=("cluster",))
 @spending_options

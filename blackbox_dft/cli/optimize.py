@@ -16,6 +16,7 @@ from blackbox_dft.cli.common_options import (
     spending_options,
     take_config,
 )
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.run_command import execute, opening
 from blackbox_dft.cli.streams import print_json
@@ -56,7 +57,7 @@ EXAMPLES = (
 @click.command(
     cls=Command, first=FIRST, examples=EXAMPLES, short_help="Learn the change that makes TARGET classify DATA better."
 )
-@click.argument("target")
+@click.argument("target", shell_complete=files)
 @options(Config, "data")
 @options(Config, "label")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="New folder for the run.")

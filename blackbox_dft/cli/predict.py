@@ -10,6 +10,7 @@ import click
 
 from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import dry_run_option, options, placing_options, spending_options
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import say
 from blackbox_dft.errors import InputError
@@ -35,7 +36,7 @@ EXAMPLES = (
     short_help="Label new images.",
 )
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("sources", metavar="[IN...]", nargs=-1)
+@click.argument("sources", metavar="[IN...]", nargs=-1, shell_complete=files)
 @click.option(
     "--watch",
     type=click.Path(path_type=Path),
