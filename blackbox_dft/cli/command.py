@@ -9,6 +9,8 @@ import click
 from typing_extensions import override
 
 from blackbox_dft._utils.options import options_of
+from blackbox_dft.cli.found_options import find_options, misspelled_variables, sources
+from blackbox_dft.cli.streams import say
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -37,6 +39,8 @@ BY_HAND = {
     "output": ("out", "overwrite", "fuse", "dry_run", "quiet", "as_json", "config"),
 }
 """Groups of the options that are no fields of ``Config`` or ``TargetOptions``."""
+WITH_PLAN = ("optimize", "resume", "compare", "predict")
+"""Commands that say in their plan where options came from; the others say it first."""
 LONG = 12
 """From so many options on, a command lists them in groups."""
 DOCS = "docs/commands.md of the source"
@@ -69,6 +73,22 @@ class Command(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params = super().get_params(ctx)
         return [*params, _help_all()] if self.first else params
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and not {"-h", "--help", "--help-all"} & set(args):
+            find_options(ctx)
+        return super().parse_args(ctx, args)
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        root = ctx.find_root().command
+        for line in misspelled_variables(root) if isinstance(root, click.Group) else ():
+            say(line)
+        if self.name not in WITH_PLAN and not ctx.params.get("quiet") and not ctx.params.get("as_json"):
+            for line in sources(ctx):
+                say(line)
+        return super().invoke(ctx)
 
     @override
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

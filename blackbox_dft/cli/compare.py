@@ -22,6 +22,7 @@ from blackbox_dft.cli.common_options import (
 )
 from blackbox_dft.cli.completing import estimators, files, spaces
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.found_options import sources, sources_json
 from blackbox_dft.cli.run_command import place_of
 from blackbox_dft.cli.streams import print_json, say
 from blackbox_dft.errors import MisfitError, TargetError
@@ -121,7 +122,7 @@ def compare(**values: Any) -> None:
     total = comparison.cost.total
     if dry:
         if as_json:
-            print_json({**asdict(comparison.cost), "total": total})
+            print_json({**asdict(comparison.cost), "total": total, **sources_json(click.get_current_context())})
         else:
             click.echo("\n".join(_opening(comparison, price)))
         return
@@ -159,6 +160,7 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
         ),
         f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
         f"{len(grid.seeds)} seeds, measured at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
+        *sources(click.get_current_context(silent=True)),
         "cost:",
         *comparison.cost.lines(price),
         *([f"  {finished} of {len(grid.runs)} runs are done already"] if finished else []),

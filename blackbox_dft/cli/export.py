@@ -48,7 +48,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
     if fuse is None:
         export_onnx(space, learned.z, learned.shape, out, levels=levels, views=views, made=learned.describe())
     else:
-        given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
+        given = any(ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT for name in values)
         model_options = take(TargetOptions, values)
         if not given and tuning.is_dir():
             model_options = RunRecord.read(tuning).config.target_options

@@ -18,6 +18,7 @@ from blackbox_dft.cli.common_options import (
 )
 from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.found_options import sources_json
 from blackbox_dft.cli.run_command import execute, opening
 from blackbox_dft.cli.streams import print_json
 from blackbox_dft.run.config import Config
@@ -99,7 +100,7 @@ def optimize(**values: Any) -> None:
     experiment = Experiment(config)
     if dry:
         if as_json:
-            print_json(experiment.plan.to_json())
+            print_json({**experiment.plan.to_json(), **sources_json(click.get_current_context())})
         else:
             click.echo("\n".join(opening(experiment)))
         return

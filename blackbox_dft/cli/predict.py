@@ -12,6 +12,7 @@ from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import dry_run_option, options, placing_options, spending_options
 from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.found_options import sources
 from blackbox_dft.cli.streams import say
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
@@ -179,7 +180,7 @@ def _plan(prediction: Prediction) -> list[str]:
     if (text := config.target_options.rate) and left:
         seconds = RateLimit.parse(text).gap * left / prediction.batch
         lines.append(f"time: about {duration(seconds)} at {text} requests")
-    return lines
+    return [*lines, *sources(click.get_current_context(silent=True))]
 
 
 def _warn(result: PredictionResult) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blackbox_dft._utils.text import duration, shortened
+from blackbox_dft.cli.found_options import sources
 from blackbox_dft.cli.streams import print_json, say
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def opening(experiment: Experiment) -> list[str]:
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes, *experiment.space_notes]),
         *_precision(experiment),
         f"path: {_path(experiment)}",
+        *sources(click.get_current_context(silent=True)),
         "plan:",
         *experiment.plan.lines(experiment.config.price),
         *_time(experiment),
