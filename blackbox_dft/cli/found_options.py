@@ -1,4 +1,4 @@
-"""Options that nobody typed: of the environment, of ``bbdft.toml`` or ``[tool.bbdft]``, and of ``--config`` files.
+"""Options that are not typed: of the environment, of ``bbdft.toml`` or ``[tool.bbdft]``, and of ``--config`` files.
 
 The command line wins over the environment, that over files, and they over the defaults of options. What stands at the
 top of a file, or has no command in its name (``BBDFT_SPACE``), is for ``optimize`` and ``compare``, which describe a

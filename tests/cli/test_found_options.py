@@ -1,4 +1,4 @@
-"""Options that nobody typed: of ``bbdft.toml``, ``[tool.bbdft]`` and the environment."""
+"""Options that are not typed: of ``bbdft.toml``, ``[tool.bbdft]`` and the environment."""
 
 import json
 from pathlib import Path
