@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @placing_options
 @spending_options
-@click.option("--quiet", is_flag=True, help="Only the result, warnings and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors.")
 @json_option("Print the result as JSON, and nothing else, on stdout.")
 def check(
     run: Path,

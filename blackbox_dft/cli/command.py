@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.options import options_of
 from blackbox_dft.cli.found_options import find_options, misspelled_variables, sources
+from blackbox_dft.cli.logs import log_options
 from blackbox_dft.cli.streams import say
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -72,7 +73,7 @@ class Command(click.Command):
     @override
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params = super().get_params(ctx)
-        return [*params, _help_all()] if self.first else params
+        return [*params, *log_options(), *([_help_all()] if self.first else ())]
 
     @override
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -240,4 +240,4 @@ def misspelled_variables(root: click.Group) -> Iterator[str]:
 
 def _spelling(ctx: click.Context, name: str) -> str:
     param = next(param for param in ctx.command.params if param.name == name)
-    return param.opts[0] if isinstance(param, click.Option) else name.upper()
+    return max(param.opts, key=len) if isinstance(param, click.Option) else name.upper()

@@ -58,7 +58,7 @@ EXAMPLES = (
 @placing_options
 @spending_options
 @dry_run_option
-@click.option("--quiet", is_flag=True, help="Only the table, warnings and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the table, warnings and errors.")
 def predict(
     run: Path,
     sources: tuple[str, ...],

@@ -62,7 +62,7 @@ EXAMPLES = (
 @click.option(
     "--max-pixels", type=click.IntRange(1), default=40_000_000, show_default=True, help="Pixels of an image, at most."
 )
-@click.option("--quiet", is_flag=True, help="Log only what is an error.")
+@click.option("-q", "--quiet", is_flag=True, help="Log only what is an error.")
 @options(Config, "price")
 @consent_options
 @click.option("--concurrency", "workers", type=click.IntRange(1, 1024), help="Requests to the target at once.")
