@@ -8,10 +8,12 @@ import sys
 import click
 
 from blackbox_dft.cli.apply import apply
+from blackbox_dft.cli.cache import cache
 from blackbox_dft.cli.check import check
 from blackbox_dft.cli.compare import compare
 from blackbox_dft.cli.completion import VARIABLE, completion
 from blackbox_dft.cli.demo import demo
+from blackbox_dft.cli.env import env
 from blackbox_dft.cli.evaluate import evaluate
 from blackbox_dft.cli.export import export
 from blackbox_dft.cli.inspect import inspect
@@ -62,6 +64,8 @@ for command in (
     serve,
     profiles,
     completion,
+    cache,
+    env,
 ):
     bbdft.add_command(command)
 

@@ -71,6 +71,8 @@ def unavailable_reason(provider: str) -> str | None:
 
     if EXECUTION_PROVIDERS[provider] not in ort.get_available_providers():
         return f"this build of ONNX Runtime has no {EXECUTION_PROVIDERS[provider]}"
+    if provider not in LIBRARIES:
+        return None
     library = Path(ort.__file__).parent / "capi" / LIBRARIES[provider]
     if not library.exists() or find_spec("nvidia"):
         return None
