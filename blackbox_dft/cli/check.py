@@ -11,6 +11,7 @@ from blackbox_dft._utils.text import shortened
 from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.run_command import time_lines
 from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.errors import DRIFT_FOUND
 
@@ -55,6 +56,8 @@ def check(
     if not quiet:
         twice = " twice, to know the noise" if opened.first else ""
         say(f"{opened.queries:,} queries, {opened.most:,} at most: {len(opened.indices):,} images{twice}")
+        for line in time_lines(opened.evaluation.experiment, opened.queries, opened.most):
+            say(line)
     with show_progress(opened.most, quiet) as progress:
         result = run_check(opened, progress)
     if as_json:

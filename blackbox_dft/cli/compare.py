@@ -23,8 +23,8 @@ from blackbox_dft.cli.common_options import (
 from blackbox_dft.cli.completing import estimators, files, spaces
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.found_options import sources, sources_json
-from blackbox_dft.cli.run_command import place_of
-from blackbox_dft.cli.streams import print_json, say
+from blackbox_dft.cli.run_command import place_of, time_lines
+from blackbox_dft.cli.streams import print_json, say, show
 from blackbox_dft.errors import MisfitError, TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -124,7 +124,7 @@ def compare(**values: Any) -> None:
         if as_json:
             print_json({**asdict(comparison.cost), "total": total, **sources_json(click.get_current_context())})
         else:
-            click.echo("\n".join(_opening(comparison, price)))
+            show("\n".join(_opening(comparison, price)))
         return
     left = total if comparison.missing() else 0
     asked = consent.require(comparison.config.target, left, price, opening=lambda: _opening(comparison, price))
@@ -163,6 +163,7 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
         *sources(click.get_current_context(silent=True)),
         "cost:",
         *comparison.cost.lines(price),
+        *time_lines(experiment, comparison.cost.total, comparison.cost.total),
         *([f"  {finished} of {len(grid.runs)} runs are done already"] if finished else []),
     ]
 

@@ -11,6 +11,7 @@ import click
 from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.run_command import time_lines
 from blackbox_dft.cli.streams import print_json, say
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
@@ -80,6 +81,8 @@ def evaluate(
         return
     if not quiet:
         say(f"{_queries(left, evaluation)} images before and after")
+        for line in time_lines(evaluation.experiment, left, left):
+            say(line)
     with show_progress(evaluation.queries, quiet) as progress:
         result = run_evaluation(evaluation, progress)
     if as_json:

@@ -20,7 +20,7 @@ from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.found_options import sources_json
 from blackbox_dft.cli.run_command import execute, opening
-from blackbox_dft.cli.streams import print_json
+from blackbox_dft.cli.streams import print_json, show
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -102,7 +102,7 @@ def optimize(**values: Any) -> None:
         if as_json:
             print_json({**experiment.plan.to_json(), **sources_json(click.get_current_context())})
         else:
-            click.echo("\n".join(opening(experiment)))
+            show("\n".join(opening(experiment)))
         return
     execute(
         experiment,

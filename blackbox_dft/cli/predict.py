@@ -13,7 +13,7 @@ from blackbox_dft.cli.common_options import dry_run_option, options, placing_opt
 from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.found_options import sources
-from blackbox_dft.cli.streams import say
+from blackbox_dft.cli.streams import say, show
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -120,7 +120,7 @@ def predict(
     )
     config, left = prediction.experiment.config, prediction.unspent
     if dry_run:
-        click.echo("\n".join(_plan(prediction)))
+        show("\n".join(_plan(prediction)))
         return
     Consent(yes, confirm_above).require(
         config.target, left + prediction.reserve, config.price, opening=lambda: _plan(prediction)

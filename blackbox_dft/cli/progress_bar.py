@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     """The progress display of a run of ``total`` queries that suits stderr."""
     if quiet:
         yield _logged(QuietProgress())
-    elif is_logged() or not sys.stderr.isatty():
+    elif is_logged() or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         yield _logged(PlainProgress(total))
     else:
         with terminal_bar(total) as progress:

@@ -21,6 +21,9 @@ _logged = False
 LEVELS = {"WARNING": "WARNING: ", "ERROR": "bbdft: "}
 """Beginnings of what is said that is more than information."""
 
+TO_COPY = ("next:", "give:", "bbdft ")
+"""Beginnings of lines that a user copies."""
+
 
 def open_closed_streams() -> None:
     """Puts the null device where a standard stream is closed.
@@ -56,11 +59,42 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2), file=_reserved)
 
 
+def fitted(text: str, stream: TextIO) -> str:
+    """``text`` with lines broken between words if ``stream`` is a terminal; commands to copy stay in one line.
+
+    >>> import io
+    >>> fitted("a line for a file or a pipe stays as it is", io.StringIO())
+    'a line for a file or a pipe stays as it is'
+    """
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(20, shutil.get_terminal_size().columns)
+
+    def one(line: str) -> str:
+        rest = line.lstrip()
+        if len(line) <= width or rest.startswith(TO_COPY):
+            return line
+        indent = " " * (len(line) - len(rest) + 2)
+        return textwrap.fill(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, tabsize=4
+        )
+
+    return "\n".join(map(one, text.split("\n")))
+
+
+def show(text: str) -> None:
+    """Prints the result of a command on stdout, fitted to a terminal."""
+    click.echo(fitted(text, sys.stdout))
+
+
 def say(text: str) -> None:
     """Prints a line on stderr, or logs it; if its reader is gone, the command goes on without."""
     with suppress(OSError, ValueError):
         if not _logged:
-            click.echo(text, err=True)
+            click.echo(fitted(text, sys.stderr), err=True)
             return
         import logging
 
