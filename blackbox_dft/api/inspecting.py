@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from blackbox_dft._utils.types import ImageBytes
+from blackbox_dft._utils.types import ImageBytes, Ints
 from blackbox_dft.api.messages import in_python, speaks_python
 from blackbox_dft.api.options import Options, configure
 from blackbox_dft.data.dataset import load
@@ -21,6 +21,7 @@ from blackbox_dft.objectives.outputs import MEANING, infer_kind, parse_map
 from blackbox_dft.run import find_input as finding
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.find_input import FoundInput
+from blackbox_dft.run.sample_accuracy import sample_accuracy
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
 from blackbox_dft.targets.objects import target_of
@@ -61,8 +62,9 @@ def inspect(target: object, data: object = None, **options: Unpack[Options]) -> 
     with given.target as opened:
         images: ImageBytes | None = None
         notes: Sequence[str] = ()
+        sampled = None
         if data is not None:
-            images, notes = _sample(data, config, opened.image_size)
+            images, notes, sampled = _sample(data, config, opened.image_size)
         paid = "://" in given.name or config.price is not None
         count = SAMPLE if images is None else len(images)
         queries = plan_inspection(opened, count, paid=paid, batch=config.target_options.batch)
@@ -70,6 +72,11 @@ def inspect(target: object, data: object = None, **options: Unpack[Options]) -> 
         kind = infer_kind(sample, len(opened.classes) if opened.classes else None)
         shown = smooth_images(2, opened.image_size or (DEFAULT_SIDE, DEFAULT_SIDE)) if images is None else images
         height, width, depth = shown.shape[1:]
+        if sampled is not None:
+            truth, labels = sampled
+            said = sample_accuracy(sample, truth[: len(sample)], labels, opened, kind, parse_map(config.map))
+            notes = [*notes, *said.pop("notes", ())]
+            found |= said
         path = fused_path(shown, make_space("affine+color+dct:8", (height, width, depth)), opened, Encoding())
     found["path"] = "array" if isinstance(path, str) else "fused"
     found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
@@ -114,8 +121,10 @@ def find_input(target: object, data: str, **options: Unpack[Options]) -> FoundIn
         )
 
 
-def _sample(data: object, config: Config, size: tuple[int, int] | None) -> tuple[ImageBytes, Sequence[str]]:
-    """Up to 64 images of the data, and its notes; not the first ones, as in a folder those are of one class."""
+def _sample(
+    data: object, config: Config, size: tuple[int, int] | None
+) -> tuple[ImageBytes, Sequence[str], tuple[Ints, Sequence[str]]]:
+    """Up to 64 images of the data, its notes, and the images' labels; not the first ones, which are of one class."""
     fitting = Fitting(config.fit, config.filter)
     if is_named(data):
         loaded = load(str(data), label=config.label, size=size, splits=False, fitting=fitting)
@@ -124,4 +133,4 @@ def _sample(data: object, config: Config, size: tuple[int, int] | None) -> tuple
     images = loaded.images
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
     some = images.stretched(chosen, images.shape[1:3]) if isinstance(images, Photos) else images[chosen]
-    return some, loaded.notes
+    return some, loaded.notes, (loaded.labels[chosen], loaded.classes)

@@ -19,6 +19,13 @@ from blackbox_dft.targets.options import Channels, Datatype, Layout, Provider, R
 Texts = str | Sequence[str]
 
 
+COMMANDS = (
+    *("demo", "inspect", "optimize", "resume", "evaluate", "apply", "predict", "check", "export", "compare"),
+    *("report", "serve", "profiles", "completion", "cache", "env"),
+)
+"""Names of commands, which tables of a file may have."""
+
+
 class TargetKeywords(TypedDict, total=False):
     """Keyword arguments that say what to assume of a target, and how to call it."""
 
@@ -190,7 +197,9 @@ def load_options(*files: str | os.PathLike[str]) -> dict[str, Any]:
             table = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise InputError(f"{file} cannot be read as TOML: {error}.") from error
-        for key, value in table.items():
+        # As the command line does: a table with a command's name is for that command.
+        top = {key: value for key, value in table.items() if key not in COMMANDS}
+        for key, value in {**top, **table.get("optimize", {})}.items():
             name = key.replace("-", "_")
             if name not in ("target", "data", "out", "overwrite", "reuse"):
                 find_option(name)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.errors import InputError
 
 
-@click.command(short_help="Write changed images.")
+@click.command(cls=Command, short_help="Write changed images.")
 @click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
 @click.argument("sources", metavar="IN...", nargs=-1, required=True)
 @click.argument("out", metavar="OUT")

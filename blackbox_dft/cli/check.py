@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from blackbox_dft._utils.text import shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.run_command import time_lines
 from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.errors import DRIFT_FOUND
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from blackbox_dft.run.check import CheckResult
 
 
-@click.command(short_help="See whether the model has changed since the run.")
+@click.command(cls=Command, short_help="See whether the model has changed since the run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--images",
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 )
 @placing_options
 @spending_options
-@click.option("--quiet", is_flag=True, help="Only the result, warnings and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors.")
 @json_option("Print the result as JSON, and nothing else, on stdout.")
 def check(
     run: Path,
@@ -54,6 +56,8 @@ def check(
     if not quiet:
         twice = " twice, to know the noise" if opened.first else ""
         say(f"{opened.queries:,} queries, {opened.most:,} at most: {len(opened.indices):,} images{twice}")
+        for line in time_lines(opened.evaluation.experiment, opened.queries, opened.most):
+            say(line)
     with show_progress(opened.most, quiet) as progress:
         result = run_check(opened, progress)
     if as_json:

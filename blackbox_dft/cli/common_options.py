@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import MISSING
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from blackbox_dft._utils.options import Option, OptionError, options_of
+from blackbox_dft.cli.completing import COMPLETE
 from blackbox_dft.cli.confirmation import consent_options
+from blackbox_dft.cli.found_options import add_file
 from blackbox_dft.cli.streams import json_option
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -36,6 +36,7 @@ def options(kind: type, *only: str, but: Collection[str] = ()) -> Callable[[Comm
 def _click_option(option: Option) -> Callable[[Command], Command]:
     about, default = option.about, option.default
     settings: dict[str, Any] = {"help": about.help, "metavar": about.metavar}
+    settings["shell_complete"] = COMPLETE.get(option.name)
     if option.type is bool and default:
         flag = option.flags[0]
         settings |= {"default": True, "show_default": True}
@@ -105,7 +106,7 @@ def spending_options(command: Command) -> Command:
 
 def output_options(command: Command) -> Command:
     """What a run prints."""
-    quiet = click.option("--quiet", is_flag=True, help="Only the result, warnings and errors.")
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors.")
     as_json = json_option("Print summary.json, and nothing else, on stdout.")
     return quiet(as_json(command))
 
@@ -116,38 +117,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan an
 def _config(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
     """Values of the files become defaults, so that options given beside them win, and later files over earlier ones."""
     for path in value:
-        _read_defaults(ctx, path)
-
-
-def _read_defaults(ctx: click.Context, path: Path) -> None:
-    """Keys are the spellings of the command's options, with or without dashes inside."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{path} cannot be read as TOML: {error}") from error
-    params = {
-        flag.lstrip("-").replace("-", "_"): param
-        for param in ctx.command.params
-        for flag in (param.opts if isinstance(param, click.Option) else [str(param.name)])
-        if param.name not in ("config", "help")
-    }
-    defaults: dict[str, Any] = {}
-    for key, setting in table.items():
-        if (param := params.get(key.replace("-", "_"))) is None:
-            near = get_close_matches(key.replace("-", "_"), params, n=1)
-            hint = f"did you mean {near[0].replace('_', '-')!r}?" if near else "see 'bbdft optimize --help'"
-            raise click.BadParameter(f"{path} has the unknown key {key!r}: {hint}")
-        defaults[str(param.name)] = _default(param, setting)
-    ctx.default_map = {**(ctx.default_map or {}), **defaults}
-
-
-def _default(param: click.Parameter, setting: Any) -> Any:
-    """A value of a TOML file as it would be given on the command line."""
-    if isinstance(setting, bool):
-        return setting
-    if getattr(param, "multiple", False):
-        return setting if isinstance(setting, list) else [setting]
-    return ",".join(map(str, setting)) if isinstance(setting, list) else str(setting)
+        add_file(ctx, path)
 
 
 config_option = click.option(

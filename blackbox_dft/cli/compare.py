@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blackbox_dft._utils.text import shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import (
     config_option,
     dry_run_option,
@@ -19,9 +20,11 @@ from blackbox_dft.cli.common_options import (
     spending_options,
     take_config,
 )
+from blackbox_dft.cli.completing import estimators, files, spaces
 from blackbox_dft.cli.confirmation import Consent
-from blackbox_dft.cli.run_command import place_of
-from blackbox_dft.cli.streams import print_json, say
+from blackbox_dft.cli.found_options import sources, sources_json
+from blackbox_dft.cli.run_command import place_of, time_lines
+from blackbox_dft.cli.streams import print_json, say, show
 from blackbox_dft.errors import MisfitError, TargetError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -37,12 +40,47 @@ SHARED = (
 """Options of ``Config`` that all runs of a comparison have in common."""
 
 
-@click.command(short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.")
-@click.argument("target")
-@click.option("--data", required=True, metavar="DATA", help="CSV (file,label|class[,split]) or folder of classes.")
+FIRST = (
+    *("data", "out", "estimators", "spaces", "budgets", "seeds", "seed", "processes", "map", "price", "yes"),
+    *("profile", "header", "rate", "dry_run", "quiet", "as_json", "config"),
+)
+EXAMPLES = (
+    "bbdft compare model.onnx --data labels.csv --out comparison \\\n"
+    "      --estimator surface --estimator nes --space affine --space color --dry-run",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Compare estimators and spaces on TARGET and DATA, budget by budget.",
+)
+@click.argument("target", shell_complete=files)
+@click.option(
+    "--data",
+    shell_complete=files,
+    required=True,
+    metavar="DATA",
+    help="CSV (file,label|class[,split]) or folder of classes.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the comparison.")
-@click.option("--estimator", "estimators", multiple=True, required=True, help="As in optimize; give it several times.")
-@click.option("--space", "spaces", multiple=True, required=True, help="As in optimize; give it several times.")
+@click.option(
+    "--estimator",
+    "estimators",
+    multiple=True,
+    required=True,
+    shell_complete=estimators,
+    help="As in optimize; give it several times.",
+)
+@click.option(
+    "--space",
+    "spaces",
+    multiple=True,
+    required=True,
+    shell_complete=spaces,
+    help="As in optimize; give it several times.",
+)
 @click.option(
     "--budgets",
     default="500,1000,2000,5000,20000",
@@ -84,9 +122,9 @@ def compare(**values: Any) -> None:
     total = comparison.cost.total
     if dry:
         if as_json:
-            print_json({**asdict(comparison.cost), "total": total})
+            print_json({**asdict(comparison.cost), "total": total, **sources_json(click.get_current_context())})
         else:
-            click.echo("\n".join(_opening(comparison, price)))
+            show("\n".join(_opening(comparison, price)))
         return
     left = total if comparison.missing() else 0
     asked = consent.require(comparison.config.target, left, price, opening=lambda: _opening(comparison, price))
@@ -122,8 +160,10 @@ def _opening(comparison: Comparison, price: float | None) -> list[str]:
         ),
         f"compared: {len(grid.variants)} variants ({len(grid.estimators)} estimators x {len(grid.spaces)} spaces), "
         f"{len(grid.seeds)} seeds, measured at {', '.join(f'{budget:,}' for budget in grid.budgets)} tuning queries",
+        *sources(click.get_current_context(silent=True)),
         "cost:",
         *comparison.cost.lines(price),
+        *time_lines(experiment, comparison.cost.total, comparison.cost.total),
         *([f"  {finished} of {len(grid.runs)} runs are done already"] if finished else []),
     ]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, output_options
 from blackbox_dft.cli.streams import say
 from blackbox_dft.run.config import Config
 
 
-@click.command(short_help="Run the main job on an embedded model and images; no network.")
+@click.command(cls=Command, short_help="Run the main job on an embedded model and images; no network.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder for the run.  [default: bbdft-demo]")
 @click.option(
     "--files",

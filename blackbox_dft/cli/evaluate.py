@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.run_command import time_lines
 from blackbox_dft.cli.streams import print_json, say
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from blackbox_dft.run.evaluate import Evaluation
 
 
-@click.command(short_help="Measure the tuning of RUN on other images.")
+@click.command(cls=Command, short_help="Measure the tuning of RUN on other images.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help="Other images than the run's, with the same labels.")
 @click.option("--label", metavar="NAME", help="Attribute or column with their labels.  [default: as in the run]")
@@ -79,6 +81,8 @@ def evaluate(
         return
     if not quiet:
         say(f"{_queries(left, evaluation)} images before and after")
+        for line in time_lines(evaluation.experiment, left, left):
+            say(line)
     with show_progress(evaluation.queries, quiet) as progress:
         result = run_evaluation(evaluation, progress)
     if as_json:

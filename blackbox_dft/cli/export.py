@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, take
 from blackbox_dft.targets.options import TargetOptions
 
 
-@click.command(short_help="Write the change as an ONNX graph, alone or in front of a model.")
+@click.command(cls=Command, short_help="Write the change as an ONNX graph, alone or in front of a model.")
 @click.argument("tuning", metavar="RUN|tuning.npz", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--fuse", metavar="MODEL", type=click.Path(path_type=Path), help="Put it in front of this ONNX model.")
@@ -47,7 +48,7 @@ def export(ctx: click.Context, /, tuning: Path, out: Path, fuse: Path | None, ov
     if fuse is None:
         export_onnx(space, learned.z, learned.shape, out, levels=levels, views=views, made=learned.describe())
     else:
-        given = any(ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE for name in values)
+        given = any(ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT for name in values)
         model_options = take(TargetOptions, values)
         if not given and tuning.is_dir():
             model_options = RunRecord.read(tuning).config.target_options

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from blackbox_dft._utils.text import MAX_NAMES, shortened
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, spending_options, take
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.streams import json_option, print_json, say
 from blackbox_dft.errors import InputError
@@ -17,9 +20,10 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
 if TYPE_CHECKING:
-    from blackbox_dft._utils.types import ImageBytes, Scores
+    from blackbox_dft._utils.types import ImageBytes, Ints, Scores
     from blackbox_dft.images.fit_options import Filter
     from blackbox_dft.images.fitting import Fitting
+    from blackbox_dft.objectives.outputs import Kind
     from blackbox_dft.targets.base import Target
     from blackbox_dft.targets.http.target import HttpTarget
 
@@ -27,9 +31,28 @@ FIND_BUDGET, MIN_FIND_BUDGET = 600, 50
 """Queries of ``--find-input``: the default, and the fewest that can tell anything."""
 
 
-@click.command(short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.")
-@click.argument("target")
-@click.option("--data", metavar="DATA", help="Images to score; by default smooth random ones.")
+FIRST = ("data", "label", "find_input", "budget", "map", "show", "profile", "header", "price", "yes", "as_json")
+EXAMPLES = (
+    "bbdft inspect model.onnx",
+    "bbdft inspect model.onnx --data labels.csv --find-input",
+    "bbdft inspect https://example.com/score --profile image-json --show",
+    "bbdft inspect run/tuning.npz",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Show inputs, outputs, classes, speed, best batch, noise and rounding of TARGET.",
+)
+@click.argument("target", shell_complete=files)
+@click.option(
+    "--data",
+    shell_complete=files,
+    metavar="DATA",
+    help="Labelled images to score; by default smooth random ones.",
+)
 @options(Config, "label", "map", "allow_outside", "fit", "filter")
 @options(TargetOptions, but=("cluster",))
 @spending_options
@@ -75,7 +98,7 @@ def inspect(
     from blackbox_dft.images.encoding import Encoding
     from blackbox_dft.images.fit_options import AUTO, KEEP
     from blackbox_dft.images.fitting import Fitting
-    from blackbox_dft.objectives.outputs import MEANING, infer_kind
+    from blackbox_dft.objectives.outputs import MEANING, infer_kind, parse_map
     from blackbox_dft.spaces import make_space
     from blackbox_dft.targets import make_target
     from blackbox_dft.targets.inspection import DEFAULT_SIDE, inspect_target, plan_inspection, smooth_images
@@ -88,8 +111,10 @@ def inspect(
     outside = allow_outside or "://" not in target
     # What is measured here does not depend on the images' sizes.
     fitting = Fitting("stretch" if fit in (AUTO, KEEP) else fit, filter)
-    if not find_input and (budget or map):
-        raise InputError("--budget and --map of inspect are for --find-input: leave them out, or give it too.")
+    if not find_input and budget:
+        raise InputError("--budget of inspect is for --find-input: leave it out, or give it too.")
+    if map and not data:
+        raise InputError("--map needs labelled images: give --data.")
     if find_input:
         if not data:
             raise InputError("--find-input needs labelled images: give --data.")
@@ -105,7 +130,8 @@ def inspect(
         _show_exchange(target, target_options, data, label, outside, Fitting(fit, filter))
         return
     with make_target(target, target_options) as opened:
-        images, data_notes = (None, ()) if data is None else _sample(data, label, opened.image_size, outside, fitting)
+        chosen = None if data is None else _sample(data, label, opened.image_size, outside, fitting)
+        images, data_notes = (None, ()) if chosen is None else (chosen.images, chosen.notes)
         paid = "://" in target or price is not None
         plan = plan_inspection(opened, 64 if images is None else len(images), paid=paid, batch=target_options.batch)
         cost = f", for up to {plan.queries * price:,.2f}" if price is not None else ""
@@ -119,7 +145,9 @@ def inspect(
         found["path"] = "array" if isinstance(path, str) else "fused"
         found["path_note"] = path if isinstance(path, str) else "the change is written into the model's graph"
         found["scores"] = {"kind": kind, "meaning": MEANING[kind]}
-        found["notes"] = [*found.get("notes", ()), *data_notes]
+        about = {} if chosen is None else chosen.accuracy(sample, opened, kind, parse_map(map))
+        found["notes"] = [*found.get("notes", ()), *data_notes, *about.pop("notes", ())]
+        found |= about
     _print(found, as_json=as_json)
 
 
@@ -168,17 +196,34 @@ def _find_input(
     click.echo("\n".join(found.lines()))
 
 
-def _sample(
-    data: str, label: str | None, size: tuple[int, int] | None, outside: bool, fitting: Fitting
-) -> tuple[ImageBytes, tuple[str, ...]]:
-    """Up to 64 images of ``data``, and its notes; not the first ones, as in a folder those are of one class."""
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Up to 64 labelled images."""
+
+    images: ImageBytes
+    truth: Ints
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def accuracy(
+        self, scores: Scores, target: Target, kind: Kind, table: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
+        """Of the first images, which ``scores`` are of."""
+        from blackbox_dft.run.sample_accuracy import sample_accuracy
+
+        return sample_accuracy(scores, self.truth[: len(scores)], self.labels, target, kind, table)
+
+
+def _sample(data: str, label: str | None, size: tuple[int, int] | None, outside: bool, fitting: Fitting) -> _Sample:
+    """Up to 64 images of ``data``; not the first ones, as in a folder those are of one class."""
     import numpy as np
 
     from blackbox_dft.data import load
 
     loaded = load(data, label=label or "", size=size, allow_outside=outside, splits=False, fitting=fitting)
     assert isinstance(loaded.images, np.ndarray)
-    return loaded.images[np.random.default_rng(0).permutation(len(loaded.images))[:64]], loaded.notes
+    chosen = np.random.default_rng(0).permutation(len(loaded.images))[:64]
+    return _Sample(loaded.images[chosen], loaded.labels[chosen], tuple(loaded.classes), loaded.notes)
 
 
 def _show_exchange(
@@ -199,7 +244,7 @@ def _show_exchange(
             scores = _score_photo(opened, data, label, outside)
         else:
             fitting = replace(fitting, fit="stretch" if fitting.fit in (AUTO, KEEP) else fitting.fit)
-            images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting)[0]
+            images = smooth_images(1, smooth) if data is None else _sample(data, label, size, outside, fitting).images
             scores = opened.scores(images[:1])
         names = opened.classes or tuple(map(str, range(scores.shape[1])))
         hint = None if scores.any() else opened.explain_no_score()
@@ -228,7 +273,10 @@ def _print_exchange(text: str) -> None:
 
 def _lines(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [f"{key}: {_short(item)}" for key, item in value.items()] or ["-"]
+        rows = [f"{key}: {_short(item)}" for key, item in value.items()] or ["-"]
+        # A mapping of a thousand labels would fill the screen; what is measured has fewer rows.
+        most = 2 * MAX_NAMES
+        return rows if len(rows) <= most else [*rows[:most], f"and {len(rows) - most:,} more"]
     # Of a thousand classes only the first are shown.
     few = isinstance(value, list | tuple) and len(value) <= MAX_NAMES
     if few and any(isinstance(item, dict | str) and len(str(item)) > 20 for item in value):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import (
     config_option,
     dry_run_option,
@@ -15,9 +16,11 @@ from blackbox_dft.cli.common_options import (
     spending_options,
     take_config,
 )
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
+from blackbox_dft.cli.found_options import sources_json
 from blackbox_dft.cli.run_command import execute, opening
-from blackbox_dft.cli.streams import print_json
+from blackbox_dft.cli.streams import print_json, show
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
 
@@ -25,8 +28,37 @@ APART = ("data", "label", "accept_drift", "price")
 """Options of ``Config`` that ``--help`` lists at a place of their own."""
 
 
-@click.command(short_help="Learn the change that makes TARGET classify DATA better.")
-@click.argument("target")
+FIRST = (
+    *(
+        "data",
+        "label",
+        "map",
+        "out",
+        "space",
+        "budget",
+        "evaluate",
+        "price",
+        "yes",
+        "profile",
+        "header",
+        "rate",
+        "size",
+    ),
+    *("seed", "dry_run", "quiet", "as_json", "config"),
+)
+EXAMPLES = (
+    "bbdft optimize model.onnx --data labels.csv --out run",
+    "bbdft optimize model.onnx --data photos/ --out run --budget 5000 --dry-run",
+    "bbdft optimize https://example.com/score --profile image-json --price .001 \\\n"
+    "      --data labels.csv --out run --header 'Authorization: Bearer {env:KEY}'",
+    "bbdft optimize my_module:score --data labels.csv --out run --map 'smile=happy'",
+)
+
+
+@click.command(
+    cls=Command, first=FIRST, examples=EXAMPLES, short_help="Learn the change that makes TARGET classify DATA better."
+)
+@click.argument("target", shell_complete=files)
 @options(Config, "data")
 @options(Config, "label")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="New folder for the run.")
@@ -68,9 +100,9 @@ def optimize(**values: Any) -> None:
     experiment = Experiment(config)
     if dry:
         if as_json:
-            print_json(experiment.plan.to_json())
+            print_json({**experiment.plan.to_json(), **sources_json(click.get_current_context())})
         else:
-            click.echo("\n".join(opening(experiment)))
+            show("\n".join(opening(experiment)))
         return
     execute(
         experiment,

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import dry_run_option, options, placing_options, spending_options
+from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
-from blackbox_dft.cli.streams import say
+from blackbox_dft.cli.found_options import sources
+from blackbox_dft.cli.streams import say, show
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -19,9 +22,22 @@ if TYPE_CHECKING:
     from blackbox_dft.run.predict import Prediction, PredictionResult
 
 
-@click.command(short_help="Label new images.")
+FIRST = ("out", "watch", "overwrite", "budget", "rate", "price", "yes", "dry_run", "quiet")
+EXAMPLES = (
+    "bbdft predict run photos/ --out labels.csv",
+    "find photos -name '*.jpg' | bbdft predict run - > labels.csv",
+    "bbdft predict run --watch incoming --out labels.jsonl",
+)
+
+
+@click.command(
+    cls=Command,
+    first=FIRST,
+    examples=EXAMPLES,
+    short_help="Label new images.",
+)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("sources", metavar="[IN...]", nargs=-1)
+@click.argument("sources", metavar="[IN...]", nargs=-1, shell_complete=files)
 @click.option(
     "--watch",
     type=click.Path(path_type=Path),
@@ -42,7 +58,7 @@ if TYPE_CHECKING:
 @placing_options
 @spending_options
 @dry_run_option
-@click.option("--quiet", is_flag=True, help="Only the table, warnings and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the table, warnings and errors.")
 def predict(
     run: Path,
     sources: tuple[str, ...],
@@ -104,7 +120,7 @@ def predict(
     )
     config, left = prediction.experiment.config, prediction.unspent
     if dry_run:
-        click.echo("\n".join(_plan(prediction)))
+        show("\n".join(_plan(prediction)))
         return
     Consent(yes, confirm_above).require(
         config.target, left + prediction.reserve, config.price, opening=lambda: _plan(prediction)
@@ -164,7 +180,7 @@ def _plan(prediction: Prediction) -> list[str]:
     if (text := config.target_options.rate) and left:
         seconds = RateLimit.parse(text).gap * left / prediction.batch
         lines.append(f"time: about {duration(seconds)} at {text} requests")
-    return lines
+    return [*lines, *sources(click.get_current_context(silent=True))]
 
 
 def _warn(result: PredictionResult) -> None:

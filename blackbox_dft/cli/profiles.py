@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from blackbox_dft.cli import completing
+from blackbox_dft.cli.command import Command
 
-@click.command(short_help="List the profiles of scoring services, or print one.")
-@click.argument("name", required=False)
+
+@click.command(cls=Command, short_help="List the profiles of scoring services, or print one.")
+@click.argument("name", required=False, shell_complete=completing.profiles)
 def profiles(name: str | None) -> None:
     """List the profiles that --profile knows, or print the one called NAME.
 

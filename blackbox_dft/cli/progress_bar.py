@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -11,10 +13,12 @@ from pathlib import Path
 import click
 from typing_extensions import override
 
-from blackbox_dft.cli.streams import say
+from blackbox_dft.cli.streams import is_logged, say
 from blackbox_dft.errors import DriftError, MisfitError, TargetError
 from blackbox_dft.report.progress_display import PHASES, RunningLoss, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
+
+LOG = logging.getLogger(__name__)
 
 
 class PlainProgress(Progress):
@@ -56,16 +60,49 @@ class QuietProgress(NoProgress):
         say(f"WARNING: {text}")
 
 
+class LoggedProgress(Progress):
+    """Shows what another does, and logs the phases."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+
+    @override
+    def note(self, text: str) -> None:
+        self._shown.note(text)
+
+    @override
+    def warning(self, text: str) -> None:
+        self._shown.warning(text)
+
+    @override
+    def phase(self, name: str, queries: int) -> None:
+        LOG.info("phase %s: up to %d queries", name, queries)
+        self._shown.phase(name, queries)
+
+    @override
+    def scored(self, images: int, paid: int) -> None:
+        LOG.debug("%d images scored, %d of them paid", images, paid)
+        self._shown.scored(images, paid)
+
+    @override
+    def step(self, point: Point) -> None:
+        self._shown.step(point)
+
+
+def _logged(progress: Progress) -> Progress:
+    return LoggedProgress(progress) if LOG.isEnabledFor(logging.INFO) else progress
+
+
 @contextmanager
 def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
     """The progress display of a run of ``total`` queries that suits stderr."""
     if quiet:
-        yield QuietProgress()
-    elif not sys.stderr.isatty():
-        yield PlainProgress(total)
+        yield _logged(QuietProgress())
+    elif is_logged() or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        yield _logged(PlainProgress(total))
     else:
         with terminal_bar(total) as progress:
-            yield progress
+            yield _logged(progress)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.errors import InputError
 
 
@@ -22,7 +23,7 @@ def _marks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return found
 
 
-@click.command(short_help="Write the page of a run or of a comparison again.")
+@click.command(cls=Command, short_help="Write the page of a run or of a comparison again.")
 @click.argument("folder", metavar="RUN|DIR", type=click.Path(path_type=Path))
 @click.option("--by", multiple=True, metavar="COLUMN", help="Of a run: break it down by this column of its CSV.")
 @click.option("--price", type=click.FloatRange(0), help="Of a run: cost of one image scored.  [default: as in the run]")

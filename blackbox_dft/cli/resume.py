@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, output_options, placing_options, spending_options
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.run.config import Config
 
 
-@click.command(short_help="Continue a run that was stopped, or give it more budget.")
+@click.command(cls=Command, short_help="Continue a run that was stopped, or give it more budget.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--budget", type=click.IntRange(1), help="New, larger cap on all images scored in the run.")
 @click.option(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from blackbox_dft._utils.text import duration, shortened
-from blackbox_dft.cli.streams import print_json, say
+from blackbox_dft.cli.found_options import sources
+from blackbox_dft.cli.streams import print_json, say, show
 
 if TYPE_CHECKING:
     from blackbox_dft.cli.confirmation import Consent
@@ -36,9 +37,10 @@ def opening(experiment: Experiment) -> list[str]:
         *(f"note: {note}" for note in [*about.get("notes", ()), *data.notes, *experiment.space_notes]),
         *_precision(experiment),
         f"path: {_path(experiment)}",
+        *sources(click.get_current_context(silent=True)),
         "plan:",
         *experiment.plan.lines(experiment.config.price),
-        *_time(experiment),
+        *time_lines(experiment, experiment.plan.expected, experiment.plan.total),
     ]
     if about.get("provider_note"):
         lines.insert(1, f"note: {about['provider_note']}")
@@ -58,15 +60,15 @@ def _sent(experiment: Experiment) -> str:
     return f"unchanged images with their files' own pixels; {changed}"
 
 
-def _time(experiment: Experiment) -> list[str]:
-    """How long the plan takes at the ``--rate`` that was given."""
+def time_lines(experiment: Experiment, expected: int, most: int) -> list[str]:
+    """How long so many queries take at the ``--rate`` that was given; nothing without one."""
     from blackbox_dft.targets.http.rate_limit import RateLimit
 
     if not (text := experiment.config.target_options.rate):
         return []
     each = RateLimit.parse(text).gap / experiment.target.batch
-    usual, most = (duration(queries * each) for queries in (experiment.plan.expected, experiment.plan.total))
-    at_most = "" if usual == most else f", {most} at most"
+    usual, longest = (duration(queries * each) for queries in (expected, most))
+    at_most = "" if usual == longest else f", {longest} at most"
     images = f"{experiment.target.batch} images" if experiment.target.batch > 1 else "one image"
     return [f"  time: about {usual} at {text} requests of {images}{at_most}"]
 
@@ -144,4 +146,4 @@ def execute(
     if as_json:
         print_json(summary)
     else:
-        click.echo("\n".join(verdict_lines(summary, out, price, experiment.config)))
+        show("\n".join(verdict_lines(summary, out, price, experiment.config)))

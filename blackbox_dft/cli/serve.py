@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, take
 from blackbox_dft.cli.confirmation import Consent, consent_options
 from blackbox_dft.errors import InputError
@@ -24,7 +25,16 @@ OF_BOTH = ("workers",)
 MIB = 2**20
 
 
-@click.command(short_help="Serve the tuned target of RUN, or a MODEL, over HTTP.")
+FIRST = ("host", "port", "name", "processes", "key", "budget", "rate", "price", "yes", "deadline", "quiet")
+EXAMPLES = (
+    "bbdft serve run --port 8000 --key env:SERVICE_KEY",
+    "bbdft serve model.onnx --workers 2",
+)
+
+
+@click.command(
+    cls=Command, first=FIRST, examples=EXAMPLES, short_help="Serve the tuned target of RUN, or a MODEL, over HTTP."
+)
 @click.argument("place", metavar="RUN|MODEL.onnx", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
@@ -52,7 +62,7 @@ MIB = 2**20
 @click.option(
     "--max-pixels", type=click.IntRange(1), default=40_000_000, show_default=True, help="Pixels of an image, at most."
 )
-@click.option("--quiet", is_flag=True, help="Log only what is an error.")
+@click.option("-q", "--quiet", is_flag=True, help="Log only what is an error.")
 @options(Config, "price")
 @consent_options
 @click.option("--concurrency", "workers", type=click.IntRange(1, 1024), help="Requests to the target at once.")
@@ -142,7 +152,7 @@ def serve(
 
 
 def _given(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _check_given(ctx: click.Context, *, run: bool) -> None:

@@ -16,6 +16,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _reserved: TextIO | None = None
 """The stdout that the program was started with, once nothing else may write to it."""
 
+_logged = False
+"""Whether ``say`` logs."""
+LEVELS = {"WARNING": "WARNING: ", "ERROR": "bbdft: "}
+"""Beginnings of what is said that is more than information."""
+
+TO_COPY = ("next:", "give:", "bbdft ")
+"""Beginnings of lines that a user copies."""
+
 
 def open_closed_streams() -> None:
     """Puts the null device where a standard stream is closed.
@@ -51,10 +59,75 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2), file=_reserved)
 
 
+def fitted(text: str, stream: TextIO) -> str:
+    """``text`` with lines broken between words if ``stream`` is a terminal; commands to copy stay in one line.
+
+    >>> import io
+    >>> fitted("a line for a file or a pipe stays as it is", io.StringIO())
+    'a line for a file or a pipe stays as it is'
+    """
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(20, shutil.get_terminal_size().columns)
+
+    def one(line: str) -> str:
+        rest = line.lstrip()
+        if len(line) <= width or rest.startswith(TO_COPY):
+            return line
+        indent = " " * (len(line) - len(rest) + 2)
+        return textwrap.fill(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, tabsize=4
+        )
+
+    return "\n".join(map(one, text.split("\n")))
+
+
+def show(text: str) -> None:
+    """Prints the result of a command on stdout, fitted to a terminal."""
+    click.echo(fitted(text, sys.stdout))
+
+
 def say(text: str) -> None:
-    """Prints a line on stderr; if its reader is gone, the command goes on without."""
+    """Prints a line on stderr, or logs it; if its reader is gone, the command goes on without."""
     with suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        if not _logged:
+            click.echo(fitted(text, sys.stderr), err=True)
+            return
+        import logging
+
+        for line in filter(None, map(str.strip, text.split("\n"))):
+            level, mark = next((one for one in LEVELS.items() if line.startswith(one[1])), ("INFO", ""))
+            logging.getLogger("bbdft").log(logging.getLevelNamesMapping()[level], "%s", line.removeprefix(mark))
+
+
+def log_what_is_said() -> None:
+    """From now on, ``say`` writes records of the logger ``bbdft``."""
+    global _logged
+    import logging
+
+    logging.getLogger("bbdft").setLevel(logging.INFO)
+    _logged = True
+
+
+def is_logged() -> bool:
+    """Whether every line on stderr is a record of a log."""
+    return _logged
+
+
+def say_error(code: str, message: str, exit_code: int) -> None:
+    """Says why a command failed: a sentence on stderr; if JSON was asked for, on stdout ``{"error": ...}`` too."""
+    say(f"bbdft: {message}")
+    print_json_error(code, message, exit_code)
+
+
+def print_json_error(code: str, message: str, exit_code: int) -> None:
+    """Prints the error on stdout if JSON was asked for."""
+    if _reserved is not None or "--json" in sys.argv[1:]:
+        with suppress(OSError, ValueError):
+            print_json({"error": {"code": code, "message": message, "exit_code": exit_code}})
 
 
 def finish_streams() -> None:

@@ -51,7 +51,7 @@ class BarProgress(Progress):
 
     @override
     def note(self, text: str) -> None:
-        self._display.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._display.console.print(text, markup=False, highlight=False)
 
     @override
     def phase(self, name: str, queries: int) -> None:

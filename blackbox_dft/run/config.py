@@ -106,18 +106,18 @@ class Config:
         help="Hard cap on all images scored, evaluation included.",
         minimum=1,
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     # Recorded, so that later commands on the run name and confirm the cost too.
     price: float | None = option(
-        None, help="Cost of one image scored, in your currency.", minimum=0, fingerprint=False, group="budget"
+        None, help="Cost of one image scored, in your currency.", minimum=0, fingerprint=False, group="budget and proof"
     )
     known: str = option(
         "",
         help="CSV of scores you have already for unchanged images: file and a column a class, or file, label, score.",
         metavar="FILE.csv",
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     seed: int = option(0, help="Of the splits and the search.", minimum=0, fingerprint=True, group="search")
     repeats: int = option(
@@ -125,7 +125,7 @@ class Config:
         help="For a noisy target: score every query N times, at N times the price, and take the mean.",
         minimum=1,
         fingerprint=True,
-        group="budget",
+        group="budget and proof",
     )
     in_flight: int = option(
         1,
@@ -140,7 +140,7 @@ class Config:
         True,
         help="End the search when going on promises less than it costs; what is left of the budget is not spent.",
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     # A proof may go on; which images it takes first stays the same.
     evaluate: str = option(
@@ -150,7 +150,7 @@ class Config:
         metavar="auto|enough|all|N",
         check=lambda text: _evaluate(text),
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     precision: float | None = option(
         None,
@@ -159,7 +159,7 @@ class Config:
         minimum=0.1,
         maximum=50,
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     output_map: Literal["auto", "none", "bias", "linear"] = option(
         "auto",
@@ -237,7 +237,7 @@ class Config:
         "auto",
         help="Whether images sent and never answered count; auto: for URLs.",
         fingerprint=False,
-        group="budget",
+        group="budget and proof",
     )
     reserve: float = option(
         0.125,
@@ -245,7 +245,7 @@ class Config:
         minimum=0,
         maximum=0.9,
         fingerprint=True,
-        group="budget",
+        group="budget and proof",
     )
     skip_bad: bool = option(
         False, help="Leave out images that cannot be read, and count them.", fingerprint=True, group="data"

@@ -62,3 +62,29 @@ def test_find_input_needs_data_and_an_onnx_file(bbdft: Bbdft, tiny: Path) -> Non
     assert "--find-input needs labelled images" in bbdft("inspect", tiny / "model.onnx", "--find-input", code=2).stderr
     data = ["--data", tiny / "labels.csv"]
     assert "for --find-input" in bbdft("inspect", tiny / "model.onnx", *data, "--budget", 100, code=2).stderr
+
+
+def test_labelled_images_show_accuracy_and_the_mapping(bbdft: Bbdft, tiny: Path) -> None:
+    words = ["inspect", tiny / "model.onnx", "--data", tiny / "labels.csv"]
+    found = json.loads(bbdft(*words, "--json", code=0).stdout)
+    assert found["label_mapping"] == {"bright": ["bright"], "dark": ["dark"]}
+    accuracy = found["accuracy"]
+    # The model calls nearly all of them dark.
+    assert accuracy["images"] == 16
+    assert accuracy["unchanged"] == accuracy["right"] / 16
+    assert 0.2 < accuracy["unchanged"] < 0.8
+    without = json.loads(bbdft(*words[:2], "--json", code=0).stdout)
+    assert "accuracy" not in without
+    swapped = json.loads(bbdft(*words, "--map", "bright=dark", "--map", "dark=bright", "--json", code=0).stdout)
+    assert swapped["label_mapping"] == {"bright": ["dark"], "dark": ["bright"]}
+    assert swapped["accuracy"]["right"] == 16 - accuracy["right"]
+    assert "unchanged" in bbdft(*words, code=0).stdout
+
+
+def test_labels_that_no_class_has_are_a_note(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text(
+        f"file,label\n{(tiny / 'images/000.png').as_posix()},cat\n{(tiny / 'images/001.png').as_posix()},dog\n"
+    )
+    found = json.loads(bbdft("inspect", tiny / "model.onnx", "--data", tmp_path / "two.csv", "--json", code=0).stdout)
+    assert "accuracy" not in found
+    assert any(note.startswith("no accuracy: ") for note in found["notes"])

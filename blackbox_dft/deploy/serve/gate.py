@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hmac
-import json
 import logging
 import re
 import sys
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from typing_extensions import override
 
+from blackbox_dft._utils.json_lines import JsonLines
 from blackbox_dft.deploy.serve.failures import ServiceError
 from blackbox_dft.deploy.serve.metrics import Metrics
 
@@ -103,21 +100,6 @@ class Gate:
 
 def _kind(path: str) -> str:
     return "predict" if path == "/predict" else "infer" if path.endswith("/infer") else "other"
-
-
-class JsonLines(logging.Formatter):
-    """Log records as lines of JSON.
-
-    >>> line = JsonLines().format(logging.makeLogRecord({"msg": "ready", "about": {"port": 8000}}))
-    >>> json.loads(line)["event"], json.loads(line)["port"]
-    ('ready', 8000)
-    """
-
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        about: Mapping[str, Any] = getattr(record, "about", {})
-        return json.dumps({"at": at, "level": record.levelname.lower(), "event": record.getMessage(), **about})
 
 
 def log_to_stderr(*, quiet: bool) -> None:

@@ -9,6 +9,7 @@ as it may have been charged: the ledger decides whether the images are sent agai
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import threading
 import time
@@ -33,6 +34,8 @@ from blackbox_dft.targets.http.messages import (
     retry_after,
 )
 from blackbox_dft.targets.http.rate_limit import RateLimit
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RETRIED_STATUS_CODES = (408, 425, 429, 500, 502, 503, 504)
@@ -270,6 +273,8 @@ class Transport:
 
     def _count_retry(self, state: RetryCallState) -> None:
         self.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        LOG.info("not served (%s): again in %.1f s", self.clean(str(error)), state.upcoming_sleep)
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         if self.rate:

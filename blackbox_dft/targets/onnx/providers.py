@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,7 +63,14 @@ def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any,
             f"--provider {provider} is not available ({reason}): install what it needs, or give --provider cpu."
         )
     session = ort.InferenceSession(model, options, providers=cpu)
-    return session, "cpu", f"runs on the CPU, as there is no CUDA: {reason}"
+    return session, "cpu", _cpu_note(reason)
+
+
+def _cpu_note(reason: str) -> str:
+    """Why a model runs on the CPU; what to do about it only where there is a GPU to use."""
+    if not (Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi")):
+        return "runs on the CPU: there is no NVIDIA GPU"
+    return f"runs on the CPU, though there is a GPU ({reason}): pip install 'blackbox-dft[cuda]'"
 
 
 def unavailable_reason(provider: str) -> str | None:
@@ -71,6 +79,8 @@ def unavailable_reason(provider: str) -> str | None:
 
     if EXECUTION_PROVIDERS[provider] not in ort.get_available_providers():
         return f"this build of ONNX Runtime has no {EXECUTION_PROVIDERS[provider]}"
+    if provider not in LIBRARIES:
+        return None
     library = Path(ort.__file__).parent / "capi" / LIBRARIES[provider]
     if not library.exists() or find_spec("nvidia"):
         return None

@@ -35,3 +35,19 @@ def test_a_gpu_that_is_not_available(tmp_path: Path) -> None:
     assert providers.open_session(path, "auto", ort.SessionOptions())[1:2] == ("cpu",)
     with pytest.raises(InputError, match=r"--provider cuda is not available .*: install what it needs"):
         providers.open_session(path, "cuda", ort.SessionOptions())
+
+
+def test_the_note_on_the_cpu_says_what_to_do_only_if_there_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if providers.unavailable_reason("cuda") is None or Path("/dev/nvidiactl").exists():
+        pytest.skip("there is a GPU")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _, provider, note = providers.open_session(build(tmp_path / "m.onnx"), "auto", ort.SessionOptions())
+    assert (provider, note) == ("cpu", "runs on the CPU: there is no NVIDIA GPU")
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    _, provider, note = providers.open_session(build(tmp_path / "m.onnx"), "auto", ort.SessionOptions())
+    assert provider == "cpu"
+    assert note is not None
+    assert "pip install 'blackbox-dft[cuda]'" in note
