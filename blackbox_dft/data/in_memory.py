@@ -116,8 +116,13 @@ def dataset_of(data: object, options: ImageOptions | None = None) -> Dataset:
 def _of_one_size(options: ImageOptions) -> ImageOptions:
     if options.fitting.fit == KEEP:
         raise InputError(
-            "images that are given as objects are brought to one size: leave out --fit keep, or pass the path of a CSV "
-            "or a folder."
+            "images that are given as objects are brought to one size, and --fit keep leaves them their own: pass the "
+            "path of a CSV or a folder, or paths of files."
+        )
+    if options.fitting.max_side is not None:
+        raise InputError(
+            "images that are given as objects are brought to one size, and --max-side is for photos that keep their "
+            "own: leave it out."
         )
     if options.fitting.fit != AUTO:
         return options
