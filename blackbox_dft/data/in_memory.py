@@ -193,6 +193,11 @@ def _of_pair(images: Any, labels: Any) -> _Part:
 def _axes(array: Array) -> tuple[Array, str]:
     """Images with their channels last, and what was assumed, as a note."""
     rounded = "" if array.dtype == np.uint8 else ", and rounded to 8 bits"
+    if array.ndim == 3 and array.shape[2] in CHANNELS:
+        # Three columns of pixels are no grey image.
+        raise InputError(
+            f"the images have shape {array.shape}, as one image has: give several, or images[None] for one."
+        )
     if array.ndim == 3:
         return array[..., None], f"images are taken as (N, H, W), grey{rounded}"
     if array.ndim != 4:
