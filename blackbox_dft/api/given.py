@@ -61,9 +61,8 @@ def read_images(
     classes: tuple[str, ...] | None = None,
 ) -> Dataset:
     """Images that are given as an object, read as ``config`` says and brought to ``size`` (height, width)."""
-    options = ImageOptions(
-        size, config.label, config.seed, config.skip_bad, Fitting(config.fit, config.filter), splits, classes
-    )
+    fitting = Fitting(config.fit, config.filter, config.max_side)
+    options = ImageOptions(size, config.label, config.seed, config.skip_bad, fitting, splits, classes)
     return dataset_of(data, options)
 
 

@@ -19,7 +19,7 @@ SWITCHES = frozenset({
 """Flags without a value."""
 WORDS = frozenset({
     "enough", "all", "auto", "none", "local", "cpu", "cuda", "tensorrt", "nchw", "bgr", "rgb", "png", "array", "fused",
-    "surface", "nes", "spsa", "random", "stretch", "crop", "pad",
+    "surface", "nes", "spsa", "random", "stretch", "crop", "pad", "keep", "yes",
 })  # fmt: skip
 """Values of options that are plain words."""
 COMMAND = re.compile(r"'bbdft ([a-z]+)((?: [^']*)?)'")

@@ -133,7 +133,10 @@ class Result:
             return self._given
         config, size = self.config, self.tuning.shape[:2]
         if in_memory(config.data):
-            raise InputError(f"the data of {self.path} is {config.data}, which was given from Python: use that object.")
+            raise InputError(
+                f"the images of {self.path} were given from Python ({config.data}), and it holds none: for a result "
+                "with its images, give resume('RUN', target=..., data=...) the same objects; nothing is scored again."
+            )
         fitting = Fitting(config.fit, config.filter, config.max_side)
         return load(
             config.data, label=config.label, size=size, skip_bad=config.skip_bad, seed=config.seed, fitting=fitting

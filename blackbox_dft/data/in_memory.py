@@ -116,8 +116,13 @@ def dataset_of(data: object, options: ImageOptions | None = None) -> Dataset:
 def _of_one_size(options: ImageOptions) -> ImageOptions:
     if options.fitting.fit == KEEP:
         raise InputError(
-            "images that are given as objects are brought to one size: leave out --fit keep, or pass the path of a CSV "
-            "or a folder."
+            "images that are given as objects are brought to one size, and --fit keep leaves them their own: pass the "
+            "path of a CSV or a folder, or paths of files."
+        )
+    if options.fitting.max_side is not None:
+        raise InputError(
+            "images that are given as objects are brought to one size, and --max-side is for photos that keep their "
+            "own: leave it out."
         )
     if options.fitting.fit != AUTO:
         return options
@@ -188,6 +193,11 @@ def _of_pair(images: Any, labels: Any) -> _Part:
 def _axes(array: Array) -> tuple[Array, str]:
     """Images with their channels last, and what was assumed, as a note."""
     rounded = "" if array.dtype == np.uint8 else ", and rounded to 8 bits"
+    if array.ndim == 3 and array.shape[2] in CHANNELS:
+        # Three columns of pixels are no grey image.
+        raise InputError(
+            f"the images have shape {array.shape}, as one image has: give several, or images[None] for one."
+        )
     if array.ndim == 3:
         return array[..., None], f"images are taken as (N, H, W), grey{rounded}"
     if array.ndim != 4:

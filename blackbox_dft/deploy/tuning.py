@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -182,6 +183,8 @@ class Tuning:
         if (decoder := self.decoder) is None:
             raise InputError("this tuning does not say what the scores mean: give 'bbdft resume RUN', which adds it.")
         count = self.queries_per_image
+        for view in [outputs] if isinstance(outputs, np.ndarray) else outputs:
+            self._require_columns(np.shape(view))
         if not isinstance(outputs, np.ndarray):
             outputs = np.stack(outputs, axis=1)
         if outputs.ndim == 3:
@@ -193,6 +196,18 @@ class Tuning:
                 f"this tuning has {count} views: give their scores as (N, {count}, K), or as a list of {count}."
             )
         return decoder(outputs)
+
+    def _require_columns(self, shape: tuple[int, ...]) -> None:
+        """Refuses scores that are neither ``(N, K)`` nor, of several views, ``(N, V, K)``, as the run's target gave."""
+        if len(shape) in (2, 3) and (shape[-1] == self.columns or self.scores == "index"):
+            return
+        advice = "give those of the model that was tuned"
+        if self.heads:
+            advice += ", with all its outputs ('bbdft predict', or make_target with output='all')"
+        raise InputError(
+            f"scores of shape {shape} are given, and this tuning reads {self.columns} for each image, (N, "
+            f"{self.columns}): {advice}."
+        )
 
     @property
     def decoder(self) -> OutputDecoder | None:
@@ -252,6 +267,7 @@ class Tuning:
         score = getattr(target, "scores", target)
         if isinstance(target, str | Path) or not callable(score):
             with make_target(target) as opened:
+                self._warn_if_other(opened.name, opened.fingerprint)
                 return self.predict(images, opened)
         if self.fitting.keeps_sizes and not isinstance(images, np.ndarray):
             # A batch cannot hold several sizes.
@@ -264,8 +280,21 @@ class Tuning:
         for start in range(0, len(batch), size):
             some = batch[start : start + size]
             outputs = [np.asarray(score(view), np.float32) for view in self.sent_views(some)]
+            if wrong := [one.shape for one in outputs if one.shape[:1] != (len(some),)]:
+                raise InputError(f"the target returned {wrong[0]} for {len(some)} images: return a row for each.")
             found.append(self.decide(outputs if len(outputs) > 1 else outputs[0]))
         return np.concatenate(found)
+
+    def _warn_if_other(self, name: str, fingerprint: str) -> None:
+        """Warns of a target that is another than the run's, or is given its images otherwise."""
+        learned = self.made.get("target_digest")
+        if learned and learned != fingerprint and "://" not in name:
+            warnings.warn(
+                f"{name} is not what the tuning was learned on: another file, or read with other options. If it is the "
+                "latter, pass make_target(path, TargetOptions(...)) with those of the run, which was: "
+                f"{self.made.get('command')}",
+                stacklevel=3,
+            )
 
     def _resized(self, images: object) -> ImageBytes | Images:
         """Images of any sizes as a batch of the tuning's."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from blackbox_dft.errors import BudgetError
+from blackbox_dft._utils.text import in_memory
+from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.base import GraphTarget, Target
 
@@ -18,8 +19,17 @@ def planned_queries(config: Config, target: Target) -> int:
 
     Raises:
         BudgetError: ``yes``, and the budget is too small.
+        InputError: ``yes``, and the images are no files.
     """
     queries = min(MAX_QUERIES, int(BUDGET_SHARE * config.budget))
+    if in_memory(config.data):
+        # The finder prepares the original files in many ways.
+        if config.find_input == "yes":
+            raise InputError(
+                "the input form can be found from image files only, and these images were given from Python: pass the "
+                "path of a CSV or a folder, or leave the finder out."
+            )
+        return 0
     if config.find_input == "yes":
         if queries < MIN_QUERIES:
             least = int(MIN_QUERIES / BUDGET_SHARE) + 1

@@ -1,4 +1,4 @@
-"""A larger budget for a run: whether it lets the search go on, and the least one that does."""
+"""A larger budget for a run: what it loses of the earlier one, and whether it lets the search go on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import LEDGER
+from blackbox_dft.search.minibatches import StratifiedSampler
+
+
+def spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
+    """Queries that choice and evaluation used so far, except those of unchanged images whose scores are used again."""
+    config, val = experiment.config, experiment.data.splits["val"]
+    order = StratifiedSampler(val, experiment.data.labels, config.seed)(len(val))
+    chosen_on, identity = len(val), experiment.space.initial()
+    with experiment.ledger(out / LEDGER) as ledger:
+        scorer = experiment.scorer(ledger, batch=batch)
+        spent = ledger.spent("select") + ledger.spent("views") + ledger.spent("evaluate")
+        while True:
+            again = np.concatenate([order[:chosen_on], experiment.test_images])
+            lost = spent - scorer.paid_for(again, identity)
+            # It may be chosen on fewer images than before, and the scores of the others are of no use.
+            planned = _at(experiment, config.budget, lost).plan.select_images
+            if planned >= chosen_on:
+                return lost
+            chosen_on = planned
 
 
 def require_longer_search(experiment: Experiment, out: Path) -> None:
@@ -37,8 +58,9 @@ def require_longer_search(experiment: Experiment, out: Path) -> None:
     )
 
 
-def _at(experiment: Experiment, budget: int) -> Experiment:
+def _at(experiment: Experiment, budget: int, lost: int | None = None) -> Experiment:
     made = copy.copy(experiment)
     vars(made).pop("plan", None)
+    made.spent_earlier = experiment.spent_earlier if lost is None else lost
     made.config = replace(experiment.config, budget=budget)
     return made

@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from blackbox_dft._utils.files import write_text
 from blackbox_dft._utils.types import Ints
 from blackbox_dft.data.dataset import Dataset
@@ -21,7 +19,7 @@ from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import changed, check_inputs, file_digests, fingerprint, input_digests
 from blackbox_dft.run.folder import check_free, clear, clear_if_unsent
 from blackbox_dft.run.input_phase import find_form
-from blackbox_dft.run.larger_budget import require_longer_search
+from blackbox_dft.run.larger_budget import require_longer_search, spent_earlier
 from blackbox_dft.run.paths import require_files
 from blackbox_dft.run.phases import run_phases
 from blackbox_dft.run.provenance import made
@@ -161,6 +159,9 @@ def reopen(
     recorded = RunRecord.read(out)
     require_files(recorded.config, out)
     record = replace(recorded, config=with_cluster(recorded.config, cluster, workers))
+    if budget == record.config.budget and not _finished(out, budget):
+        # The same command again after it was stopped: what its choice has used is not lost.
+        budget = None
     if budget is not None:
         if budget < record.config.budget:
             raise InputError(
@@ -189,7 +190,7 @@ def reopen(
 
     check_inputs(experiment, record.inputs, out, recorded_files)
     if budget is not None and not experiment.sequential:
-        record = replace(record, spent_earlier=_spent_earlier(experiment, out, record.batch))
+        record = replace(record, spent_earlier=spent_earlier(experiment, out, record.batch))
         experiment.spent_earlier = record.spent_earlier
         require_longer_search(experiment, out)
     _ = experiment.plan
@@ -210,25 +211,19 @@ def unspent(experiment: Experiment, out: str | Path) -> int:
     out = Path(out)
     if not (out / LEDGER).exists():
         return experiment.plan.total
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    if _finished(out, experiment.config.budget):
         recorded = RunRecord.read(out).config
-        if summary["budget"] == experiment.config.budget and (recorded.evaluate, recorded.precision) == (
-            experiment.config.evaluate,
-            experiment.config.precision,
-        ):
+        if (recorded.evaluate, recorded.precision) == (experiment.config.evaluate, experiment.config.precision):
             return 0
     with experiment.ledger(out / LEDGER) as ledger:
         return max(0, experiment.plan.total - ledger.total)
 
 
-def _spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
-    """Queries that choice and evaluation used so far, except those of unchanged images, whose scores are used again."""
-    with experiment.ledger(out / LEDGER) as ledger:
-        scorer = experiment.scorer(ledger, batch=batch)
-        held = np.concatenate([experiment.data.splits["val"], experiment.data.splits["test"]])
-        spent = ledger.spent("select") + ledger.spent("views") + ledger.spent("evaluate")
-        return spent - scorer.known(held, experiment.space.initial())
+def _finished(out: Path, budget: int) -> bool:
+    """Whether the run in ``out`` has a result for this budget."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads((out / "summary.json").read_text(encoding="utf-8"))["budget"] == budget)
+    return False
 
 
 def _run(

@@ -138,11 +138,11 @@ class Scorer:
         """From now on, ``batch`` images a request and ``limit`` requests at once."""
         self.batch, self.concurrency.limit = batch, limit
 
-    def known(self, indices: Ints, z: Floats) -> int:
-        """How many queries of these images under ``z (k,)`` are recorded."""
+    def paid_for(self, indices: Ints, z: Floats) -> int:
+        """How many queries of these images under ``z (k,)`` are recorded, without those that were free."""
         digests = {self.pool.digests[i] for i in indices}
         keys = self._keys.of(list(digests), z[None], [0] * len(digests))
-        return sum(key in self.ledger for key in self._repeated(keys))
+        return sum(key in self.ledger and not self.ledger.is_free(key) for key in self._repeated(keys))
 
     def unrecorded(self, indices: Ints, candidates: Sequence[Floats]) -> int:
         """How many queries of these images under any z ``(k,)`` of ``candidates`` are not recorded yet."""

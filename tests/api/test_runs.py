@@ -211,6 +211,9 @@ def test_a_plan_costs_nothing() -> None:
         ({"data": "none.csv"}, "none.csv does not exist: pass data= a CSV"),
         ({"target": 3}, "int is no target"),
         ({"cluster": "local", "budget": 500}, "cluster= needs a model by its name"),
+        ({"fit": "keep", "budget": 500}, "one size, and fit='keep' leaves them their own: pass the path"),
+        ({"max_side": 100, "budget": 500}, "max_side= is for photos that keep their own: leave it out"),
+        ({"find_input": "yes", "budget": 500}, "from image files only, and these images were given from Python"),
     ],
 )
 def test_what_is_refused(given: dict[str, Any], said: str) -> None:
@@ -218,6 +221,13 @@ def test_what_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as caught:
         optimize(values.pop("target"), values.pop("data"), progress=False, **values)
     assert said in str(caught.value)
+
+
+def test_the_finder_leaves_images_from_python_alone_if_nobody_asked_for_it(tmp_path: Path) -> None:
+    images, digits = load(assets() / "labels.csv").images[:200], load(assets() / "labels.csv").labels[:200]
+    options: dict[str, Any] = {"budget": 500, "space": "color", "progress": False, "find_input": "auto"}
+    found = optimize(assets() / "digits.onnx", (images, digits), **options)
+    assert found.summary.queries.input == 0
 
 
 def test_a_folder_that_holds_a_run_is_not_replaced(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ def test_a_dataset_stays_or_is_resized() -> None:
         ((IMAGES / 127.5 - 1, NAMES), "images are float64 from"),
         ((np.zeros((40, 4, 6, 6)), NAMES), "without 1 or 3 channels"),
         ((np.zeros((40, 3, 6, 3), np.uint8), NAMES), "the second or the last axis"),
+        ((np.zeros((40, 16, 3), np.uint8), NAMES), "as one image has: give several, or images[None]"),
         ((np.zeros((40, 6)), NAMES), "the images have shape (40, 6)"),
         ((IMAGES, [0.5] * 40), "the labels are fractions"),
         ((IMAGES, [None, *NAMES[1:]]), "a label is missing"),

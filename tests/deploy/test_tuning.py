@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_dft import InputError, Tuning
+from blackbox_dft import Config, InputError, Tuning
 from blackbox_dft.images.files import read_image
 from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.run.runner import optimize
+from blackbox_dft.targets import TargetOptions, make_target
+from tests.helpers import two_heads
 
 
 @pytest.fixture
@@ -156,6 +159,37 @@ def test_predict_sends_what_the_run_sent_and_maps_what_comes() -> None:
     assert tuning.predict(batch[:0], score).shape == (0, 2)
     with pytest.raises(InputError, match="int is no target: give a path, a URL, module:function, a function"):
         tuning.predict(batch, 3)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ((3, 5), r"scores of shape \(3, 5\) .* reads 2 for each image"),
+        ((3,), r"scores of shape \(3,\)"),
+        ((2, 2), r"returned \(2, 2\) for 3 images"),
+    ],
+)
+def test_scores_that_are_not_those_of_the_run_are_refused(returned: tuple[int, ...], message: str) -> None:
+    tuning = Tuning(
+        "color", np.zeros(6), (8, 8, 3), labels=("no", "yes"), scores="probabilities", output_map=OutputMap(np.eye(2))
+    )
+    with pytest.raises(InputError, match=message):
+        tuning.predict(np.zeros((3, 8, 8, 3), np.uint8), lambda images: np.ones(returned))
+
+
+def test_predict_warns_of_a_model_that_is_given_its_images_otherwise(tmp_path: Path) -> None:
+    path, table = two_heads.write(tmp_path)
+    options = TargetOptions(output="all")
+    config = Config(str(path), str(table), target_options=options, space="color", budget=300)
+    tuning = optimize(config, tmp_path / "run").tuning
+    images = two_heads.images(4)[0]
+    with make_target(str(path), options) as target:
+        assert tuning.predict(images, target).shape == (4, 2)
+    with (
+        pytest.warns(match="read with other options.*--output all"),
+        pytest.raises(InputError, match="all its outputs"),
+    ):
+        tuning.predict(images, str(path))
 
 
 def test_predict_scores_every_view() -> None:
