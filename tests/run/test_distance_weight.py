@@ -77,7 +77,7 @@ def test_a_configuration_file_sets_the_weight_and_the_command_line_wins(
 
 
 def test_the_configuration_files_of_the_paper_are_read(shared: Path, tmp_path: Path) -> None:
-    root = Path(__file__).parents[2] / "examples" / "paper"
+    root = Path(__file__).parents[2] / "benchmarks" / "paper_setting"
     model = str(shared / "models" / "age_gender_faceapi.onnx")
     files = sorted(root.glob("*-*.toml"))
     assert len(files) == 7
