@@ -58,7 +58,7 @@ def check(
         say(f"{opened.queries:,} queries, {opened.most:,} at most: {len(opened.indices):,} images{twice}")
         for line in time_lines(opened.evaluation.experiment, opened.queries, opened.most):
             say(line)
-    with show_progress(opened.most, quiet) as progress:
+    with show_progress(opened.most, quiet, config.price) as progress:
         result = run_check(opened, progress)
     if as_json:
         print_json(result.to_json())

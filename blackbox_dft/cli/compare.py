@@ -133,7 +133,7 @@ def compare(**values: Any) -> None:
         say("\n".join(_opening(comparison, price)))
     from blackbox_dft.cli.progress_bar import show_progress
 
-    with _resume_hint(), show_progress(total, quiet) as progress:
+    with _resume_hint(), show_progress(total, quiet, price) as progress:
         found = comparison.execute(progress, processes=processes, price=price)
     notes = write_report(found, out)
     if as_json:

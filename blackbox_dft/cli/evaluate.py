@@ -83,7 +83,7 @@ def evaluate(
         say(f"{_queries(left, evaluation)} images before and after")
         for line in time_lines(evaluation.experiment, left, left):
             say(line)
-    with show_progress(evaluation.queries, quiet) as progress:
+    with show_progress(evaluation.queries, quiet, config.price) as progress:
         result = run_evaluation(evaluation, progress)
     if as_json:
         print_json(result.to_json())
@@ -123,7 +123,7 @@ def _parts(evaluation: Evaluation, left: int, *, quiet: bool, as_json: bool) -> 
     most = (2 + len(choices)) * evaluation.experiment.config.repeats * len(evaluation.indices)
     if not quiet:
         say(f"{_queries(left, evaluation, most)} images under {len(choices)} selections of parts")
-    with show_progress(most, quiet) as progress:
+    with show_progress(most, quiet, evaluation.experiment.config.price) as progress:
         result = evaluate_parts(evaluation, progress)
     if as_json:
         print_json(result.to_json())

@@ -127,7 +127,7 @@ def predict(
     )
     if not quiet:
         say("\n".join(_plan(prediction)))
-    with show_progress(prediction.queries, quiet) as progress:
+    with show_progress(prediction.queries, quiet, config.price) as progress:
         result = run_prediction(prediction, progress)
     _warn(result)
     if out is None:

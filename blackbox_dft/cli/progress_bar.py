@@ -94,14 +94,14 @@ def _logged(progress: Progress) -> Progress:
 
 
 @contextmanager
-def show_progress(total: int, quiet: bool) -> Iterator[Progress]:
-    """The progress display of a run of ``total`` queries that suits stderr."""
+def show_progress(total: int, quiet: bool, price: float | None = None) -> Iterator[Progress]:
+    """The progress display of a run of ``total`` queries, of ``price`` each, that suits stderr."""
     if quiet:
         yield _logged(QuietProgress())
     elif is_logged() or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         yield _logged(PlainProgress(total))
     else:
-        with terminal_bar(total) as progress:
+        with terminal_bar(total, price) as progress:
             yield _logged(progress)
 
 

@@ -138,7 +138,7 @@ def execute(
     )
     if not quiet and not asked:
         say("\n".join(opening(experiment)))
-    with resume_hint(out), show_progress(experiment.plan.total, quiet) as progress:
+    with resume_hint(out), show_progress(experiment.plan.total, quiet, price) as progress:
         result = go(progress)
     write_pictures(result, out)
     write_run_report(out, result.data, price=price)

@@ -1,4 +1,4 @@
-"""Progress of a run as one moving line: phase, time left, queries, images/s, accuracy."""
+"""Progress of a run as one moving line: phase, time left, queries, what was paid, images/s, loss."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ MIN_BAR, MAX_BAR = 8, 24
 
 
 class BarProgress(Progress):
-    """One line of a terminal: phase, time left, queries of the budget, images/s, loss; notes appear above it.
+    """One line of a terminal: phase, time left, queries of the budget, cost, images/s, loss; notes appear above it.
 
     Args:
         display: where the line is shown; it is started and stopped by the caller.
         total: queries of the run.
+        price: of one image, if it has one.
     """
 
-    def __init__(self, display: Display, total: int) -> None:
-        self._display = display
-        self._task = display.add_task("starting", total=total, rate="", loss="", first="")
+    def __init__(self, display: Display, total: int, price: float | None = None) -> None:
+        self._display, self._price = display, price
+        self._task = display.add_task("starting", total=total, cost="", rate="", loss="", first="")
         self._total, self._done = total, 0
         self._started = time.perf_counter()
         self._paid = 0
@@ -65,6 +66,7 @@ class BarProgress(Progress):
         self._display.update(
             self._task,
             completed=self._done,
+            cost="" if self._price is None else f"{self._paid * self._price:,.2f} paid now",
             rate=f"{rate:,.0f} images/s",
             loss=self._loss.now,
             first=self._loss.first,
@@ -140,7 +142,7 @@ class RunningLoss:
 
 
 @contextmanager
-def terminal_bar(total: int) -> Iterator[Progress]:
+def terminal_bar(total: int, price: float | None = None) -> Iterator[Progress]:
     """The line of a terminal on stderr, for a run of ``total`` queries."""
     # Takes longer to load than some commands take.
     from rich.console import Console
@@ -156,11 +158,12 @@ def terminal_bar(total: int) -> Iterator[Progress]:
             left = task.time_remaining
             time_left = "" if left is None else str(timedelta(seconds=int(left)))
             queries = f"{task.completed:,.0f}/{task.total:,.0f} queries"
+            cost = (2, task.fields["cost"])
             tail = [(4, task.fields["rate"]), (3, task.fields["loss"]), (5, task.fields["first"])]
-            parts = [(0, task.description), (2, time_left), (1, queries), *tail]
+            parts = [(0, task.description), (2, time_left), (1, queries), cost, *tail]
             # Not the last column, which some terminals wrap after.
             line = fitted_line(parts, console.width - 1, task.percentage / 100, bar)
             return Text(line, no_wrap=True, overflow="crop")
 
     with Display(Line(), console=console) as display:
-        yield BarProgress(display, total)
+        yield BarProgress(display, total, price)

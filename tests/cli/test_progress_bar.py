@@ -91,7 +91,7 @@ def test_the_moving_line_fits_the_terminal(
     for name, value in (("TERM", "xterm"), ("COLUMNS", str(width)), ("LINES", "24")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stderr", screen)
-    with show_progress(123_456, quiet=False) as progress:
+    with show_progress(123_456, quiet=False, price=0.001) as progress:
         progress.phase("tune", 123_456)
         for step in range(20):
             progress.scored(12_345, 12_345)
@@ -103,6 +103,8 @@ def test_the_moving_line_fits_the_terminal(
     if width >= 40:
         assert "123,456/123,456 queries" in screen.getvalue()
     assert "loss 0.500" in screen.getvalue() or width < 80
+    # Of this call: what a resumed run paid before is in its summary.
+    assert "246.90 paid now" in screen.getvalue() or width < 80
 
 
 def test_no_counter_passes_its_total(capsys: pytest.CaptureFixture[str]) -> None:
