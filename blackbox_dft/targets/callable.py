@@ -40,7 +40,7 @@ class CallableTarget(Target):
         function: what to call, instead of importing it.
 
     Raises:
-        InputError: the module or the function does not exist, or is not a function.
+        InputError: the module or the function does not exist, or is not a function; or an option for models alone.
 
     >>> import sys, types
     >>> sys.modules["brightness"] = module = types.ModuleType("brightness")
@@ -53,6 +53,8 @@ class CallableTarget(Target):
         self, name: str, options: TargetOptions | None = None, function: Callable[..., Any] | None = None
     ) -> None:
         options = options or TargetOptions()
+        if options.output is not None:
+            raise InputError(f"--output is for models with several outputs, and {name} is a function: leave it out.")
         self.name = name
         self.function = _find(name) if function is None else function
         given = {key: getattr(self.function, key, None) for key in ("classes", "image_size", "batch", "workers")}

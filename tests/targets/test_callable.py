@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_dft import InputError, TargetError, TargetOptions, make_target
+from blackbox_dft.targets.callable import CallableTarget
 from tests.helpers.mean_model import IMAGES
 
 MODULE = """
@@ -66,3 +67,8 @@ def test_numbers_too_large_for_float32_are_no_scores(tmp_path: Path, monkeypatch
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert np.isinf(make_target("huge_scores:f", TargetOptions()).scores(IMAGES)).all()
+
+
+def test_an_output_is_for_models() -> None:
+    with pytest.raises(InputError, match="--output is for models with several outputs, and mine is a function"):
+        CallableTarget("mine", TargetOptions(output="all"), np.mean)
