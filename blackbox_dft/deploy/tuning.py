@@ -145,10 +145,9 @@ class Tuning:
     @property
     def columns(self) -> int:
         """Scores K of an image that the target returned in the run; 0 if the file does not say."""
-        if self.scores is None or self.output_map is None:
+        if (decoder := self.decoder) is None:
             return 0
-        single = self.scores in ("sigmoid", "logit", "index")
-        own = 1 if single else len(self.output_map.label_matrix) - sum(head.columns for head in self.heads)
+        own = 1 if self.scores in ("sigmoid", "logit", "index") else decoder.own_classes
         return own + sum(head.width for head in self.heads)
 
     def _spaces_of(self, images: ImageBytes | Images) -> tuple[Space, Viewed]:

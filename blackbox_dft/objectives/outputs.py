@@ -83,10 +83,15 @@ class OutputDecoder:
         They are of no meaning in rows without a score.
         """
         own, others = self._split(raw)
-        found = probabilities(own, self.kind, len(self.label_matrix) - sum(head.columns for head in self.heads))
+        found = probabilities(own, self.kind, self.own_classes)
         if not self.heads:
             return found
         return np.hstack([found, *(head(values) for head, values in zip(self.heads, others, strict=True))])
+
+    @property
+    def own_classes(self) -> int:
+        """Number of the model's classes: the rows of ``label_matrix`` without the features of ``heads``."""
+        return len(self.label_matrix) - sum(head.columns for head in self.heads)
 
     def own_scores(self, raw: Scores) -> Scores:
         """Those of raw outputs ``(N, V * K)`` that are about the model's classes, without those of ``heads``."""
@@ -117,8 +122,7 @@ class OutputDecoder:
         found = rows_with_scores(raw)
         if self.kind in ("logits", "sigmoid", "logit"):
             return found
-        features = sum(head.columns for head in self.heads)
-        has_label = np.asarray(self.label_matrix.any(axis=1), np.bool_)[: len(self.label_matrix) - features]
+        has_label = np.asarray(self.label_matrix[: self.own_classes].any(axis=1), np.bool_)
         if self.kind == "index":
             index, known = _class_index(raw, len(has_label))
             return np.asarray(known & has_label[index], np.bool_)
@@ -303,6 +307,16 @@ def label_matrix(
         )
     columns = _Lookup(names)
     return _mapped(labels, columns, table) if table else _named(labels, columns, known=bool(classes))
+
+
+def class_count_for(raw: Scores, kind: Kind, classes: Sequence[str] | None, labels: Sequence[str]) -> int:
+    """``class_count``, and at least one class for each label if classes have no names and some were not answered yet.
+
+    >>> class_count_for(np.array([[1.0]], np.float32), "index", None, ["0", "1", "2"])
+    3
+    """
+    count = class_count(raw, kind, classes)
+    return max(count, len(labels)) if kind == "index" and not classes else count
 
 
 class _Lookup:

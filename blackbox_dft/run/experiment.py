@@ -31,7 +31,7 @@ from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.heads import Head, heads_of, split_heads
 from blackbox_dft.objectives.output_map import OutputMap
-from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, infer_kind, label_matrix, parse_map
+from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count_for, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
 from blackbox_dft.run.input_budget import planned_queries
@@ -50,7 +50,7 @@ from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.composed import Composed
 from blackbox_dft.spaces.contrast import FLAT, tone_width
-from blackbox_dft.spaces.specs import AUTO, is_auto, seen_border, with_contrast, with_seen_border
+from blackbox_dft.spaces.specs import AUTO, is_auto, outer_pixels, seen_border, with_contrast, with_seen_border
 from blackbox_dft.spaces.viewed import Viewed
 from blackbox_dft.targets import make_target
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, SeveralOutputs, Target
@@ -192,13 +192,22 @@ class Experiment:
         """Whether the space ``auto`` has ``contrast`` too, as the images are dark or flat."""
         return is_auto(self.config.space) and self.config.flat == "stretch" and self._tone_width < FLAT
 
-    @cached_property
+    @property
     def _tone_width(self) -> float:
-        return tone_width(self._some_images())
+        return self._seen[0]
+
+    @property
+    def _seen_border(self) -> Border | None:
+        return self._seen[1]
 
     @cached_property
-    def _seen_border(self) -> Border | None:
-        return seen_border(self._some_images())
+    def _seen(self) -> tuple[float, Border | None]:
+        """Width of the tones, and what images end with, in one pass: photos are decoded for it."""
+        widths, outer = [], []
+        for image in self._some_images():
+            widths.append(tone_width([image]))
+            outer.append(outer_pixels(image))
+        return float(np.median(widths)), seen_border(np.concatenate(outer))
 
     def _some_images(self) -> Iterator[ImageBytes]:
         """A few training images ``(H, W, 3)``, one at a time."""
@@ -507,9 +516,7 @@ class Experiment:
         heads = heads_of(raw, self.head_widths) if heads is None else heads
         own, _ = split_heads(raw, self.head_widths)
         kind = kind or infer_kind(own, len(classes) if classes else None)
-        count = class_count(own, kind, classes)
-        if kind == "index" and not classes:
-            count = max(count, len(self.data.classes))
+        count = class_count_for(own, kind, classes, self.data.classes)
         matrix = label_matrix(self.data.classes, classes, count, self.map)
         features = np.zeros((sum(head.columns for head in heads), matrix.shape[1]))
         return OutputDecoder(kind, np.vstack([matrix, features]), heads=heads)

@@ -9,7 +9,7 @@ from blackbox_dft._utils.types import Ints, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.heads import split_heads
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count, label_matrix
+from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count_for, label_matrix
 from blackbox_dft.targets.base import SeveralOutputs, Target
 
 
@@ -28,9 +28,7 @@ def sample_accuracy(
     """
     widths = target.head_widths if isinstance(target, SeveralOutputs) else ()
     own, _ = split_heads(raw, widths)
-    count = class_count(own, kind, target.classes)
-    if kind == "index" and not target.classes:
-        count = max(count, len(labels))
+    count = class_count_for(own, kind, target.classes, labels)
     try:
         matrix = label_matrix(labels, target.classes, count, table)
     except InputError as error:

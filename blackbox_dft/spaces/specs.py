@@ -7,7 +7,7 @@ means today's default, which files spell out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -60,17 +60,19 @@ def with_seen_border(spec: str, border: Border | None) -> str:
     return f"{AUTO}:{border}" if border and spec.strip() == AUTO else spec
 
 
-def seen_border(images: Iterable[ImageBytes]) -> Border | None:
-    """Black or white, if most of the outer pixels of images ``(H, W, C)`` are; else None.
+def outer_pixels(image: ImageBytes) -> ImageBytes:
+    """Tones of the first and last rows and columns of an image ``(H, W, C)``, ``(P,)``."""
+    return np.concatenate([part.ravel() for part in (image[0], image[-1], image[1:-1, 0], image[1:-1, -1])])
+
+
+def seen_border(tones: ImageBytes) -> Border | None:
+    """Black or white, if most of the outer pixels' tones ``(P,)`` are; else None.
 
     Beyond a digit on black there is more black. Drawn out, a stroke that touches the edge would become a longer stroke.
 
-    >>> seen_border([np.zeros((4, 4, 3), np.uint8)]), seen_border([np.full((4, 4, 3), 128, np.uint8)])
+    >>> seen_border(outer_pixels(np.zeros((4, 4, 3), np.uint8))), seen_border(np.full(12, 128, np.uint8))
     ('black', None)
     """
-    tones = np.concatenate(
-        [part.ravel() for image in images for part in (image[0], image[-1], image[1:-1, 0], image[1:-1, -1])]
-    )
     if np.mean(tones <= PLAIN_TONES) > PLAIN_SHARE:
         return "black"
     return "white" if np.mean(tones >= 255 - PLAIN_TONES) > PLAIN_SHARE else None
