@@ -190,7 +190,7 @@ def usual_concurrency(backend: Backend, target: Target, ledger: Ledger) -> Fixed
     Local models get one request more than they work on, so that none of them waits for the thread of the search.
     """
     spare = not isinstance(target, ConcurrentTarget) and not ledger.counts_in_doubt
-    return FixedConcurrency(max(1, (backend.concurrency >> ledger.halvings) + spare))
+    return FixedConcurrency(max(1, (backend.concurrency >> ledger.halvings) + spare), queued=spare)
 
 
 def _shared(z: Floats, rows: Ints) -> Floats:
