@@ -258,6 +258,11 @@ class Ledger:
         """Whether the scores of a key were copied from another ledger, or known."""
         return key in self._free
 
+    @property
+    def has_free(self) -> bool:
+        """Whether any scores are free."""
+        return bool(self._free)
+
     def _take(self, found: list[tuple[Any, ...]]) -> int:
         taken = 0
         for images, keys, answered, scores, width in found:
