@@ -236,7 +236,10 @@ def _finish(
     progress: bool | Progress | None,
     callbacks: Sequence[object],
 ) -> Result:
-    with _kept(folder, temporary), shown(progress, experiment.plan.total, callbacks) as notices:
+    with (
+        _kept(folder, temporary),
+        shown(progress, experiment.plan.total, callbacks, experiment.config.price) as notices,
+    ):
         run = go(notices)
         result = Result(folder, run.summary, run=run, target=given.target, data=given.data, temporary=temporary)
         notices.done(result)
@@ -316,7 +319,7 @@ def evaluate(
         run, data, split, label, target, fresh=fresh, cluster=cluster, workers=workers, price=price,
         allow_outside=allow_outside,
     )  # fmt: skip
-    with shown(progress, opened.queries, ()) as notices:
+    with shown(progress, opened.queries, (), opened.experiment.config.price) as notices:
         return evaluating.evaluate(opened, notices)
 
 
@@ -333,7 +336,8 @@ def evaluate_parts(run: Run, *, target: object = None, progress: bool | Progress
         InputError: the space has one part only.
     """
     opened = _open_evaluation(run, None, None, None, target)
-    with shown(progress, len(opened.part_candidates) * len(opened.indices), ()) as notices:
+    most = len(opened.part_candidates) * len(opened.indices)
+    with shown(progress, most, (), opened.experiment.config.price) as notices:
         return evaluating.evaluate_parts(opened, notices)
 
 
@@ -433,7 +437,7 @@ def predict(
         folder, sources, fresh=fresh, budget=budget, cluster=cluster, workers=workers, rate=rate, price=price,
         allow_outside=allow_outside, target=given.target, images=data,
     )  # fmt: skip
-    with shown(progress, opened.queries, ()) as notices:
+    with shown(progress, opened.queries, (), opened.experiment.config.price) as notices:
         return run_prediction(opened, notices)
 
 
@@ -482,5 +486,5 @@ def check(
     opened = open_check(
         folder, images, cluster=cluster, workers=workers, price=price, target=given.target, data=given.data
     )
-    with shown(progress, opened.most, ()) as notices:
+    with shown(progress, opened.most, (), opened.evaluation.experiment.config.price) as notices:
         return run_check(opened, notices)

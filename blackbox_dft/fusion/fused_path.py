@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from blackbox_dft._utils.timing import timed
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
@@ -51,11 +52,13 @@ class FusedPath:
         self._pool = pool
         self._fixed_batch = target.input_format.batch
         height, width, depth = pool.shape[1:]
-        cpu = target.provider == "cpu"
+        self.on_cpu = cpu = target.provider == "cpu"
         if memory is None and not cpu:
             memory = image_memory()
         self.resident = len(pool) if memory is None else min(len(pool), memory // pool[0].nbytes)
         """How many images stay on the model's device, the first ones."""
+        self.images_per_second: float | None = None
+        """Roughly, if it was measured: of calls on one image or two, as many at once as the target has workers."""
 
         def fuse(resident: bool) -> ScoringGraph:
             shape = (int(height), int(width), int(depth))
@@ -150,7 +153,10 @@ def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encodin
         path = FusedPath(pool, space, target, encoding)
         sample = np.arange(min(2, len(pool), target.max_batch or 2))
         array_scores = target.scores(encoding.encode_bytes(pool[sample]))
-        fused_scores = path(sample, space.initial())
+        fused_scores, seconds = timed(lambda: path(sample, space.initial()))
+        # Two images say nothing of the speed of a GPU.
+        if path.on_cpu:
+            path.images_per_second = target.workers * len(sample) / max(seconds, 1e-9)
     except InputError as error:
         return str(error)
     except Exception as error:

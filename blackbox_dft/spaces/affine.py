@@ -1,8 +1,8 @@
 """The space ``affine``: zoom, shift and rotation about the centre, bilinear, with a choice of borders.
 
 With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
-5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. OpenCV's ``warpAffine`` defines the
-warp for all backends: from version 5.0 on it interpolates exactly, on floats as fast as on bytes.
+5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. Exact bilinear interpolation defines
+the warp for all backends: the ``warpAffine`` of OpenCV 5, or the same from parts of OpenCV 4.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from blackbox_dft._utils.types import Array, Floats, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.warp import warp
 
 Border = Literal["edge", "black", "white", "mean", "mirror"]
 """What lies beyond the image: its outer pixels drawn out, black, white, its mean colour, or its mirror image."""
@@ -86,13 +87,11 @@ class Affine(ZeroIdentity, SupportsLongSteps):
         matrices = self._matrix(np.atleast_2d(np.clip(z, self.lower, self.upper)))
         images = np.ascontiguousarray(images)
         out = np.empty_like(images)
-        size = self.shape[1::-1]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         modes = {"edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
         mode = modes.get(self.border, cv2.BORDER_CONSTANT)
         for image, matrix, warped in zip(images, np.broadcast_to(matrices, (len(images), 2, 3)), out, strict=True):
             beyond = cv2.mean(image) if self.border == "mean" else WHITE if self.border == "white" else ()
-            cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=mode, borderValue=beyond)
+            warp(image, matrix, warped, mode, beyond)
         return out
 
     @cached_property

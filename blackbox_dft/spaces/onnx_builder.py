@@ -44,7 +44,8 @@ class OnnxBuilder:
         from onnx import helper
 
         name = self.name()
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        # ONNX Runtime 1.20 refuses graphs in which its fusions meet several nodes without names.
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
     def rounded(self, values: str) -> str:
