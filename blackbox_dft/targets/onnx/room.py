@@ -1,4 +1,4 @@
-"""Room on a device: how many images may be in calls at once, whoever calls."""
+"""Room on a device: how many images may be in calls at once, of all runs together."""
 
 from __future__ import annotations
 
