@@ -15,6 +15,7 @@ from blackbox_dft.comparison.learning_curve import learning_curve, unchanged, va
 from blackbox_dft.comparison.processes import side_by_side
 from blackbox_dft.comparison.record import ComparisonRecord, settings_of
 from blackbox_dft.comparison.run_result import RunResult
+from blackbox_dft.comparison.threads import in_threads
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import BudgetError, InputError
 from blackbox_dft.run.budget import MIN_PROPOSALS
@@ -22,7 +23,11 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.fingerprint import check_inputs, input_digests
 from blackbox_dft.search.progress import NoProgress, Progress
-from blackbox_dft.targets.base import Target
+from blackbox_dft.targets.base import GraphTarget, Target
+
+RUNS_ON_A_GPU = 8
+"""Runs side by side in one process, by default: while some think, others keep the device busy. They think one at a
+time, so that still more would only wait (docs/explanation/performance.md)."""
 
 
 @dataclass(eq=False)
@@ -89,6 +94,13 @@ class Comparison:
         return min(cores(), len(self.grid.runs))
 
     @property
+    def threads(self) -> int:
+        """Runs side by side in this process by default: several on a GPU, else one."""
+        target = self.experiment.target
+        on_gpu = isinstance(target, GraphTarget) and target.provider != "cpu" and not self.experiment.cluster
+        return min(RUNS_ON_A_GPU, len(self.grid.runs)) if on_gpu else 1
+
+    @property
     def _in_memory(self) -> bool:
         return self.target is not None or self.data is not None
 
@@ -97,7 +109,12 @@ class Comparison:
         return [run for run in self.grid.runs if self._outcome(run) is None]
 
     def execute(
-        self, progress: Progress | None = None, *, processes: int | None = None, price: float | None = None
+        self,
+        progress: Progress | None = None,
+        *,
+        processes: int | None = None,
+        threads: int | None = None,
+        price: float | None = None,
     ) -> dict[str, Any]:
         """Computes the missing runs and writes ``compare.csv``; returns the contents of ``compare.json``.
 
@@ -106,6 +123,8 @@ class Comparison:
         Args:
             progress: called from this thread.
             processes: workers side by side; default ``self.processes``.
+            threads: runs side by side in this process, if there are no workers, on a target that may be called from
+                several threads; default ``self.threads``, or 1 if ``processes`` is given.
             price: of one image scored.
 
         Raises:
@@ -139,6 +158,7 @@ class Comparison:
             budgets, record = self.grid.budgets, self.record
             assert record
             count = min(processes or self.processes, len(missing))
+            abreast = min(threads or (1 if processes else self.threads), len(missing))
             if count > 1:
                 side_by_side(
                     self.config,
@@ -148,6 +168,18 @@ class Comparison:
                     self.out,
                     batch,
                     processes=count,
+                    scored=progress.scored,
+                    done=done,
+                )
+            elif abreast > 1:
+                in_threads(
+                    self.experiment,
+                    missing,
+                    budgets,
+                    record.budgets,
+                    self.out,
+                    batch,
+                    threads=abreast,
                     scored=progress.scored,
                     done=done,
                 )

@@ -9,11 +9,11 @@ import numpy as np
 from blackbox_dft._utils.timing import timed
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.fusion.resident_images import ResidentImages
 from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import GraphTarget, Target
-from blackbox_dft.targets.onnx.providers import image_memory
 from blackbox_dft.targets.onnx.runtime_errors import reason
 
 MAX_PATH_DIFFERENCE = 1e-2
@@ -33,6 +33,7 @@ class FusedPath:
         target: the model at the end of the graph.
         encoding: of the images that the target receives; not JPEG.
         memory: bytes that images may take on a GPU; by default half of what is free there.
+        images: those on the device already, shared with the graphs of other spaces; ``memory`` has no effect then.
 
     Raises:
         InputError: the change cannot be written in front of the model.
@@ -47,15 +48,20 @@ class FusedPath:
     """
 
     def __init__(
-        self, pool: ImageBytes, space: Space, target: GraphTarget, encoding: Encoding, memory: int | None = None
+        self,
+        pool: ImageBytes,
+        space: Space,
+        target: GraphTarget,
+        encoding: Encoding,
+        memory: int | None = None,
+        images: ResidentImages | None = None,
     ) -> None:
         self._pool = pool
         self._fixed_batch = target.input_format.batch
         height, width, depth = pool.shape[1:]
         self.on_cpu = cpu = target.provider == "cpu"
-        if memory is None and not cpu:
-            memory = image_memory()
-        self.resident = len(pool) if memory is None else min(len(pool), memory // pool[0].nbytes)
+        images = images or ResidentImages(pool, target, memory)
+        self.resident = images.count
         """How many images stay on the model's device, the first ones."""
         self.images_per_second: float | None = None
         """Roughly, if it was measured: of calls on one image or two, as many at once as the target has workers."""
@@ -79,7 +85,7 @@ class FusedPath:
         graph = next(iter(graphs.values()))
         self._outer, self._outer_rounds, self._inner_size = graph.outer, graph.outer_rounds, graph.inner_size
         self._outer_size = space.size - graph.inner_size
-        pooled = {} if graph.outer is not None else {POOL: np.ascontiguousarray(pool[: self.resident])}
+        pooled = {POOL: images.placed()} if graph.outer is None and self.resident else {}
         self._open = {
             resident: partial(
                 target.open_graph,
@@ -140,17 +146,20 @@ class FusedPath:
         return self._sessions[resident](inputs, len(indices))
 
 
-def fused_path(pool: ImageBytes, space: Space, target: Target, encoding: Encoding) -> FusedPath | str:
+def fused_path(
+    pool: ImageBytes, space: Space, target: Target, encoding: Encoding, images: ResidentImages | None = None
+) -> FusedPath | str:
     """The fused path of a run over ``pool (P, H, W, 3)``, or the reason to take the array path.
 
-    Scores two unchanged images on both paths, to check that the graph agrees with the model.
+    Scores two unchanged images on both paths, to check that the graph agrees with the model. ``images`` are those of
+    the pool on the device already, if other spaces have put them there.
     """
     if not isinstance(target, GraphTarget):
         return "only a model in an ONNX file can be fused with the change"
     if encoding.kind == "jpeg":
         return "JPEG compression cannot be part of a graph"
     try:
-        path = FusedPath(pool, space, target, encoding)
+        path = FusedPath(pool, space, target, encoding, images=images)
         sample = np.arange(min(2, len(pool), target.max_batch or 2))
         array_scores = target.scores(encoding.encode_bytes(pool[sample]))
         fused_scores, seconds = timed(lambda: path(sample, space.initial()))

@@ -127,7 +127,7 @@ def _mapped(graph: OnnxBuilder, probabilities: str, output_map: OutputMap) -> st
         logits = graph.op("Add", logits, graph.constant(output_map.bias))
     if output_map.weights.size:
         logs = _logs(graph, probabilities)
-        centred = graph.op("Sub", logs, graph.op("ReduceMean", logs, axes=[1], keepdims=1))
+        centred = graph.op("Sub", logs, graph.mean(logs, (1,), np.float64(1 / len(output_map.label_matrix))))
         matrix = output_map.weights.T / output_map.spread
         logits = graph.op("Add", logits, graph.op("MatMul", centred, graph.constant(np.ascontiguousarray(matrix))))
     return graph.op("Softmax", logits, axis=1)

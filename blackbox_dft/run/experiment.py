@@ -24,7 +24,8 @@ from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.estimators.raced_start import RacedStart
 from blackbox_dft.evaluation.proof import draw_order
-from blackbox_dft.fusion.fused_path import FusedPath, fused_path
+from blackbox_dft.fusion.fused_path import FusedPath
+from blackbox_dft.fusion.fused_paths import FusedPaths
 from blackbox_dft.images import fit_options
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.images.fitting import Fitting
@@ -141,6 +142,9 @@ class Experiment:
             self.target.batch = 1
         height, width, depth = self.data.images.shape[1:]
         self.shape = (int(height), int(width), int(depth))
+        # Shared by all that ``varied`` makes.
+        images = self.data.images
+        self._paths = None if isinstance(images, Photos) else FusedPaths(images, self.target, self.encoding)
         self._make_space()
         if isinstance(self.data.images, Photos):
             # Some spaces are for images of a least size.
@@ -235,7 +239,7 @@ class Experiment:
         ]
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:
-        """The same data, splits and target with another search.
+        """The same data, splits and target with another search; it shares the images on the device and open graphs.
 
         Raises:
             InputError: no such space.
@@ -391,13 +395,13 @@ class Experiment:
         """
         if self.config.path == "array":
             return "--path array says so"
-        if isinstance(self.data.images, Photos):
+        if self._paths is None:
             if self.config.path == "fused":
                 raise InputError("--path fused is impossible here: images keep their own sizes.")
             return "images keep their own sizes"
         if self.view_space and self.cluster:
             return "a cluster scores views over the array path"
-        path = fused_path(self.data.images, self.space, self.target, self.encoding)
+        path = self._paths.of(self.space)
         if isinstance(path, str) and self.config.path == "fused":
             raise InputError(f"--path fused is impossible here: {path.rstrip('.')}.")
         return path
@@ -417,8 +421,8 @@ class Experiment:
         self._threads = threads
         if isinstance(self.target, AutotunableTarget) and (workers, threads) != (self.target.workers, 1):
             self.target.set_call_plan(workers, threads)
-            if self.fused:
-                self.fused.reopen()
+            if self._paths:
+                self._paths.reopen()
 
     def estimator(self) -> Estimator:
         """A new estimator, which begins as the configuration says.

@@ -173,7 +173,7 @@ class Affine(ZeroIdentity, SupportsLongSteps):
             return graph.op("GridSample", planes, grid, align_corners=1, padding_mode="zeros")
         # White, or the mean colour, becomes zero, which is what lies beyond; the last bit may pass the range on the way
         # back.
-        tone = number(1) if self.border == "white" else graph.op("ReduceMean", planes, axes=[2, 3])
+        tone = number(1) if self.border == "white" else graph.mean(planes, (2, 3), np.float32(1 / (height * width)))
         warped = graph.op("GridSample", graph.op("Sub", planes, tone), grid, align_corners=1, padding_mode="zeros")
         return graph.op("Clip", graph.op("Add", warped, tone), number(0), number(1))
 

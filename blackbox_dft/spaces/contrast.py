@@ -163,7 +163,7 @@ class Contrast(ZeroIdentity, SupportsLongSteps):
         factor = graph.op("Add", one, graph.op("Mul", share, graph.op("Sub", inverse, one)))
         offset = graph.op("Mul", graph.op("Mul", share, inverse), dark)
         out = graph.op("Clip", graph.op("Sub", graph.op("Mul", planes, factor), offset), zero, one)
-        means = graph.op("ReduceMean", out, axes=[2, 3])
+        means = graph.mean(out, (2, 3), np.float32(1 / (self.shape[0] * self.shape[1])))
         mean = graph.op("ReduceSum", graph.op("Mul", means, luma), graph.constant(np.array([1])))
         mean = graph.op("Max", mean, number(MIN_MEAN))
         logs = graph.op("Mul", unit("level"), graph.op("Log", graph.op("Div", number(TARGET), mean)))

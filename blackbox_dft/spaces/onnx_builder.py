@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,15 @@ class OnnxBuilder:
         # ONNX Runtime 1.20 refuses graphs in which its fusions meet several nodes without names.
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
+
+    def mean(self, values: str, axes: Sequence[int], share: np.floating[Any]) -> str:
+        """Mean over ``axes``, which stay as axes of 1; ``share`` is 1 through the number of values, in their type.
+
+        By a sum, as ReduceMean is written one way up to opset 17 and another way from 18 on.
+        """
+        return self.op(
+            "Mul", self.op("ReduceSum", values, self.constant(np.array(axes, np.int64))), self.constant(share)
+        )
 
     def rounded(self, values: str) -> str:
         """Rounds floats in [0, 1] to the nearest 8-bit level, halves up: ``to_floats(to_bytes(values))``."""

@@ -76,8 +76,12 @@ class Sharpness(ZeroIdentity):
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
         depth, length = self.shape[2], len(self._kernel)
         radius = length // 2
-        pads = graph.constant(np.array([0, 0, radius, radius, 0, 0, radius, radius], np.int64))
-        blurred = graph.op("Pad", planes, pads, mode="edge")
+        blurred = planes
+        for axis, side in ((2, self.shape[0]), (3, self.shape[1])):
+            # The outer pixels drawn out. Of Pad, newer opsets have versions that CUDA lacks, and the images would go
+            # to the host and back.
+            drawn_out = np.clip(np.arange(-radius, side + radius), 0, side - 1)
+            blurred = graph.op("Gather", blurred, graph.constant(drawn_out), axis=axis)
         for sides in ((1, length), (length, 1)):
             weights = np.broadcast_to(self._kernel.reshape(1, 1, *sides), (depth, 1, *sides))
             blurred = graph.op("Conv", blurred, graph.constant(np.ascontiguousarray(weights)), group=depth)

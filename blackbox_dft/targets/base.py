@@ -185,14 +185,18 @@ class GraphTarget(Protocol):
         """
         ...
 
+    def place(self, array: Array) -> Any:
+        """``array`` on the model's device, to be a constant of any number of graphs; the CPU reads it where it lies."""
+        ...
+
     def open_graph(
-        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Array]
+        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Any]
     ) -> Callable[[Mapping[str, Array], int], Scores]:
         """Opens a graph that ends in this model; the result maps (other inputs by name, N) to scores ``(N, K)``.
 
         Args:
             model: bytes of the ONNX file.
             keep_quantizers: run quantizing operators as they stand, instead of fusing them into a quantized model.
-            constants: inputs that are the same in every call; they are copied to the model's device once.
+            constants: inputs that are the same in every call, by name, as ``place`` returned them.
         """
         ...

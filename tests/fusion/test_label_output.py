@@ -28,11 +28,11 @@ MAPS = {
 }
 
 
-def through_onnx(raw: np.ndarray, kind: Kind, found: OutputMap, path: Path) -> np.ndarray:
+def through_onnx(raw: np.ndarray, kind: Kind, found: OutputMap, path: Path, opset: int = 17) -> np.ndarray:
     columns = raw.shape[1]
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", columns]) for name in ("x", "scores")]
     body = helper.make_graph([helper.make_node("Identity", ["x"], ["scores"])], "g", value[:1], value[1:])
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     append_labels(model, LabelOutput("scores", kind, found, ["nonsmile", "smile"]))
     save(model, path)
     session = ort.InferenceSession(path)
@@ -52,6 +52,14 @@ def test_scores_of_three_classes(family: str, kind: Kind, tmp_path: Path) -> Non
     raw = {"percent": 100 * raw, "logits": 5 * raw, "relative": 0.9 * raw}.get(kind, raw)
     expected = OutputDecoder(kind, MATRIX, MAPS[family])(raw)
     np.testing.assert_allclose(through_onnx(raw, kind, MAPS[family], tmp_path / "m.onnx"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("opset", [18, 22, 24])
+def test_models_of_newer_opsets(opset: int, tmp_path: Path) -> None:
+    raw = np.random.default_rng(0).dirichlet(np.ones(3), 20).astype(np.float32)
+    expected = OutputDecoder("probabilities", MATRIX, MAPS["linear"])(raw)
+    found = through_onnx(raw, "probabilities", MAPS["linear"], tmp_path / "m.onnx", opset)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "logit", "index"])

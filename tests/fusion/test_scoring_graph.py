@@ -10,8 +10,10 @@ import pytest
 from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
+from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.helpers.mirror_model import SHAPE, mirror, seen
-from tests.helpers.models import form, photos
+from tests.helpers.models import form, photos, small_model
 
 SPECS = [
     "pixel",
@@ -24,8 +26,13 @@ SPECS = [
     "dct:4+grid:2+affine",
     "affine:black",
     "affine:mean",
+    "affine:white",
     "affine:mirror",
+    "contrast",
+    "sharpness",
 ]
+OPSETS = 17, 18, 20, 22, 24
+"""Each has other versions of operators: ReduceMean takes its axes another way from 18 on."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,21 @@ def test_all_of_the_change_can_be_inside_as_a_gpu_needs_it(
     wanted = space.apply(to_floats(pool[[3, 0, 1, 1]]), z)
     wanted = to_bytes(wanted) / 255 if levels else wanted
     assert np.abs(scored - wanted).max() <= (1 / 255 + 1e-6 if levels else 0.1 / 255)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_models_of_every_opset_can_be_joined(opset: int, tmp_path: Path) -> None:
+    file, pool = tmp_path / "m.onnx", photos(4)
+    onnx.save(small_model(form(), opset=opset), file)
+    target = make_target(str(file), TargetOptions(provider="cpu"))
+    assert isinstance(target, OnnxTarget)
+    shape = pool.shape[1:]
+    space = make_space("affine:mean+contrast+sharpness+color+dct:4", shape)
+    graph = fuse_scorer(space, shape, target.graph(), file, target.input_format, levels=True, cpu=False)
+    assert onnx.load_from_string(graph.model).opset_import[0].version == opset
+    z = np.random.default_rng(0).normal(size=(4, space.size)).astype(np.float32)
+    scored = ort.InferenceSession(graph.model).run(None, {POOL: pool, INDICES: np.arange(4), Z: z})[0]
+    np.testing.assert_allclose(scored, target.scores(to_bytes(space.apply(to_floats(pool), z))), atol=2e-3)
 
 
 @pytest.mark.parametrize(

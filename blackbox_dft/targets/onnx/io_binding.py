@@ -1,4 +1,4 @@
-"""IO binding: an ONNX Runtime session whose large constant inputs stay on its device."""
+"""IO binding: ONNX Runtime sessions whose large constant inputs stay on the device, one copy for all of them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from blackbox_dft._utils.types import Array
 DEVICES = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
 
 
-class BoundSession:
-    """Runs a session whose ``constants`` are copied to the device once; may be called from any number of threads.
+def on_device(array: Array, provider: str) -> Any:
+    """A value of ONNX Runtime that holds ``array`` on the device of a provider (cpu, cuda, tensorrt).
 
-    On the CPU nothing is copied: the session reads the arrays themselves, memory-mapped ones too.
+    On the CPU nothing is copied: sessions read the array itself, a memory-mapped one too.
+    """
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_numpy(array, DEVICES[provider], 0)
+
+
+class BoundSession:
+    """Runs a session with ``constants`` that are on its device; may be called from any number of threads.
 
     Args:
         session: of ONNX Runtime.
         output: name of the output that is returned.
-        constants: inputs that are the same in every call, by name.
-        provider: ``cpu``, ``cuda`` or ``tensorrt``.
+        constants: inputs that are the same in every call, by name, each of ``on_device``.
     """
 
-    def __init__(self, session: Any, output: str, constants: Mapping[str, Array], provider: str) -> None:
-        import onnxruntime as ort
-
-        self._session, self._output = session, output
-        device = DEVICES[provider]
-        self._constants = {
-            name: ort.OrtValue.ortvalue_from_numpy(array, device, 0) for name, array in constants.items()
-        }
+    def __init__(self, session: Any, output: str, constants: Mapping[str, Any]) -> None:
+        self._session, self._output, self._constants = session, output, dict(constants)
         self._thread = threading.local()
 
     def __call__(self, inputs: Mapping[str, Array]) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -23,11 +23,12 @@ from blackbox_dft.targets.input_format import InputFormat, infer_input_format
 from blackbox_dft.targets.onnx.all_outputs import ALL, JOINED, join_outputs, main_output, wants_all
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.inner_scores import expose_scores
-from blackbox_dft.targets.onnx.io_binding import BoundSession
+from blackbox_dft.targets.onnx.io_binding import BoundSession, on_device
 from blackbox_dft.targets.onnx.loading import load_model
 from blackbox_dft.targets.onnx.metadata import TUNING, NamedClasses, mapped_labels, read_statements
 from blackbox_dft.targets.onnx.providers import open_session
 from blackbox_dft.targets.onnx.quantized_scores import BYTE_TYPES, dequantizer
+from blackbox_dft.targets.onnx.room import Room
 from blackbox_dft.targets.onnx.runtime_errors import reason
 from blackbox_dft.targets.options import TargetOptions
 
@@ -118,6 +119,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.batch = options.batch or max(1, default // fixed) * fixed
         self.max_batch = options.batch
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
+        # As many as one run has in calls at once; several runs share a GPU.
+        self._room = None if self.provider == "cpu" else Room(self.workers * self.batch)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
         precision = " float16" if options.float16 else ""
         self.fingerprint = _fingerprint(
@@ -332,14 +335,18 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         return float(np.abs(self.scores(images) - original.scores(images)).max())
 
     @override
+    def place(self, array: Array) -> Any:
+        return on_device(array, self.provider)
+
+    @override
     def open_graph(
-        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Array]
+        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Any]
     ) -> Callable[[Mapping[str, Array], int], Scores]:
         settings = _settings(self._threads)
         if keep_quantizers:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
         session = open_session(model, self.provider, settings)[0]
-        return partial(self._call, BoundSession(session, self._fetched, constants, self.provider))
+        return partial(self._call, BoundSession(session, self._fetched, constants))
 
     def _run(self, prepared: Array, count: int) -> Scores:
         def run(inputs: Mapping[str, Array]) -> Any:
@@ -362,7 +369,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
     def _call(self, run: Callable[[Mapping[str, Array]], Array], inputs: Mapping[str, Array], count: int) -> Scores:
         """Runs a session on ``count`` images and checks its output."""
         try:
-            raw = run(inputs)
+            with self._room.taken(count) if self._room else nullcontext():
+                raw = run(inputs)
         except Exception as error:
             shape = next(iter(inputs.values())).shape
             raise TargetError(

@@ -1,0 +1,71 @@
+"""On ONNX Runtime's CUDA provider, opened without a card: what runs there, and what is copied there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers import fake_cuda
+
+ROOT = Path(__file__).parents[2]
+REASON = fake_cuda.why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=f"not without a card: {REASON}")
+
+SHAPES = {"Concat", "Shape"}
+"""What computes with shapes of tensors runs on the processor by design: a shape is needed there."""
+TABLES = 128
+"""Bytes an image that ONNX Runtime copies for itself in a call: lists of pointers for products of many matrices."""
+
+
+@pytest.fixture(scope="module")
+def found(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("cuda")
+    libraries = fake_cuda.build(folder / "lib")
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(libraries), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.gpu.placement_script", folder, tiny / "labels.csv", tiny / "model.onnx"]
+    done = subprocess.run(
+        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_every_operator_of_every_space_and_border_has_a_kernel(found: dict[str, Any]) -> None:
+    placed = found["placed"]
+    assert len(placed) == 5 * 2 * (13 + 2)
+    assert {name: nodes for name, nodes in placed.items() if set(nodes) - SHAPES} == {}
+
+
+def test_images_go_to_the_device_once_for_all_spaces(found: dict[str, Any]) -> None:
+    traffic = found["traffic"]
+    assert traffic["provider"] == "cuda"
+    first, second = traffic["opened"]
+    assert first >= traffic["pool"] > second
+
+
+def test_a_call_sends_indices_and_z_and_gets_scores(found: dict[str, Any]) -> None:
+    for to_device, to_host, expected in found["traffic"]["called"]:
+        assert expected <= to_device <= expected + 40 * TABLES
+        # Two scores of four bytes for each image.
+        assert to_host == 40 * 2 * 4
+
+
+def test_images_that_do_not_fit_are_sent_as_bytes(found: dict[str, Any]) -> None:
+    traffic = found["traffic"]
+    assert traffic["resident"] == [40, 13]
+    image = traffic["pool"] / 40
+    assert 27 * image < traffic["sent"] < 28 * image + 40 * 400
+
+
+def test_calls_from_several_threads_copy_no_more(found: dict[str, Any]) -> None:
+    traffic = found["traffic"]
+    assert traffic["together"] == 8 * traffic["called"][1][0]
+
+
+def test_a_comparison_runs_side_by_side_in_one_process(found: dict[str, Any]) -> None:
+    assert found["comparison"] == [1, 3, 1, 8]
