@@ -74,7 +74,7 @@ class Options(TargetKeywords, total=False):
     known: str | os.PathLike[str]
     seed: int
     repeats: int
-    in_flight: int
+    in_flight: int | Literal["auto"]
     early_stop: bool
     evaluate: str | int
     precision: float | None

@@ -127,10 +127,12 @@ class Config:
         fingerprint=True,
         group="budget and proof",
     )
-    in_flight: int = option(
+    # What auto comes to is in the ledger.
+    in_flight: int | Literal["auto"] = option(
         1,
-        help="Proposals scored at once, for targets that answer many requests side by side; their losses reach the "
-        "estimator later.",
+        help="Proposals scored at once, for GPUs and targets that answer many requests side by side; their losses "
+        "reach the estimator later. auto: as many as are faster, by measurement during the search.",
+        metavar="N|auto",
         minimum=1,
         maximum=64,
         fingerprint=True,

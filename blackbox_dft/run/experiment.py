@@ -436,7 +436,8 @@ class Experiment:
 
     def _estimator_from(self, space: SearchSpace) -> Estimator:
         made = make_estimator(self.config.estimator, space, seed=self.config.seed)
-        if self.config.in_flight > 1 and not isinstance(made, SupportsDelayedTell):
+        in_flight = self.config.in_flight
+        if isinstance(in_flight, int) and in_flight > 1 and not isinstance(made, SupportsDelayedTell):
             raise InputError(
                 f"--estimator {self.config.estimator} needs the losses of a proposal before the next: leave out "
                 "--in-flight, or take surface, nes, spsa or finite-difference."

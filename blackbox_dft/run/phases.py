@@ -24,6 +24,7 @@ from blackbox_dft.run.first_look import (
     require_scores_still,
     stopping_without_scores,
 )
+from blackbox_dft.run.in_flight import in_flight_advice, proposals_in_flight
 from blackbox_dft.run.known import CHECKED, check_known, take_known
 from blackbox_dft.run.proving import prove
 from blackbox_dft.run.result import Result
@@ -38,6 +39,7 @@ from blackbox_dft.search.early_stopping import (
     make_early_stopping,
 )
 from blackbox_dft.search.estimate_accuracy import TriedCandidates
+from blackbox_dft.search.in_flight import InFlightSearch
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
 from blackbox_dft.search.minibatches import StratifiedSampler
@@ -45,7 +47,6 @@ from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.targets.base import ConcurrentTarget
 
 DRIFT_CHECKED = 1000
 """Tuning queries over which drift checks are spread if the search may stop long before its limit."""
@@ -136,7 +137,7 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
         progress.note(f"{short} more images are in doubt than the reserve covers: the search is shorter by as many")
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
-    if advice := _in_flight_advice(experiment, scorer):
+    if advice := in_flight_advice(experiment, scorer):
         progress.note(advice)
     progress.phase("tune", limit)
     watch = (
@@ -155,13 +156,14 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
     if config.early_stop and isinstance(estimator, SupportsDelayedTell):
         worth = WORTH_OF_A_QUERY if plan.sequential else WORTH_OF_A_BUDGET / plan.tune
         early_stopping = make_early_stopping(estimator, experiment.search_space, worth / plan.repeats)
+    in_flight = proposals_in_flight(experiment, scorer, estimator, early_stopping)
     trajectory = tune(
         task,
         estimator,
         experiment.data.splits["train"],
         limit=limit,
         seed=config.seed,
-        in_flight=config.in_flight,
+        in_flight=in_flight,
         early_stopping=early_stopping,
         tried=TriedCandidates(experiment.search_space),
         on_step=progress.step,
@@ -170,6 +172,8 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
     )
     if plan.sequential:
         _end_concurrency_search(scorer, progress)
+    if isinstance(in_flight, InFlightSearch):
+        progress.note(f"search: {in_flight}")
     if watch and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     if trajectory.stopped:
@@ -324,19 +328,3 @@ def _end_concurrency_search(scorer: Scorer, progress: Progress) -> None:
     search.end()
     if search.rates:
         progress.note(f"concurrency: {search}")
-
-
-def _in_flight_advice(experiment: Experiment, scorer: Scorer) -> str | None:
-    """Advice to use ``--in-flight`` if a step of the search needs less than half of the requests allowed at once."""
-    if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
-        experiment.estimator(), SupportsDelayedTell
-    ):
-        return None
-    requests = -(-experiment.proposal * experiment.config.repeats // scorer.batch) * experiment.config.in_flight
-    times = scorer.concurrency.limit // requests
-    if times < 2:
-        return None
-    return (
-        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
-        f"be sent at once: --in-flight {times * experiment.config.in_flight} would use them"
-    )

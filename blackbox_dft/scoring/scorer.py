@@ -116,6 +116,14 @@ class Scorer:
             return scores
         return merge_repeats(scores.reshape(self.repeats, len(submission.keys) // self.repeats, -1))
 
+    def score_under(self, phase: str, indices: Ints, candidates: Sequence[Floats]) -> list[Scores]:
+        """Raw scores ``(N, K)`` of images ``indices (N,)`` under each of several z ``(k,)``, all submitted at once.
+
+        All of them are of the run's space, or all are views of it: see ``ViewBackend``.
+        """
+        submitted = [self.submit(phase, indices, z) for z in candidates]
+        return [self.result(submission) for submission in submitted]
+
     @contextmanager
     def checking_first_scores(self) -> Iterator[None]:
         """Within it, scoring ends with a ``NoScoreError`` if nearly none of the images scored there has a score."""

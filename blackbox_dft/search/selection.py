@@ -93,16 +93,13 @@ class PartGain:
 
 def part_gains(task: Task, space: Composed, z: Floats, val: Ints) -> list[PartGain]:
     """Sets one part of ``z (k,)`` after the other to the identity, on the ``val (N,)`` images."""
-    labels = task.labels[val]
-
-    def right(candidate: Floats) -> Floats:
-        return np.asarray(decide(task.probabilities("select", val, candidate)) == labels, np.float64)
-
-    whole, numbers = right(z), range(len(space.parts))
-    return [
-        PartGain(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
-        for out, part in enumerate(space.parts)
-    ]
+    labels, numbers = task.labels[val], range(len(space.parts))
+    without = [space.rest(z, [n for n in numbers if n != out]) for out in numbers]
+    whole, *rest = (
+        np.asarray(decide(task.decoder(raw)) == labels, np.float64)
+        for raw in task.scorer.score_under("select", val, [z, *without])
+    )
+    return [PartGain(part.spec, whole - right) for part, right in zip(space.parts, rest, strict=True)]
 
 
 def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
