@@ -35,6 +35,31 @@ def found(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return result
 
 
+OPENED = """
+import onnxruntime
+from blackbox_dft.demo import assets
+from blackbox_dft.targets.onnx.providers import open_session, unavailable_reason
+session, provider, note = open_session(assets() / "digits.onnx", "auto", onnxruntime.SessionOptions())
+print(unavailable_reason("cuda"), provider, note)
+"""
+
+
+def test_libraries_of_nvidias_packages_are_loaded_wherever_they_are(tmp_path: Path) -> None:
+    built = fake_cuda.build(tmp_path / "lib")
+    (tmp_path / "driver").mkdir()
+    (built / "libcuda.so.1").rename(tmp_path / "driver/libcuda.so.1")
+    # The driver is the system's; the rest is as the packages have it, in another folder than ONNX Runtime's.
+    (tmp_path / "site/nvidia/cu13").mkdir(parents=True)
+    built.rename(tmp_path / "site/nvidia/cu13/lib")
+    path = os.pathsep.join([str(ROOT), str(tmp_path / "site")])
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path / "driver"), "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED], env=environment, capture_output=True, text=True, timeout=100, cwd=tmp_path
+    )
+    # Nothing else is printed: results go to standard output.
+    assert done.stdout == "None cuda None\n", done.stdout + done.stderr
+
+
 def test_every_operator_of_every_space_and_border_has_a_kernel(found: dict[str, Any]) -> None:
     placed = found["placed"]
     assert len(placed) == 5 * 2 * (13 + 2)
