@@ -20,6 +20,7 @@ Rows are added to ``FOLDER/gpu.jsonl`` as they are measured, and the table to ``
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -49,7 +50,7 @@ from blackbox_dft.comparison.grid import Grid
 from blackbox_dft.comparison.runner import Comparison
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.fused_path import FusedPath
-from blackbox_dft.fusion.scoring_graph import INDICES, POOL, Z, fuse_scorer
+from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, Z, fuse_scorer
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
@@ -236,6 +237,36 @@ def traffic(settings: Settings, folder: Path) -> Iterator[dict[str, Any]]:
         count = calls_of(call, target.workers, 0.2)
         rates[way] = count * len(pool) / float(timed(call, count, target.workers)[0])
     yield {"model": name, "space": "dct:8", "sent / resident": round(rates["sent"] / rates["resident"], 3)}
+    if settings.provider != "cpu":
+        yield {"model": name, "space": "dct:8", **from_pinned(target, pool, space, z)}
+
+
+def from_pinned(target: OnnxTarget, pool: Any, space: Any, z: Array) -> dict[str, Any]:
+    """Images sent from memory whose pages are locked, beside ordinary memory, by CUDA's own library."""
+    shape = tuple(map(int, pool.shape[1:]))
+    graph = fuse_scorer(
+        space, shape, target.graph(), target.path, target.input_format, levels=True, cpu=False, pooled=False
+    )
+    opened = target.open_graph(graph.model, keep_quantizers=graph.keep_quantizers, constants={})
+    places = {"ordinary": pool.copy(), "pinned": pool.copy()}
+    pointer, size = places["pinned"].ctypes.data, places["pinned"].nbytes
+    libraries = [line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libcudart" in line]
+    if not libraries:
+        return {"not measured": "CUDA's library was not found"}
+    cudart = ctypes.CDLL(libraries[0])
+    if status := cudart.cudaHostRegister(ctypes.c_void_p(pointer), ctypes.c_size_t(size), ctypes.c_uint(0)):
+        return {"not measured": f"pages cannot be locked (CUDA's error {status})"}
+    rates = {}
+    for place, images in places.items():
+        inputs = {IMAGES: images, Z: z.astype(np.float32)}
+
+        def call(_: int, inputs: dict[str, Array] = inputs) -> object:
+            return opened(inputs, len(pool))
+
+        count = calls_of(call, target.workers, 0.2)
+        rates[place] = count * len(pool) / float(timed(call, count, target.workers)[0])
+    cudart.cudaHostUnregister(ctypes.c_void_p(pointer))
+    return {"sent from pinned memory / sent": round(rates["pinned"] / rates["ordinary"], 3)}
 
 
 def options_part(settings: Settings, folder: Path) -> Iterator[dict[str, Any]]:
