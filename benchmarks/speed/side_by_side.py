@@ -1,6 +1,6 @@
-"""A comparison's runs side by side on a simulated device: 1 ms a call and 10 µs an image, one call at a time.
+"""A comparison's runs side by side on a simulated device: one call at a time, of 1 ms and 10 µs an image.
 
-    python benchmarks/speed/side_by_side.py [--counts 1,2,4,8,16] [--estimators surface,nes:pairs=8] [--budget 600]
+    python benchmarks/speed/side_by_side.py [--counts 1,2,4,8,16] [--estimators surface] [--budget 600] [--call 1]
 
 The device takes no processor time, as a GPU does not: it waits. 16 runs in ``affine+color`` on 400 images of 16 x 16;
 the table of results has to be the same for every count.
@@ -29,8 +29,8 @@ from blackbox_dft.comparison.runner import Comparison
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.callable import CallableTarget
 
-CALL, IMAGE = 1e-3, 1e-5
-"""Seconds of a call, and of each of its images."""
+IMAGE = 1e-5
+"""Seconds of an image of a call."""
 RUNS = 16
 
 
@@ -39,13 +39,14 @@ class Device:
 
     classes, image_size, batch, workers = ("c0", "c1"), (16, 16), 256, 2
 
-    def __init__(self) -> None:
+    def __init__(self, call: float) -> None:
+        self._call = call
         self.busy, self.images = 0.0, 0
         self._one = threading.Lock()
 
     def __call__(self, images: ImageBytes) -> Array:
         with self._one:
-            seconds = CALL + IMAGE * len(images)
+            seconds = self._call + IMAGE * len(images)
             time.sleep(seconds)
             self.busy += seconds
             self.images += len(images)
@@ -57,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="1,2,4,8,16", help="runs side by side")
     parser.add_argument("--estimators", default="surface,nes:pairs=8")
+    parser.add_argument("--call", type=float, default=1.0, help="milliseconds of a call")
     parser.add_argument("--budget", type=int, default=600)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +66,7 @@ def main() -> None:
         for estimator in given.estimators.split(","):
             first: tuple[float, bytes] | None = None
             for count in map(int, given.counts.split(",")):
-                device, out = Device(), Path(folder) / f"{estimator.partition(':')[0]}-{count}"
+                device, out = Device(given.call / 1000), Path(folder) / f"{estimator.partition(':')[0]}-{count}"
                 grid = Grid(("affine+color",), (estimator,), (given.budget,), tuple(range(RUNS)))
                 target = CallableTarget("device", function=device)
                 comparison = Comparison(Config("device", str(data), map=("c0=c0", "c1=c1")), grid, out, target=target)
