@@ -58,8 +58,8 @@ from blackbox_dft.run.runner import start
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions
 from blackbox_dft.targets.inspection import smooth_images
-from blackbox_dft.targets.onnx.io_binding import DEVICES
-from blackbox_dft.targets.onnx.providers import EXECUTION_PROVIDERS
+from blackbox_dft.targets.onnx.io_binding import DEVICES, BoundSession
+from blackbox_dft.targets.onnx.providers import EXECUTION_PROVIDERS, open_session
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
 LIMITS = {"about": 25, "paths": 110, "traffic": 35, "options": 55, "runs": 70, "compare": 40}
@@ -300,8 +300,35 @@ def options_part(settings: Settings, folder: Path) -> Iterator[dict[str, Any]]:
             continue
         difference = float(np.abs(scores - expected).max())
         yield {"option": change, "images/s beside float32": spread(ratios), "largest difference": difference}
+    if settings.provider != "cpu":
+        yield {"option": "calls of any size in one session", **mixed(settings, usual, pool, space, z)}
     if settings.provider == "cuda":
         yield {"option": "CUDA graph", **captured(settings, usual, pool, space, z, expected, rate(before, 1))}
+
+
+def mixed(settings: Settings, target: OnnxTarget, pool: Any, space: Any, z: Array) -> dict[str, Any]:
+    """Calls of three sizes in turn, in one session as they are, beside those that are filled up to a few sizes."""
+    shape = tuple(map(int, pool.shape[1:]))
+    graph = fuse_scorer(space, shape, target.graph(), target.path, target.input_format, levels=True, cpu=False)
+    constants = {POOL: target.place(pool)}
+    session = open_session(graph.model, target.provider, ort.SessionOptions())[0]
+    sized = target.open_graph(graph.model, keep_quantizers=False, constants=constants)
+    alone = BoundSession(session, target.output.name, constants)
+    seconds = {}
+    for way in ("any size", "a few sizes"):
+
+        def call(n: int, way: str = way) -> object:
+            count = (16, 40, settings.batch)[n % 3]
+            inputs = {INDICES: np.arange(count), Z: z[:count].astype(np.float32)}
+            return alone(inputs) if way == "any size" else sized(inputs, count)
+
+        for n in range(3):
+            call(n)
+        began = time.perf_counter()
+        for n in range(12):
+            call(n)
+        seconds[way] = time.perf_counter() - began
+    return {"images/s beside calls of a few sizes": round(seconds["a few sizes"] / seconds["any size"], 3)}
 
 
 def captured(

@@ -22,6 +22,9 @@ EXECUTION_PROVIDERS = {
 }
 LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
 
+OPTIONS = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
+"""Other than ONNX Runtime's defaults: EXHAUSTIVE tries all algorithms of each convolution for each size of a call, .3
+to 1.3 s a size in https://github.com/PaddlePaddle/PaddleX/pull/5057, which found the result no faster."""
 NVIDIA_LIBRARIES = ("cudart", "nvrtc", "cublasLt", "cublas", "curand", "nvJitLink", "cufft", "cudnn")
 """What ONNX Runtime's CUDA provider is linked with, and opens; each after those that it needs itself."""
 
@@ -53,8 +56,8 @@ def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any,
     if reason is None:
         with _quiet():
             load_nvidia_libraries()
-            chain = [EXECUTION_PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")]
-            chain = chain[chain.index(EXECUTION_PROVIDERS[wanted]) :]
+            names = ("tensorrt", "cuda", "cpu")
+            chain = [(EXECUTION_PROVIDERS[name], OPTIONS.get(name, {})) for name in names[names.index(wanted) :]]
             session = ort.InferenceSession(model, options, providers=chain)
         in_use = session.get_providers()
         if EXECUTION_PROVIDERS[wanted] in in_use:
