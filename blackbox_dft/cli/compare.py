@@ -94,7 +94,11 @@ EXAMPLES = (
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="The first of them; draws the splits."
 )
-@click.option("--processes", type=click.IntRange(1), help="Runs side by side.  [default: a core each; 1 for a URL]")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Runs side by side.  [default: a core each; 1 for a URL; on a GPU 8 in one]",
+)
 @options(TargetOptions)
 @output_options
 @options(Config, *SHARED)

@@ -28,7 +28,8 @@ SPECS = (
     *("dct:4", "grid:3", "pixel", "tanh", "affine:mean+contrast+sharpness+color+dct:4"),
 )
 FORMS = form(), form(channels="bgr", range="-1..1", layout="nhwc"), form(channels="grey", range="0..255")
-COUNT = 40
+COUNT, FILLED = 40, 64
+"""Images of a call, and those of the size that it is filled up to."""
 
 
 def on_cpu(model: bytes) -> list[str]:
@@ -84,7 +85,7 @@ def traffic(folder: Path) -> dict[str, object]:
         path(np.arange(COUNT), z)
         moved()
         path(np.arange(COUNT), z)
-        called.append([*moved(), 8 * COUNT + 4 * z.size])
+        called.append([*moved(), FILLED * (8 + 4 * space.size)])
     some = FusedPath(pool, spaces[0], target, Encoding(), memory=13 * pool[0].nbytes)
     some(np.arange(COUNT), np.zeros((COUNT, spaces[0].size)))
     moved()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from blackbox_dft._utils.types import Array
 
 DEVICES = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
+SMALLEST = 16
+"""Images of the smallest calls on a GPU, which takes about as long for one; a step of ``surface`` has as many."""
 
 
 def on_device(array: Array, provider: str) -> Any:
@@ -53,3 +57,58 @@ class BoundSession:
             for name, value in self._constants.items():
                 binding.bind_ortvalue_input(name, value)
         return binding
+
+
+class SizedSessions:
+    """A graph whose calls all have one of a few sizes, with a ``BoundSession`` of its own for each.
+
+    On CUDA, ONNX Runtime plans every convolution again when the size of a call is not that of the call before, which
+    takes far longer than the call (its issue 6978; https://github.com/PaddlePaddle/PaddleX/pull/5057 measures it). So
+    calls are filled up with copies of their last image, whose scores are dropped. May be called from any number of
+    threads.
+
+    Args:
+        opened: opens a session.
+        sizes: images of a call, ascending; larger calls stay as they are.
+    """
+
+    def __init__(self, opened: Callable[[], BoundSession], sizes: Sequence[int]) -> None:
+        self._opened, self._sizes = opened, sizes
+        self._lock = threading.Lock()
+        self._sessions: dict[int, BoundSession] = {}
+
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        """The output ``(N, ...)`` for inputs of N rows, or of one row that holds for all images."""
+        count = max(map(len, inputs.values()))
+        size = size_for(count, self._sizes)
+        with self._lock:
+            key = min(size, self._sizes[-1])
+            if key not in self._sessions:
+                self._sessions[key] = self._opened()
+            session = self._sessions[key]
+        filled = {name: filled_up(array, size) if len(array) == count else array for name, array in inputs.items()}
+        return session(filled)[:count]
+
+
+def call_sizes(most: int) -> tuple[int, ...]:
+    """Sizes of calls of up to ``most`` images: 16, 32, 64 ... and ``most``.
+
+    >>> call_sizes(256), call_sizes(20), call_sizes(4)
+    ((16, 32, 64, 128, 256), (16, 20), (4,))
+    """
+    sizes = [SMALLEST]
+    while 2 * sizes[-1] < most:
+        sizes.append(2 * sizes[-1])
+    return (*(size for size in sizes if size < most), most)
+
+
+def size_for(count: int, sizes: Sequence[int]) -> int:
+    """The smallest of ``sizes`` that ``count`` images fit into, or ``count`` if there is none."""
+    return next((size for size in sizes if size >= count), count)
+
+
+def filled_up(array: Array, size: int) -> Array:
+    """``array`` with its last row repeated, so that it has ``size`` rows."""
+    if len(array) == size:
+        return array
+    return np.concatenate([array, np.repeat(array[-1:], size - len(array), axis=0)])

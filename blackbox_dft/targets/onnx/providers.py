@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ EXECUTION_PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 LIBRARIES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
+
+OPTIONS = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
+"""Other than ONNX Runtime's defaults: EXHAUSTIVE tries all algorithms of each convolution for each size of a call, .3
+to 1.3 s a size in https://github.com/PaddlePaddle/PaddleX/pull/5057, which found the result no faster."""
+NVIDIA_LIBRARIES = ("cudart", "nvrtc", "cublasLt", "cublas", "curand", "nvJitLink", "cufft", "cudnn")
+"""What ONNX Runtime's CUDA provider is linked with, and opens; each after those that it needs itself."""
 
 IMAGE_MEMORY_SHARE = 0.5
 """Share of a GPU's free memory that the images of a run may take; the rest is for the model's own work."""
@@ -48,11 +55,9 @@ def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any,
     reason = unavailable_reason(wanted)
     if reason is None:
         with _quiet():
-            if hasattr(ort, "preload_dlls") and find_spec("nvidia"):
-                with suppress(Exception):
-                    ort.preload_dlls()
-            chain = [EXECUTION_PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")]
-            chain = chain[chain.index(EXECUTION_PROVIDERS[wanted]) :]
+            load_nvidia_libraries()
+            names = ("tensorrt", "cuda", "cpu")
+            chain = [(EXECUTION_PROVIDERS[name], OPTIONS.get(name, {})) for name in names[names.index(wanted) :]]
             session = ort.InferenceSession(model, options, providers=chain)
         in_use = session.get_providers()
         if EXECUTION_PROVIDERS[wanted] in in_use:
@@ -64,6 +69,26 @@ def open_session(model: Path | bytes, provider: str, options: Any) -> tuple[Any,
         )
     session = ort.InferenceSession(model, options, providers=cpu)
     return session, "cpu", _cpu_note(reason)
+
+
+def load_nvidia_libraries() -> None:
+    """Loads CUDA and cuDNN from NVIDIA's Python packages, if there are any; those of the system are found without it.
+
+    ONNX Runtime looks for them beside its own package only, so those that are elsewhere on the path are loaded before.
+    """
+    import onnxruntime as ort
+
+    packages = find_spec("nvidia")
+    if packages is None:
+        return
+    for folder in packages.submodule_search_locations or ():
+        for name in NVIDIA_LIBRARIES:
+            for library in sorted(Path(folder).glob(f"*/lib/lib{name}.so.*")):
+                with suppress(OSError):
+                    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    # It prints what it does not find; standard output is for results.
+    with suppress(Exception), redirect_stdout(StringIO()):
+        ort.preload_dlls()
 
 
 def _cpu_note(reason: str) -> str:

@@ -23,7 +23,14 @@ from blackbox_dft.targets.input_format import InputFormat, infer_input_format
 from blackbox_dft.targets.onnx.all_outputs import ALL, JOINED, join_outputs, main_output, wants_all
 from blackbox_dft.targets.onnx.float16 import to_float16
 from blackbox_dft.targets.onnx.inner_scores import expose_scores
-from blackbox_dft.targets.onnx.io_binding import BoundSession, on_device
+from blackbox_dft.targets.onnx.io_binding import (
+    BoundSession,
+    SizedSessions,
+    call_sizes,
+    filled_up,
+    on_device,
+    size_for,
+)
 from blackbox_dft.targets.onnx.loading import load_model
 from blackbox_dft.targets.onnx.metadata import TUNING, NamedClasses, mapped_labels, read_statements
 from blackbox_dft.targets.onnx.providers import open_session
@@ -119,6 +126,7 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.batch = options.batch or max(1, default // fixed) * fixed
         self.max_batch = options.batch
         self.workers = options.workers or (cores() if self.provider == "cpu" else 2)
+        self._sizes = self._call_sizes()
         # As many as one run has in calls at once; several runs share a GPU.
         self._room = None if self.provider == "cpu" else Room(self.workers * self.batch)
         self.opset = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
@@ -126,6 +134,13 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         self.fingerprint = _fingerprint(
             self.files, f"{' '.join(self.output_names)} {self.input_format.identity}{precision}"
         )
+
+    def _call_sizes(self) -> tuple[int, ...]:
+        """Images of calls on a GPU; none on the CPU, or if the model itself says how many."""
+        if self.provider == "cpu" or self.input_format.batch is not None or not self.input_format.batched:
+            return ()
+        # TensorRT compiles the model for each size, which takes a minute or more.
+        return call_sizes(self.batch) if self.provider == "cuda" else (self.batch,)
 
     def _opened_model(self, options: TargetOptions) -> Path | bytes:
         """The file, or the bytes of the model that is run in its place."""
@@ -280,6 +295,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
             if batch is not None:
                 # A fixed batch is filled up with copies of the last image, whose scores are dropped.
                 part = np.concatenate([part, np.repeat(part[-1:], batch - count, axis=0)])
+            elif self._sizes:
+                part = filled_up(part, size_for(count, self._sizes))
             scores.append(self._run(part if self.input_format.batched else part[0], len(part))[:count])
         return scores[0] if len(scores) == 1 else np.concatenate(scores)
 
@@ -345,8 +362,11 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         settings = _settings(self._threads)
         if keep_quantizers:
             settings.add_session_config_entry("session.disable_quant_qdq", "1")
-        session = open_session(model, self.provider, settings)[0]
-        return partial(self._call, BoundSession(session, self._fetched, constants))
+
+        def opened() -> BoundSession:
+            return BoundSession(open_session(model, self.provider, settings)[0], self._fetched, constants)
+
+        return partial(self._call, SizedSessions(opened, self._sizes) if self._sizes else opened())
 
     def _run(self, prepared: Array, count: int) -> Scores:
         def run(inputs: Mapping[str, Array]) -> Any:
