@@ -9,8 +9,9 @@ import numpy as np
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
-from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.blocks import changed_images
 from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.onnx.providers import image_memory
 from blackbox_dft.targets.onnx.runtime_errors import reason
@@ -128,8 +129,8 @@ class FusedPath:
     def _scores(self, indices: Ints, z: Floats, resident: bool) -> Scores:
         inputs: dict[str, Array]
         if self._outer is not None:
-            changed = self._outer.apply(to_floats(self._pool[indices]), z[:, : self._outer_size])
-            inputs = {IMAGES: to_bytes(changed) if self._outer_rounds else changed}
+            own = z[:, : self._outer_size]
+            inputs = {IMAGES: changed_images(self._outer, self._pool[indices], own, levels=self._outer_rounds)}
         else:
             inputs = {INDICES: indices} if resident else {IMAGES: self._pool[indices]}
         if self._inner_size:
