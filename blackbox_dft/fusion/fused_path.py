@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
+from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer, is_outside
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.blocks import changed_images
@@ -57,6 +57,13 @@ class FusedPath:
             memory = image_memory()
         self.resident = len(pool) if memory is None else min(len(pool), memory // pool[0].nbytes)
         """How many images stay on the model's device, the first ones."""
+        self._target, self._levels = target, encoding.levels
+        if cpu and is_outside(space):
+            # Nothing is left for a graph to do but what the target does faster, to the same bits.
+            self._outer: Space | None = space
+            self._inner_size, self._outer_size, self._open = 0, space.size, {}
+            self.reopen()
+            return
 
         def fuse(resident: bool) -> ScoringGraph:
             shape = (int(height), int(width), int(depth))
@@ -75,7 +82,7 @@ class FusedPath:
         counts = {True: self.resident, False: len(pool) - self.resident}
         graphs = {resident: fuse(resident) for resident, count in counts.items() if count}
         graph = next(iter(graphs.values()))
-        self._outer, self._outer_rounds, self._inner_size = graph.outer, graph.outer_rounds, graph.inner_size
+        self._outer, self._inner_size = graph.outer, graph.inner_size
         self._outer_size = space.size - graph.inner_size
         pooled = {} if graph.outer is not None else {POOL: np.ascontiguousarray(pool[: self.resident])}
         self._open = {
@@ -102,6 +109,8 @@ class FusedPath:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
+        if self._outer is not None and not self._inner_size:
+            return self._target.scores(changed_images(self._outer, self._pool[indices], z, levels=self._levels))
         if False not in self._sessions:
             return self._in_batches(indices, z, resident=True)
         is_resident = indices < self.resident
@@ -130,7 +139,7 @@ class FusedPath:
         inputs: dict[str, Array]
         if self._outer is not None:
             own = z[:, : self._outer_size]
-            inputs = {IMAGES: changed_images(self._outer, self._pool[indices], own, levels=self._outer_rounds)}
+            inputs = {IMAGES: changed_images(self._outer, self._pool[indices], own, levels=False)}
         else:
             inputs = {INDICES: indices} if resident else {IMAGES: self._pool[indices]}
         if self._inner_size:
