@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
+from blackbox_dft.evaluation.metric_names import check_metric
 from blackbox_dft.images.fit_options import Filter, check_fit
 from blackbox_dft.targets.options import TargetOptions
 
@@ -193,6 +194,16 @@ class Config:
         help="Write the change into the model's graph, or make arrays of changed images; auto: fused if possible.",
         fingerprint=True,
         group="where it runs",
+    )
+    # Costs become those that their file holds once the run is opened.
+    metric: str = option(
+        "accuracy",
+        help="What is chosen by, proven and reported: accuracy, balanced-accuracy, f1 or f1:LABEL, auc or auc:LABEL, "
+        "or cost:FILE, a CSV with a row a true label and a column a decision.",
+        metavar="METRIC",
+        check=lambda text: check_metric(text),
+        fingerprint=True,
+        group="budget and proof",
     )
     calibrate: bool = option(
         False,

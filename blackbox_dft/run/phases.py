@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
-from blackbox_dft.errors import BudgetError, TargetError
+from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.estimators.base import SupportsDelayedTell
+from blackbox_dft.evaluation.metric import AUC, ProvableMetric
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
@@ -73,6 +74,11 @@ def run_phases(
     """Runs all phases; the times of the summary are still missing."""
     plan, data = experiment.plan, experiment.data
     first = _first_look(experiment, scorer, progress, find_call_plan)
+    if isinstance(experiment.metric, AUC) and first.decoder.labels_only:
+        raise InputError(
+            f"--metric {experiment.metric.name} needs probabilities, and the target returns labels without scores: "
+            "take --metric f1, balanced-accuracy or accuracy."
+        )
     name = experiment.objective(first.decoder)
     progress.note(f"scores: {MEANING[first.decoder.kind]}; objective: {name}")
     if not first.scored.all():
@@ -190,12 +196,13 @@ def _evaluate(
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, val, test = experiment.space.initial(), first.images, experiment.test_images
     progress.phase("select", plan.select + plan.part_queries - plan.repeats * plan.select_images)
-    choice, map_alone = choose(task, trajectory, val, identity, config.output_map, config.seed)
+    metric, labels = experiment.metric, task.labels
+    choice, map_alone = choose(task, trajectory, val, identity, config.output_map, config.seed, metric)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
     mapped = replace(task, decoder=task.decoder.with_map(choice.output_map))
     parts: list[PartGain] = []
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
+        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images], metric)
     views = _views(experiment, task, choice.z, choice.output_map, progress, val)
     joined = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", (1 + len(views.sent)) * plan.repeats * len(test))
@@ -217,8 +224,9 @@ def _evaluate(
         replace(task, decoder=task.decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
     )
     scorer.cached = cached
-    threshold = fit_threshold(on_val[0], task.labels[val])
-    again = fit_threshold(on_val[1], task.labels[val]) if config.calibrate else None
+    weights = metric.image_weights(labels[val])
+    threshold = fit_threshold(on_val[0], labels[val], weights)
+    again = fit_threshold(on_val[1], labels[val], weights) if config.calibrate else None
     return (
         choice,
         views,
@@ -241,9 +249,11 @@ def _prove(
     """Proves the gain of z and its map on held-out images, and keeps them if that speaks for them."""
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, z, seed = experiment.space.initial(), trajectory.average(1 / 4), experiment.config.seed
+    metric = experiment.metric
+    assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        fitted = fit_search_map(task, trajectory, z, config.output_map, seed)
+        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", plan.evaluate)
@@ -259,11 +269,21 @@ def _prove(
                 scorer.ledger.forget_scoreless(scorer.keys(images, view))
             raise
 
-    proven = prove(task, mapped, identity, views.sent, experiment.proof_draws, precision=config.precision, check=check)
+    proven = prove(
+        task,
+        mapped,
+        identity,
+        views.sent,
+        experiment.proof_draws,
+        precision=config.precision,
+        metric=metric,
+        whole=experiment.proof_round,
+        check=check,
+    )
     proof, test = proven.proof, proven.images
     raw = (proven.before, proven.after)
     found = views.output_map if isinstance(views.output_map, JoinedMap) else None
-    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found)
+    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found, metric)
     progress.note(f"proof on {proof.draws:,} of {len(experiment.proof_draws):,} draws: {proof.verdict}; {choice.name}")
     before = task.decoder(proven.before)
     kept = choice.name != IDENTITY
@@ -271,10 +291,11 @@ def _prove(
         views = ViewChoice.single(identity, None)
     after = mapped.decoder(proven.after) if kept else before
     labels = task.labels[test]
+    weights = metric.image_weights(labels)
     output = before
     if config.output_map != "none":
-        output = cross_fitted_map(task, proven.before, test, config.output_map, seed)
-    again = fit_threshold(after, labels) if config.calibrate else None
+        output = cross_fitted_map(task, proven.before, test, config.output_map, seed, metric)
+    again = fit_threshold(after, labels, weights) if config.calibrate else None
     return (
         choice,
         views,
@@ -282,8 +303,8 @@ def _prove(
             test,
             (before, after),
             (task.decoder(proven.after[:, : proven.before.shape[1]]) if kept else before, output),
-            free=(cross_fitted(before, labels, seed), fit_threshold(before, labels).bias),
-            calibrated=(cross_fitted(after, labels, seed), again.bias) if again else None,
+            free=(cross_fitted(before, labels, seed, weights), fit_threshold(before, labels, weights).bias),
+            calibrated=(cross_fitted(after, labels, seed, weights), again.bias) if again else None,
         ),
         proof,
     )
@@ -313,6 +334,7 @@ def _views(
         most=config.views,
         seed=config.seed,
         last=last,
+        metric=experiment.metric,
     )
     progress.note(f"views: {', '.join(found.names)}; queries an image at use: {len(found.names)}")
     return found

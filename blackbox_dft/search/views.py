@@ -14,12 +14,13 @@ import numpy as np
 
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap, fit_joined_map
 from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs
 from blackbox_dft.search.loop import Task
 from blackbox_dft.search.mapped_selection import FAMILIES, MapChoice
 from blackbox_dft.search.minibatches import StratifiedSampler
-from blackbox_dft.search.selection import better_than_chance
+from blackbox_dft.search.selection import better_than_chance, weighed
 from blackbox_dft.spaces.viewed import Viewed
 
 PLAIN = "plain"
@@ -85,6 +86,7 @@ def choose_views(
     most: int,
     seed: int,
     last: Ints | None = None,
+    metric: Metric = ACCURACY,
 ) -> ViewChoice:
     """Adds up to ``most - 1`` views to the z that is kept; all queries are of the phase ``views``.
 
@@ -102,6 +104,7 @@ def choose_views(
         seed: of the draws and folds.
         last: images of the last round, such as validation images on which z is scored already; further training images
             by default.
+        metric: whose weights of errors the losses take.
     """
     single = ViewChoice.single(z, output_map)
     if most == 1:
@@ -116,7 +119,7 @@ def choose_views(
     if last is None:
         last = draw(min(LAST_ROUND * images, len(train) - rounds))
     each = output_map or OutputMap(task.decoder.label_matrix)
-    race = _Race(task, np.concatenate([sample, last[: LAST_ROUND * images]]), each, FAMILIES[choice], seed)
+    race = _Race(task, np.concatenate([sample, last[: LAST_ROUND * images]]), each, FAMILIES[choice], seed, metric)
     sent = {name: space.shortest(row) for name, row in rows.items()}
 
     left = list(CANDIDATES)
@@ -153,6 +156,7 @@ class _Race:
     each: OutputMap
     families: tuple[Family, ...]
     seed: int
+    metric: Metric
     outputs: dict[str, Floats] = field(default_factory=dict)
     """Of each view, probabilities ``(n, K)`` of the model's classes; NaN without a score."""
 
@@ -203,7 +207,15 @@ class _Race:
         outputs = self._stacked(names)
         used = rows[~np.isnan(outputs[rows]).all(axis=1)]
         labels = self.task.labels[self.images[used]]
-        return fit_joined_map(self.each, outputs[used], labels, len(names), families=self.families, seed=self.seed)
+        return fit_joined_map(
+            self.each,
+            outputs[used],
+            labels,
+            len(names),
+            families=self.families,
+            seed=self.seed,
+            weights=self.metric.image_weights(labels),
+        )
 
     def _stacked(self, names: Sequence[str]) -> Floats:
         count = min(len(self.outputs[name]) for name in names)
@@ -213,4 +225,4 @@ class _Race:
         """Log losses ``(N,)`` of ``rows`` of the images, or the first N; without a score, that of a sure error."""
         labels = self.task.labels[self.images[: len(outputs)] if rows is None else self.images[rows]]
         logs = clipped_logs(np.nan_to_num(joined(outputs), nan=0.0))
-        return np.asarray(-logs[np.arange(len(labels)), labels], np.float64)
+        return weighed(-logs[np.arange(len(labels)), labels], self.metric.image_weights(labels))

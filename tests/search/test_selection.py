@@ -117,8 +117,8 @@ def test_part_gains_set_one_part_at_a_time_to_the_identity() -> None:
     task = Task(Scorer(), OutputDecoder("probabilities", np.eye(2)), sigmoid_margin, labels)  # type: ignore[arg-type]
     affine, color = part_gains(task, space, z, np.arange(4))
     assert (affine.name, color.name) == ("affine", "color")
-    np.testing.assert_array_equal(affine.accuracy, [0, 1, 1, 0])
-    np.testing.assert_array_equal(color.accuracy, [0, 0, 0, -1])
+    np.testing.assert_array_equal(affine.gains, [0, 1, 1, 0])
+    np.testing.assert_array_equal(color.gains, [0, 0, 0, -1])
 
 
 @pytest.mark.slow
