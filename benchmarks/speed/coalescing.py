@@ -1,12 +1,14 @@
 """Proposals in flight on a device that takes 1 ms a call and 10 µs an image: images/s, and what late losses cost.
 
     python benchmarks/speed/coalescing.py [--in-flight 1,8,auto]                                 # speed
+    python benchmarks/speed/coalescing.py --bill [--seeds 12]
     python benchmarks/speed/coalescing.py --accuracy [--seeds 5] [--queries 500,1000,2000] [--in-flight 1,8,auto]
 
 *Speed*: rounds of whole searches by ``surface`` in ``affine+color`` on ``tests/simulated_device.py``, whose calls take
-no processor time, in alternation. *Accuracy*: real models; medians over seeds of the test accuracy under z, and under z
-and the output map, after so many tuning queries, without early stopping. There, ``auto`` has as many in flight as a
-device that gets ever faster would be given.
+no processor time, in alternation. *Bill*: tuning queries of runs on the device that pay for each, and so stop when
+going on promises too little; medians over seeds. *Accuracy*: real models; medians over seeds of the test accuracy under
+z, and under z and the output map, after so many tuning queries, without early stopping. There, ``auto`` has as many in
+flight as a device that gets ever faster would be given.
 """
 
 from __future__ import annotations
@@ -183,9 +185,26 @@ def speed_table(given: Sequence[str], rounds: int, queries: int) -> None:
             print(f"\n{name}: {runs[-1].found}")
 
 
+def bill_table(given: Sequence[str], seeds: int) -> None:
+    print("| in flight | tuning queries | test accuracy |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        write_device(Path(folder), IMAGES)
+        for name in given:
+            found = []
+            for seed in range(seeds):
+                in_flight = int(name) if name.isdigit() else name
+                settings: dict[str, object] = {"budget": 4000, "price": 0.001, "seed": seed, "in_flight": in_flight}
+                described = Config("simulated-device", str(Path(folder) / "labels.csv"), **settings)  # type: ignore[arg-type]
+                run = Experiment(described, target=SimulatedDevice(Path(folder) / "model.onnx"))
+                summary = start(run, Path(folder) / f"{name}-{seed}").summary
+                found.append((summary.queries.tune, summary.accuracy["test"].after))
+            print("| {} | {:.0f} | {:.3f} |".format(name, *np.median(found, axis=0)), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accuracy", action="store_true", help="of real models, instead of speed")
+    parser.add_argument("--bill", action="store_true", help="of runs with a price, instead of speed")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--queries", default="500,1000,2000")
     parser.add_argument("--in-flight", default="1,8,auto")
@@ -196,6 +215,8 @@ def main() -> None:
     if options.accuracy:
         limits = [int(part) for part in options.queries.split(",")]
         accuracy_table(options.in_flight.split(","), options.seeds, limits, options.tasks.split(","))
+    elif options.bill:
+        bill_table(options.in_flight.split(","), options.seeds)
     else:
         speed_table(options.in_flight.split(","), options.rounds, options.budget)
 
