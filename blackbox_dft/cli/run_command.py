@@ -115,7 +115,8 @@ def _precision(experiment: Experiment) -> list[str]:
     images = images[val]
     if (apart := experiment.target.float16_error(images)) is None:
         return []
-    return [f"precision: float16; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
+    precision = "float16" if experiment.config.target_options.float16 else "TensorRT"
+    return [f"precision: {precision}; scores of {len(images)} images are at most {apart:.2g} from the file's own"]
 
 
 def place_of(experiment: Experiment) -> str:

@@ -172,9 +172,11 @@ class Comparison:
                     done=done,
                 )
             elif abreast > 1:
+                # Runs of a space together, so that few graphs take memory of the device at once.
+                spaces = self.grid.spaces
                 in_threads(
                     self.experiment,
-                    missing,
+                    sorted(missing, key=lambda run: spaces.index(run.variant.space)),
                     budgets,
                     record.budgets,
                     self.out,

@@ -14,8 +14,9 @@ from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.targets.base import GraphTarget, Target
 
-KEPT = 4
-"""Paths that stay open though nothing uses them now: a comparison comes back to its spaces, seed by seed."""
+KEPT, KEPT_ON_A_GPU = 4, 1
+"""Paths that stay open though nothing uses them now: a comparison comes back to its spaces, seed by seed. On a GPU,
+whose memory is short, it does the runs of a space together."""
 
 
 class FusedPaths:
@@ -37,6 +38,8 @@ class FusedPaths:
 
     def __init__(self, pool: ImageBytes, target: Target, encoding: Encoding) -> None:
         self._pool, self._target, self._encoding = pool, target, encoding
+        on_gpu = isinstance(target, GraphTarget) and target.provider != "cpu"
+        self._most = KEPT_ON_A_GPU if on_gpu else KEPT
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, FusedPath | str] = OrderedDict()
         self._open: WeakValueDictionary[str, FusedPath] = WeakValueDictionary()
@@ -50,7 +53,7 @@ class FusedPaths:
             if isinstance(path, FusedPath):
                 self._open[space.spec] = path
             self._kept[space.spec] = path
-            while len(self._kept) > KEPT:
+            while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
             return path
 

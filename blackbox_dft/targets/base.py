@@ -185,7 +185,8 @@ class GraphTarget(Protocol):
     def float16_error(self, images: ImageBytes) -> float | None:
         """The largest difference to the scores of the original model on ``images (N, H, W, 3)``.
 
-        ``None`` if the original model runs. Called once, before the first query of a run.
+        ``None`` if the original model runs, in neither half precision nor TensorRT. Called once, before the first query
+        of a run.
         """
         ...
 

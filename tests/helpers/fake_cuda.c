@@ -26,6 +26,8 @@ int cudaFreeHost(void *p) { free(p); return 0; }
 int cudaMemGetInfo(size_t *unused, size_t *all) { *unused = *all = memory; return 0; }
 int cudaMemcpy(void *to, const void *from, size_t n, int kind) { count(n, kind); memcpy(to, from, n); return 0; }
 int cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, void *s) { return cudaMemcpy(to, from, n, kind); }
+int cudaHostRegister(void *p, size_t n, unsigned flags) { return 0; }
+int cudaHostUnregister(void *p) { return 0; }
 int cudaMemset(void *p, int value, size_t n) { memset(p, value, n); return 0; }
 int cudaMemsetAsync(void *p, int value, size_t n, void *s) { memset(p, value, n); return 0; }
 int cudaStreamCreate(void **p) { return handle(p); }

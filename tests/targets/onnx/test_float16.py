@@ -32,3 +32,14 @@ def test_a_file_that_is_not_a_model(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"not a model")
     with pytest.raises(InputError, match="is not an ONNX file"):
         make_target(str(tmp_path / "m.onnx"), TargetOptions(float16=True))
+
+
+def test_the_program_of_tensorrt_is_compared_with_the_file(tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    target = OnnxTarget(tmp_path / "m.onnx", TargetOptions(provider="cpu"))
+    # As if TensorRT ran it, and computed something else.
+    target.provider = "tensorrt"
+    images = photos(16)
+    assert target.float16_error(images) == 0
+    target.session = OnnxTarget(tmp_path / "m.onnx", TargetOptions(provider="cpu", float16=True)).session
+    assert 0 < (target.float16_error(images) or 0) < 0.1
