@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -209,8 +210,14 @@ def options_of(kind: type) -> dict[str, Option]:
     >>> list(found), found["gait"].choices, found["gait"].flags
     (['gait'], ('walk', 'trot'), ('--gait',))
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return {f.name: _option(f, hints[f.name]) for f in fields(kind) if KEY in f.metadata}
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of the fields of ``kind``; to compile their texts takes as long as to read a small data set."""
+    return get_type_hints(kind)
 
 
 def _option(one: Field[Any], hint: Any) -> Option:

@@ -160,9 +160,6 @@ def execute(
     With a ``consent``, the user confirms the ``queries`` that may still be sent, if they cost money.
     """
     from blackbox_dft.cli.progress_bar import resume_hint, show_progress
-    from blackbox_dft.report.figures.pictures import write_pictures
-    from blackbox_dft.report.run_report import write_run_report
-    from blackbox_dft.report.terminal import verdict_lines
 
     quiet, price = quiet or as_json, experiment.config.price
     asked = consent is not None and consent.require(
@@ -172,6 +169,11 @@ def execute(
         say("\n".join(opening(experiment)))
     with resume_hint(out), show_progress(experiment.plan.total, quiet, price) as progress:
         result = go(progress)
+    # After the run, which would begin later.
+    from blackbox_dft.report.figures.pictures import write_pictures
+    from blackbox_dft.report.run_report import write_run_report
+    from blackbox_dft.report.terminal import verdict_lines
+
     write_pictures(result, out)
     write_run_report(out, result.data, price=price)
     summary = result.summary.to_json()

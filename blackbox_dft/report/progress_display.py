@@ -30,6 +30,8 @@ DECAY = 0.9
 """Weight of a minibatch in the running loss relative to the one after it."""
 MIN_WEIGHT = 5
 """Weight of all minibatches together below which the running loss says too little to be the first."""
+UPDATE_SECONDS = 0.05
+"""Between two updates of the line, at least: the screen shows no more, and thousands of responses a second come."""
 MIN_BAR, MAX_BAR = 8, 24
 """Characters of the bar of a terminal."""
 
@@ -53,6 +55,7 @@ class BarProgress(Progress):
         self._total, self._done = total, 0
         self._started = time.perf_counter()
         self._paid = 0
+        self._shown_at = 0.0
         self._loss = RunningLoss()
 
     @override
@@ -67,7 +70,13 @@ class BarProgress(Progress):
     def scored(self, images: int, paid: int) -> None:
         self._done = min(self._done + images, self._total)
         self._paid += paid
-        rate = self._paid / max(time.perf_counter() - self._started, 1e-9)
+        if time.perf_counter() - self._shown_at > UPDATE_SECONDS:
+            self.show()
+
+    def show(self) -> None:
+        """Shows what is known now."""
+        self._shown_at = time.perf_counter()
+        rate = self._paid / max(self._shown_at - self._started, 1e-9)
         self._display.update(
             self._task,
             completed=self._done,
@@ -210,4 +219,8 @@ def terminal_bar(total: int, price: float | None = None) -> Iterator[Progress]:
             return Text(line, no_wrap=True, overflow="crop")
 
     with Display(Line(), console=console) as display:
-        yield BarProgress(display, total, price)
+        progress = BarProgress(display, total, price)
+        try:
+            yield progress
+        finally:
+            progress.show()
