@@ -31,6 +31,7 @@ from blackbox_dft.search.selection import (
     in_standard_errors,
     select,
 )
+from blackbox_dft.search.teaching import Lesson
 
 MapChoice = Literal["auto", "none", "bias", "linear"]
 FAMILIES: dict[MapChoice, tuple[Family, ...]] = {
@@ -171,9 +172,16 @@ def cross_fitted_map(task: Task, raw: Scores, images: Ints, choice: MapChoice, s
     return _cross_fitted(np.empty(0), before, labels, unmapped, FAMILIES[choice], seed).probabilities
 
 
-def fit_search_map(task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int) -> OutputMap:
-    """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
-    return _Answers.of(task, trajectory, z).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
+def fit_search_map(
+    task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int, lesson: Lesson | None = None
+) -> OutputMap:
+    """The output map of ``z (k,)``, fitted on the scores of a finished search, and of a lesson after it, alone."""
+    answers = _Answers.of(task, trajectory, z)
+    if lesson:
+        rows = np.flatnonzero(task.decoder.has_score(lesson.scores))
+        images = lesson.images[rows]
+        answers = answers.also(task.decoder.class_probabilities(lesson.scores[rows]), task.labels[images], images)
+    return answers.fit(task.decoder.label_matrix, FAMILIES[choice], seed)
 
 
 def _selection(name: str, candidates: dict[str, _Candidate], labels: Ints, output_map: OutputMap | None) -> Selection:
