@@ -141,6 +141,16 @@ def fit_output_map(
     return _path(problem, along, used)[-1]
 
 
+def weights_learned(label_matrix: Floats, images: int) -> int:
+    """Numbers of ``W`` in a map of these classes and labels ``(K, L)``, for answers of so many images; 0 without ``W``.
+
+    >>> weights_learned(np.eye(10), images=500), weights_learned(np.eye(1000), images=400)
+    (100, 0)
+    """
+    classes, labels = label_matrix.shape
+    return label_matrix.size if any(c.family == "linear" for c in _candidates(classes, labels, images)) else 0
+
+
 def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int) -> int | None:
     """The candidate of least cross-validated log loss; ``None`` if that is the identity's."""
     folds = _folds(groups, seed)

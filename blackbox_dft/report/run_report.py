@@ -59,7 +59,7 @@ TERMS = (
     (
         "output map",
         "",
-        "From all scores of the model to your labels; learned from the search's answers at no query.",
+        "From all scores of the model to your labels; learned from the search's answers.",
     ),
 )
 """Name and meaning of words that stand on the page without being facts."""

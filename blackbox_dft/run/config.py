@@ -166,7 +166,7 @@ class Config:
     )
     output_map: Literal["auto", "none", "bias", "linear"] = option(
         "auto",
-        help="Map from the model's outputs to your labels, fitted on the run's own scores at no query: bias shifts the "
+        help="Map from the model's outputs to your labels, fitted on the run's own scores: bias shifts the "
         "decision, linear uses all outputs; auto: what held-out scores prefer.",
         fingerprint=True,
         group="what may change",

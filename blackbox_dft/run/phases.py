@@ -16,7 +16,7 @@ from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import lacks_score
-from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.objectives.output_map import OutputMap, weights_learned
 from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import (
@@ -46,11 +46,14 @@ from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_s
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
+from blackbox_dft.search.teaching import Lesson, answers_worth_having, teach
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
 
 DRIFT_CHECKED = 1000
 """Tuning queries over which drift checks are spread if the search may stop long before its limit."""
+LESSON = "lesson"
+"""The ledger's note of how many images teach the output map after the search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +256,9 @@ def _prove(
     assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, metric)
+        # The shift of each label is learned by then.
+        lesson = None if config.output_map == "bias" else _lesson(experiment, task, trajectory, z, progress)
+        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, lesson, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", plan.evaluate)
@@ -308,6 +313,27 @@ def _prove(
         ),
         proof,
     )
+
+
+def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress) -> Lesson | None:
+    """Images scored under z for its map, from what a search that has stopped leaves of its share."""
+    plan, ledger = experiment.plan, task.scorer.ledger
+    # Where a query has a price, a map learns enough from the answers of the search.
+    if not trajectory.stopped or experiment.config.price is not None or experiment.counts_in_doubt:
+        return None
+    spent = trajectory.points[-1].queries
+    # A proof that goes on under a larger budget is of the same z and map.
+    if (recorded := ledger.note(LESSON)) is None:
+        wanted = answers_worth_having(
+            weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
+            plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
+        )
+        recorded = str(min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
+        ledger.set_note(LESSON, recorded)
+    lesson = teach(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
+    if lesson:
+        progress.note(f"{len(lesson.images)} training images scored under z teach its output map")
+    return lesson
 
 
 def _views(

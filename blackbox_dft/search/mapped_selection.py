@@ -32,6 +32,7 @@ from blackbox_dft.search.selection import (
     select,
     weighed,
 )
+from blackbox_dft.search.teaching import Lesson
 
 MapChoice = Literal["auto", "none", "bias", "linear"]
 FAMILIES: dict[MapChoice, tuple[Family, ...]] = {
@@ -213,10 +214,23 @@ def cross_fitted_map(
 
 
 def fit_search_map(
-    task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int, metric: Metric = ACCURACY
+    task: Task,
+    trajectory: Trajectory,
+    z: Floats,
+    choice: MapChoice,
+    seed: int,
+    lesson: Lesson | None = None,
+    metric: Metric = ACCURACY,
 ) -> OutputMap:
-    """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
-    return _Answers.of(task, trajectory, z, metric).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
+    """The output map of ``z (k,)``, fitted on the scores of a finished search, and of a lesson after it, alone."""
+    answers = _Answers.of(task, trajectory, z, metric)
+    if lesson:
+        rows = np.flatnonzero(task.decoder.has_score(lesson.scores))
+        images = lesson.images[rows]
+        answers = answers.also(
+            task.decoder.class_probabilities(lesson.scores[rows]), task.labels[images], images, metric
+        )
+    return answers.fit(task.decoder.label_matrix, FAMILIES[choice], seed)
 
 
 def _selection(name: str, candidates: dict[str, _Candidate], judge: _Judge, output_map: OutputMap | None) -> Selection:
