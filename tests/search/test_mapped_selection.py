@@ -60,7 +60,7 @@ def test_a_penalty_on_z_counts() -> None:
 def test_images_without_a_score_are_errors() -> None:
     lost = candidate(0.9, 0.7, mapped=True)
     lost.probabilities[:150] = np.nan
-    lost.right[:150] = 0
+    lost.measured[:150] = 0
     assert best(both=lost) == IDENTITY
 
 
