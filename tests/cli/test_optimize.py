@@ -17,7 +17,7 @@ KEYS = [
     "target", "space", "epsilon", "estimator", "distance_weight", "seed", "budget", "repeats", "queries", "accuracy",
     "threshold", "calibrated", "parts", "space_parts", "proof", "mcnemar_p", "psnr_db", "ssim", "verdict",
     "beats_threshold", "no_score", "scored", "warnings", "interval",
-    "chosen", "images", "skipped", "objective", "scores", "stopped_early", "queries_per_image", "views",
+    "chosen", "images", "skipped", "objective", "scores", "stopped_early", "metric", "queries_per_image", "views",
     "price", "input", "seconds", "images_per_second",
 ]  # fmt: skip
 

@@ -31,7 +31,7 @@ def test_a_run_is_evaluated_on_a_split_of_its_own_data(copied: Path, monkeypatch
     assert result.accuracy["val"].n == images
     assert list(result.to_json()) == [
         "run", "target", "data", "split", "queries", "accuracy", "threshold", "mcnemar_p", "verdict",
-        "no_score", "scored",
+        "no_score", "scored", "metric",
     ]  # fmt: skip
     with pytest.raises(InputError, match="has one part only: leave out --parts"):
         evaluate_parts(evaluation)

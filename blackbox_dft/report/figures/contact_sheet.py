@@ -35,7 +35,7 @@ class Caption(NamedTuple):
 
 
 def contact_sheet(
-    before: ImageBytes, after: ImageBytes, captions: Sequence[Sequence[Caption]], title: str = ""
+    before: ImageBytes, after: ImageBytes, captions: Sequence[Sequence[Caption]], title: str = "", subtitle: str = ""
 ) -> Figure:
     """Draws before, after and their magnified difference side by side, image by image.
 
@@ -44,6 +44,7 @@ def contact_sheet(
         after: the same images, changed.
         captions: ``(N, 3)``, for before, after and difference.
         title: one line over everything.
+        subtitle: a smaller one beneath it.
 
     Returns:
         A figure of up to 1200 pixels in width.
@@ -63,6 +64,7 @@ def contact_sheet(
         # Two rows at least before a second column: a sheet is read down its columns.
         columns = min((MAX_WIDTH - 2 * MARGIN + GROUP_GAP) // group, -(-len(trios) // 2))
         top = MARGIN + (TITLE_SIZE + 24 if title else 0) + HEAD_SIZE + 14
+        below, top = top - HEAD_SIZE - 14, top + (CAPTION_SIZE + 14 if subtitle else 0)
         sheet_height = top + -(-len(trios) // columns) * row + MARGIN - GAP
         sheet_width = 2 * MARGIN + columns * group - GROUP_GAP
         sheet = np.full((sheet_height, sheet_width, 3), 255, np.uint8)
@@ -73,6 +75,7 @@ def contact_sheet(
             figure.text(x / sheet_width, 1 - y / sheet_height, text, fontproperties=font, va="baseline", **style)
 
         write(title, MARGIN, MARGIN + TITLE_SIZE, sheet_width - 2 * MARGIN, font(TITLE_SIZE, bold=True))
+        write(subtitle, MARGIN, below, sheet_width - 2 * MARGIN, plain)
         for number, (trio, words, marks) in enumerate(zip(trios, texts, captions, strict=True)):
             y = top + number // columns * row
             for part, (image, text, caption) in enumerate(zip(trio, words, marks, strict=True)):

@@ -68,9 +68,7 @@ def contact_figure(predictions: Predictions, summary: Summary, images: ImageByte
     outcome = Outcome.of(summary.to_json())
     change = f"{outcome.level(outcome.before)} before, {outcome.level(outcome.after)} after"
     title = f"{summary.verdict}: test {outcome.title} {change}"
-    if beside := accuracy_beside(summary.to_json()):
-        title += f"; {beside}"
-    return contact_sheet(images, changed, captions, title)
+    return contact_sheet(images, changed, captions, title, accuracy_beside(summary.to_json()))
 
 
 def chosen_images(truth: Ints, before: Ints, after: Ints) -> Ints:
