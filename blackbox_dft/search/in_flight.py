@@ -104,7 +104,7 @@ class InFlightSearch:
     >>> str(search)
     '2 proposals in flight (images/s 1: 1,600, 2: 3,200, 4: 3,200)'
     >>> kept[1]
-    '{"changes": [[9, 2, 1], [20, 4, 2]], "rates": {"1": 1600.0, "2": 3200.0}, "failed": 0}'
+    '{"changes": [[16, 2, 1], [32, 4, 2]], "rates": {"1": 1600.0, "2": 3200.0}, "failed": 0}'
 
     Args:
         most: proposals in flight.
