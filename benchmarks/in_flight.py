@@ -24,6 +24,7 @@ from blackbox_dft._utils.types import Floats, ImageBytes
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
+from blackbox_dft.search.in_flight import FixedInFlight
 from blackbox_dft.search.loop import Task, tune
 from blackbox_dft.targets.options import TargetOptions
 
@@ -49,7 +50,7 @@ def seconds(in_flight: int) -> float:
         decoder = here.decoder(scorer.score("select", val, here.space.initial()))
         task = Task(scorer, decoder, make_objective("sigmoid"), here.data.labels)
         began = time.perf_counter()
-        tune(task, here.estimator(), train, limit=QUERIES, seed=0, in_flight=in_flight)
+        tune(task, here.estimator(), train, limit=QUERIES, seed=0, in_flight=FixedInFlight(in_flight))
         took = time.perf_counter() - began
         scorer.close()
     return took

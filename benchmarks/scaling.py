@@ -1,11 +1,13 @@
 """Actors of a local Ray cluster against sessions in this process, in one run, and a model of more of them.
 
-    pip install '.[ray]' && python benchmarks/scaling.py [--parts sessions,sleeping,whole,killed,driver] [--rounds 5]
+    pip install '.[ray]'
+    python benchmarks/scaling.py [--parts sessions,sleeping,whole,auto,killed,driver] [--rounds 5]
 
 sessions: requests to two actors against the same requests to two sessions in threads; by the clock and by processor
     time of all processes together, interleaved.
 sleeping: a target that sleeps 50 ms a request and takes no processor: 1, 2, 4 and 8 actors side by side.
 whole: ``optimize`` with that target, 1 and 8 actors, by estimator and batch.
+auto: searches by ``surface`` on two actors with ``--in-flight auto``, against two sessions in this process.
 killed: ``optimize`` while an actor is killed every ``--every`` seconds (``--nodes``: while its node is), against the
     same run in this process: z and the ledger's count.
 driver: processor time of this process for a request and for an image, which is what bounds a cluster.
@@ -47,6 +49,7 @@ from blackbox_dft.scoring.backends.ray_cluster import Cluster
 from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
+from blackbox_dft.search.progress import NoProgress
 from blackbox_dft.targets.options import TargetOptions
 
 SLEEPING = """
@@ -214,6 +217,25 @@ class Bench:
                 flush=True,
             )
 
+    def auto(self) -> None:
+        model = build("age-gender-112", self.folder, SHARED)
+        whole = {"space": "affine+color", "budget": self.options.budget, "evaluate": "200", "map": ("c0=male", "c1=*")}
+        shares: dict[int, list[float]] = {8: [], 16: []}
+        for _ in range(self.rounds):
+            took = {}
+            for cluster, batch, in_flight in (("", 8, 1), ("local", 8, "auto"), ("local", 16, "auto")):
+                output = OUTPUTS["age-gender-112"]
+                settings = {**whole, "in_flight": in_flight}
+                experiment = opened(model, self.data(112, 1000), cluster, 2, batch, output, **settings)
+                clock = SearchClock()
+                with tempfile.TemporaryDirectory() as out:
+                    start(experiment, Path(out) / "run", clock)
+                took[cluster, batch] = clock.seconds
+            for batch, found in shares.items():
+                found.append(took["", 8] / took["local", batch])
+        for batch, found in shares.items():
+            print(f"age-gender-112, batch {batch}: two actors {said(found)} of two sessions", flush=True)
+
     def killed(self) -> None:
         data, budget = self.data(112, 1000), self.options.budget
         model = build("mobilenet-112", self.folder, SHARED)
@@ -272,6 +294,19 @@ class Bench:
             )
 
 
+class SearchClock(NoProgress):
+    """How long the search of a run took."""
+
+    began, seconds = 0.0, 0.0
+
+    def phase(self, name: str, queries: int) -> None:
+        now = time.perf_counter()
+        if self.began and not self.seconds:
+            self.seconds = now - self.began
+        if name == "tune":
+            self.began = now
+
+
 @contextmanager
 def actors_killed(every: float) -> Iterator[tuple[str, list[int]]]:
     """Ends an actor every so many seconds, as the kernel would that is out of memory."""
@@ -317,14 +352,14 @@ def nodes_lost(every: float) -> Iterator[tuple[str, list[int]]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="sessions,sleeping,whole,driver,killed")
+    parser.add_argument("--parts", default="sessions,sleeping,whole,auto,driver,killed")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each variant in each round")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between deaths")
     parser.add_argument("--nodes", action="store_true", help="let nodes be lost instead of actors")
-    parser.add_argument("--budget", type=int, default=10_000, help="of the run whose actors die")
+    parser.add_argument("--budget", type=int, default=10_000, help="of the runs of auto, and whose actors die")
     options = parser.parse_args()
-    apart = ("whole", "killed")
+    apart = ("whole", "auto", "killed")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder).resolve(), options)
         for part in sorted(options.parts.split(","), key=apart.__contains__):

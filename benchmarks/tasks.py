@@ -24,6 +24,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.search.early_stopping import WORTH_OF_A_BUDGET, make_early_stopping
+from blackbox_dft.search.in_flight import FixedInFlight
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.selection import select
@@ -168,6 +169,6 @@ def search(run: Task, here: Experiment, estimator: str | Factory, seed: int, lim
     early_stopping = None
     if here.config.early_stop:
         early_stopping = make_early_stopping(made, space, WORTH_OF_A_BUDGET / limit)
-    return tune(
-        run, made, train, limit=limit, seed=seed, in_flight=here.config.in_flight, early_stopping=early_stopping
-    )
+    assert isinstance(here.config.in_flight, int)
+    in_flight = FixedInFlight(here.config.in_flight)
+    return tune(run, made, train, limit=limit, seed=seed, in_flight=in_flight, early_stopping=early_stopping)

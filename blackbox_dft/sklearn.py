@@ -69,6 +69,8 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
         budget: the most images that ``fit`` has scored. ``predict`` scores each image once more a view.
         space: what may change in an image.
         output_map: from the target's scores to labels: ``auto``, ``none``, ``bias`` or ``linear``.
+        metric: what is chosen by and proven: ``accuracy``, ``balanced-accuracy``, ``f1``, ``auc``, or costs as
+            ``{true: {decided: cost}}``; ``score`` is accuracy.
         image_shape: ``(H, W)`` or ``(H, W, 3)`` of images that are given as rows ``(N, features)``; None if X holds
             images.
         options: further options of ``optimize``, by name.
@@ -100,6 +102,7 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
         budget: int = 1000,
         space: str = "auto",
         output_map: str = "auto",
+        metric: str | Mapping[str, Mapping[str, float]] = "accuracy",
         image_shape: Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
         random_state: Any = None,
@@ -109,6 +112,7 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
         self.budget = budget
         self.space = space
         self.output_map = output_map
+        self.metric = metric
         self.image_shape = image_shape
         self.options = options
         self.random_state = random_state
@@ -144,7 +148,14 @@ class DataFineTuner(TransformerMixin, ClassifierMixin, BaseEstimator):  # type: 
             self.target,
             (images, [str(label) for label in labels.tolist()]),
             progress=self.progress,
-            **{"budget": self.budget, "space": self.space, "output_map": self.output_map, "seed": seed, **extra},
+            **{
+                "budget": self.budget,
+                "space": self.space,
+                "output_map": self.output_map,
+                "metric": self.metric,
+                "seed": seed,
+                **extra,
+            },
         )
         self.tuning_: Tuning = self.result_.tuning
         return self

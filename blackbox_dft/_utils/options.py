@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -69,6 +70,8 @@ class Option:
     """Items of the value if it is a tuple of a fixed number of them."""
     many: bool = False
     """Whether the value is a tuple."""
+    texts: tuple[str, ...] = ()
+    """Values that are texts, of an option whose others are numbers."""
 
     def accept(self, value: Any) -> Any:
         """The value to keep for a given one: numpy's numbers become Python's, lists tuples, paths texts.
@@ -92,7 +95,9 @@ class Option:
 
     def _accept_one(self, given: Any) -> Any:
         value = given
-        singular, _ = NAMES[self.type]
+        if isinstance(value, str) and value in self.texts:
+            return value
+        singular = " or ".join([NAMES[self.type][0], *map(repr, self.texts)])
         if self.type is str and isinstance(value, os.PathLike):
             value = os.fspath(value)
         if self.type is int and isinstance(value, float) and value.is_integer():
@@ -205,19 +210,28 @@ def options_of(kind: type) -> dict[str, Option]:
     >>> list(found), found["gait"].choices, found["gait"].flags
     (['gait'], ('walk', 'trot'), ('--gait',))
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return {f.name: _option(f, hints[f.name]) for f in fields(kind) if KEY in f.metadata}
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of the fields of ``kind``; to compile their texts takes as long as to read a small data set."""
+    return get_type_hints(kind)
+
+
 def _option(one: Field[Any], hint: Any) -> Option:
-    """The option of a field whose type is ``hint``: T, ``T | None``, a Literal of texts, or a tuple of T."""
-    optional = get_origin(hint) in (Union, UnionType)
-    if optional:
-        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    """The option of a field of type ``hint``: T, ``T | None``, a Literal of texts, one or a number, or a tuple of T."""
+    optional = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
+    texts: tuple[str, ...] = ()
+    if get_origin(hint) in (Union, UnionType):
+        kinds: list[Any] = [kind for kind in get_args(hint) if kind is not NoneType]
+        hint, *literals = sorted(kinds, key=lambda kind: bool(get_args(kind)))
+        texts = tuple(text for literal in literals for text in get_args(literal))
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     length, many = None, get_origin(hint) is tuple
     if many:
         length = None if Ellipsis in get_args(hint) else len(get_args(hint))
         hint = get_args(hint)[0]
     kind = str if choices else hint
-    return Option(one.name, kind, one.default, choices, one.metadata[KEY], optional, length, many)
+    return Option(one.name, kind, one.default, choices, one.metadata[KEY], optional, length, many, texts)

@@ -111,7 +111,7 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="bbdft-") as temporary:
         folder = Path(temporary) / "comparison" if out is None else Path(out)
         opened = OpenComparison(given.config, grid, folder, given.target, given.data)
-        with shown(progress, opened.cost.total, ()) as notices:
+        with shown(progress, opened.cost.total, (), config.price) as notices:
             found = opened.execute(notices, processes=processes, price=config.price)
         if out is not None:
             write_report(found, folder)

@@ -12,6 +12,7 @@ from blackbox_dft.report.figures.parts_chart import parts_figure
 from blackbox_dft.report.figures.pictures import contact_figure, curve_figure, shown_images
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.reliability import reliability_figure
+from blackbox_dft.report.outcome import Outcome
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.summary import Summary
 
@@ -54,7 +55,9 @@ def proof(run: Run) -> Figure:
     path = run.predictions().proof
     if not len(path):
         raise InputError("the run scored all of its test images, without a sequential proof: give --evaluate enough.")
-    return line_figure({f"{run.summary.verdict}: the gain of the images drawn so far": proof_chart(path)})
+    shown = Outcome.of(run.summary.to_json())
+    chart = proof_chart(path, shown.unit, shown.factor)
+    return line_figure({f"{run.summary.verdict}: the gain of the images drawn so far": chart})
 
 
 def images(run: Run) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ class Options(TargetKeywords, total=False):
     known: str | os.PathLike[str]
     seed: int
     repeats: int
-    in_flight: int
+    in_flight: int | Literal["auto"]
     early_stop: bool
     evaluate: str | int
     precision: float | None
@@ -82,6 +83,7 @@ class Options(TargetKeywords, total=False):
     views: int
     map: Mapping[str, Texts] | Texts
     path: Literal["auto", "fused", "array"]
+    metric: str | Mapping[str, Mapping[str, float]]
     calibrate: bool
     encoding: str
     fit: str
@@ -160,6 +162,8 @@ def _some(known: Mapping[str, Any]) -> str:
 
 def _as_field(name: str, option: Option, value: Any) -> Any:
     """A value as the field takes it: texts are parsed, mappings become the lines of the command line."""
+    if option.name == "metric" and isinstance(value, Mapping):
+        return metric_text(name, value)
     if isinstance(value, Mapping):
         if not option.repeated:
             raise InputError(f"{name}= takes no mapping.")
@@ -181,6 +185,23 @@ def _as_field(name: str, option: Option, value: Any) -> Any:
     if option.name == "evaluate" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
+
+
+def metric_text(name: str, value: str | Mapping[str, Mapping[str, float]]) -> str:
+    """A metric as the command line takes it; costs may be given as ``{true: {decided: cost}}``.
+
+    >>> metric_text("metric", {"ill": {"ill": 0, "well": 5}, "well": {"ill": 1, "well": 0}})
+    'cost:{"ill": {"ill": 0, "well": 5}, "well": {"ill": 1, "well": 0}}'
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return f"cost:{json.dumps({str(true): dict(row) for true, row in value.items()})}"
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(f"{name}= takes a text, or costs as {{true: {{decided: cost}}}}.") from None
 
 
 def load_options(*files: str | os.PathLike[str]) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
+from blackbox_dft._utils.text import duration
 from blackbox_dft.api.messages import in_python
 from blackbox_dft.errors import InputError
-from blackbox_dft.report.progress_display import PHASES, RunningLoss, terminal_bar
+from blackbox_dft.report.progress_display import PHASES, RecentSpeed, RunningLoss, paid_now, terminal_bar
 from blackbox_dft.search.progress import NoProgress, Point, Progress
 
 if TYPE_CHECKING:
@@ -110,11 +111,21 @@ class NotebookProgress(NoProgress):
         display: ``IPython.display.display``.
         html: ``IPython.display.HTML``.
         total: queries of the run.
+        price: of one image, if it has one.
+        clock: seconds.
     """
 
-    def __init__(self, display: Any, html: Any, total: int) -> None:
-        self._html, self._total, self._done = html, total, 0
-        self._phase, self._shown_at = "starting", 0.0
+    def __init__(
+        self,
+        display: Any,
+        html: Any,
+        total: int,
+        price: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._html, self._total, self._price, self._clock = html, total, price, clock
+        self._done = self._paid = 0
+        self._phase, self._shown_at, self._speed = "starting", 0.0, RecentSpeed(clock)
         self._loss = RunningLoss()
         self._handle = display(self._line(), display_id=True)
 
@@ -129,6 +140,8 @@ class NotebookProgress(NoProgress):
     @override
     def scored(self, images: int, paid: int) -> None:
         self._done = min(self._done + images, self._total)
+        self._paid += paid
+        self._speed.add(images)
         self._show()
 
     @override
@@ -140,20 +153,25 @@ class NotebookProgress(NoProgress):
         self._show(at_once=True)
 
     def _show(self, *, at_once: bool = False) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         if self._handle and (at_once or now - self._shown_at > NOTEBOOK_INTERVAL):
             self._shown_at = now
             self._handle.update(self._line())
 
     def _line(self) -> Any:
-        text = escape(f"{self._phase}: {self._done:,} of up to {self._total:,} queries{self._loss}")
+        paid = "" if self._price is None else f"  {paid_now(self._paid, self._price)}"
+        left = self._speed.seconds(self._total - self._done) if self._phase != "done" else None
+        time_left = "" if left is None else f"  {duration(left)} left at most"
+        text = escape(f"{self._phase}: {self._done:,} of up to {self._total:,} queries{paid}{time_left}{self._loss}")
         return self._html(
             f'<progress max="{self._total}" value="{self._done}" style="width:16em"></progress> <code>{text}</code>'
         )
 
 
 @contextmanager
-def shown(progress: bool | Progress | None, total: int, callbacks: Sequence[object]) -> Iterator[Notices]:
+def shown(
+    progress: bool | Progress | None, total: int, callbacks: Sequence[object], price: float | None = None
+) -> Iterator[Notices]:
     """What a run of ``total`` queries notifies.
 
     Args:
@@ -161,6 +179,7 @@ def shown(progress: bool | Progress | None, total: int, callbacks: Sequence[obje
             object of the user's.
         total: queries of the run.
         callbacks: objects with some of the methods of ``Callback``.
+        price: of one image, if it has one.
 
     Raises:
         InputError: an object without any of them.
@@ -169,13 +188,13 @@ def shown(progress: bool | Progress | None, total: int, callbacks: Sequence[obje
     if progress is not None and not isinstance(progress, bool):
         yield Notices(progress, callbacks)
     elif progress is not False and (ipython := _notebook()):
-        line = NotebookProgress(ipython.display, ipython.HTML, total)
+        line = NotebookProgress(ipython.display, ipython.HTML, total, price)
         try:
             yield Notices(line, callbacks)
         finally:
             line.close()
     elif progress or (progress is None and sys.stderr is not None and sys.stderr.isatty()):
-        with terminal_bar(total) as bar:
+        with terminal_bar(total, price) as bar:
             yield Notices(bar, callbacks)
     else:
         yield Notices(NoProgress(), callbacks)

@@ -24,13 +24,14 @@ from blackbox_dft.evaluation.proof import Verdict
 from blackbox_dft.images.files import read_image
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.report.figures.before_after import before_and_after
+from blackbox_dft.report.outcome import Outcome
 from blackbox_dft.report.run_report import sentence
 from blackbox_dft.report.terminal import verdict_lines
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.record import RunRecord
 from blackbox_dft.run.result import Result as FinishedRun
-from blackbox_dft.run.summary import Accuracy, Summary
+from blackbox_dft.run.summary import Accuracy, Measured, Summary
 from blackbox_dft.run.summary_file import read_summary
 from blackbox_dft.targets.base import Target
 
@@ -91,6 +92,11 @@ class Result:
     def accuracy(self) -> Accuracy:
         """Of the test images: ``before``, ``after``, ``n``, and ``ci95`` of the difference."""
         return self.summary.accuracy["test"]
+
+    @property
+    def metric(self) -> Measured:
+        """What the verdict is about, on the test images: ``name``, ``before``, ``after``, ``gain`` and its ``ci95``."""
+        return self.summary.judged
 
     @cached_property
     def config(self) -> Config:
@@ -217,9 +223,9 @@ class Result:
         return draw(self)
 
     def __repr__(self) -> str:
-        test = self.accuracy
+        shown = Outcome.of(self.summary.to_json())
         return (
-            f"Result({self.verdict}: test accuracy {test.before:.3f} -> {test.after:.3f}, "
+            f"Result({self.verdict}: test {shown.title} {shown.level(shown.before)} -> {shown.level(shown.after)}, "
             f"{self.summary.queries.total:,} queries, {str(self.path)!r})"
         )
 

@@ -12,6 +12,7 @@ from blackbox_dft.api.figures import Run
 from blackbox_dft.errors import InputError
 from blackbox_dft.report.breakdown import chosen_images, decided_names
 from blackbox_dft.report.figures.thumbnails import Thumbnail, thumbnail
+from blackbox_dft.report.outcome import Outcome, accuracy_beside
 from blackbox_dft.run.summary import Accuracy
 
 PAIRS = 3
@@ -37,13 +38,16 @@ class Shown(Run, Protocol):
 
 def result_html(result: Shown) -> str:
     """The fragment of HTML that a notebook shows for ``result``."""
-    summary, test = result.summary, result.accuracy
-    low, high = (100 * end for end in test.ci95)
+    summary = result.summary
+    document = summary.to_json()
+    shown = Outcome.of(document)
+    gain = f"{shown.change(shown.gain)} {shown.unit}, 95 %: {shown.interval(shown.ci95)}"
     rows = {
-        "test accuracy before": f"{test.before:.3f}",
-        "after": f"{test.after:.3f} ({100 * (test.after - test.before):+.1f} points, 95 %: {low:+.1f} to {high:+.1f})",
-        "free threshold": f"{summary.threshold.test:.3f}",
-        "test images": f"{test.n:,}",
+        f"test {shown.title} before": shown.level(shown.before),
+        "after": f"{shown.level(shown.after)} ({gain})",
+        **({"accuracy": text.removeprefix("accuracy ")} if (text := accuracy_beside(document)) else {}),
+        "free threshold": shown.level(shown.threshold),
+        "test images": f"{shown.n:,}",
         "queries": f"{summary.queries.total:,} of {summary.budget:,}",
         "folder": str(result.path),
     }

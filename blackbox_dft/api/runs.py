@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Unpack, cast, overload
 from blackbox_dft._utils.text import in_memory
 from blackbox_dft.api.given import ITSELF, Given, name_of_data, open_again, open_given
 from blackbox_dft.api.messages import speaks_python
-from blackbox_dft.api.options import Options, configure
+from blackbox_dft.api.options import Options, configure, metric_text
 from blackbox_dft.api.progress import shown
 from blackbox_dft.api.result import Result, TemporaryFolder
 from blackbox_dft.data.in_memory import ImageOptions, dataset_of, is_named
@@ -236,7 +236,10 @@ def _finish(
     progress: bool | Progress | None,
     callbacks: Sequence[object],
 ) -> Result:
-    with _kept(folder, temporary), shown(progress, experiment.plan.total, callbacks) as notices:
+    with (
+        _kept(folder, temporary),
+        shown(progress, experiment.plan.total, callbacks, experiment.config.price) as notices,
+    ):
         run = go(notices)
         result = Result(folder, run.summary, run=run, target=given.target, data=given.data, temporary=temporary)
         notices.done(result)
@@ -274,6 +277,7 @@ def evaluate(
     workers: int | None = None,
     price: float | None = None,
     allow_outside: bool = False,
+    metric: str | Mapping[str, Mapping[str, float]] | None = None,
     progress: bool | Progress | None = None,
 ) -> EvaluationResult: ...
 @speaks_python
@@ -289,6 +293,7 @@ def evaluate(
     workers: int | None = None,
     price: float | None = None,
     allow_outside: bool = False,
+    metric: str | Mapping[str, Mapping[str, float]] | None = None,
     progress: bool | Progress | None = None,
 ) -> EvaluationResult:
     """Measures the tuning of a run on other images, or on its own again; every image is scored before and after.
@@ -304,6 +309,7 @@ def evaluate(
         workers: calls, or actors, side by side.
         price: of one image scored.
         allow_outside: send a URL images outside the folder of other data too.
+        metric: what the verdict is about, as for ``optimize``; by default that of the run.
         progress: as for ``optimize``.
 
     Raises:
@@ -314,9 +320,9 @@ def evaluate(
         return evaluating.evaluate(run, cast("Progress | None", data))
     opened = _open_evaluation(
         run, data, split, label, target, fresh=fresh, cluster=cluster, workers=workers, price=price,
-        allow_outside=allow_outside,
+        allow_outside=allow_outside, metric=None if metric is None else metric_text("metric", metric),
     )  # fmt: skip
-    with shown(progress, opened.queries, ()) as notices:
+    with shown(progress, opened.queries, (), opened.experiment.config.price) as notices:
         return evaluating.evaluate(opened, notices)
 
 
@@ -333,7 +339,8 @@ def evaluate_parts(run: Run, *, target: object = None, progress: bool | Progress
         InputError: the space has one part only.
     """
     opened = _open_evaluation(run, None, None, None, target)
-    with shown(progress, len(opened.part_candidates) * len(opened.indices), ()) as notices:
+    most = len(opened.part_candidates) * len(opened.indices)
+    with shown(progress, most, (), opened.experiment.config.price) as notices:
         return evaluating.evaluate_parts(opened, notices)
 
 
@@ -433,7 +440,7 @@ def predict(
         folder, sources, fresh=fresh, budget=budget, cluster=cluster, workers=workers, rate=rate, price=price,
         allow_outside=allow_outside, target=given.target, images=data,
     )  # fmt: skip
-    with shown(progress, opened.queries, ()) as notices:
+    with shown(progress, opened.queries, (), opened.experiment.config.price) as notices:
         return run_prediction(opened, notices)
 
 
@@ -482,5 +489,5 @@ def check(
     opened = open_check(
         folder, images, cluster=cluster, workers=workers, price=price, target=given.target, data=given.data
     )
-    with shown(progress, opened.most, ()) as notices:
+    with shown(progress, opened.most, (), opened.evaluation.experiment.config.price) as notices:
         return run_check(opened, notices)

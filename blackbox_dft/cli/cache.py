@@ -19,6 +19,7 @@ FIND_INPUT = "find-input"
 KINDS = {
     "images": "decoded images",
     "call-plans": "how models are called fastest",
+    "speeds": "images a second of targets",
     FIND_INPUT: "paid scores of an interrupted --find-input",
 }
 """What the folders of the cache hold."""

@@ -63,7 +63,14 @@ def _click_type(option: Option) -> Any:
     ends: tuple[Any, Any] = option.about.minimum, option.about.maximum
     if ends == (None, None):
         return option.type
-    return click.IntRange(*ends) if option.type is int else click.FloatRange(*ends)
+    numbers: Any = click.IntRange(*ends) if option.type is int else click.FloatRange(*ends)
+    if not option.texts:
+        return numbers
+
+    def convert(value: str) -> Any:
+        return value if value in option.texts else numbers.convert(value, None, None)
+
+    return convert
 
 
 def _parsing(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

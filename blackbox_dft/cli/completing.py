@@ -52,6 +52,13 @@ def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     return _beginning_with(incomplete, ["v2", *profile_names()]) or files(ctx, param, incomplete)
 
 
+def metrics(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of metrics."""
+    from blackbox_dft.evaluation.metric_names import COST, NAMES
+
+    return _beginning_with(incomplete, (f"{name}:" if name == COST else name for name in NAMES))
+
+
 def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files and folders, by the shell itself."""
     from click.shell_completion import CompletionItem
@@ -63,6 +70,7 @@ COMPLETE: dict[str, Complete] = {
     "space": spaces,
     "estimator": estimators,
     "objective": objectives,
+    "metric": metrics,
     "profile": profiles,
     "data": files,
     "known": files,

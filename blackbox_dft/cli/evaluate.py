@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 
 if TYPE_CHECKING:
-    from blackbox_dft.run.evaluate import Evaluation
+    from blackbox_dft.run.evaluate import Evaluation, EvaluationResult
 
 
 @click.command(cls=Command, short_help="Measure the tuning of RUN on other images.")
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="Which images.  [default: test of the run's own data, all of other data]",
 )
 @options(Config, "allow_outside")
+@click.option("--metric", metavar="METRIC", help="What the verdict is about, as in optimize.  [default: as in the run]")
 @click.option("--parts", is_flag=True, help="What each part of the run's space does, on the run's test images.")
 @click.option("--fresh", is_flag=True, help="Score all images again, also those whose scores are recorded.")
 @placing_options
@@ -41,6 +42,7 @@ def evaluate(
     label: str | None,
     split: str | None,
     allow_outside: bool,
+    metric: str | None,
     parts: bool,
     fresh: bool,
     cluster: str | None,
@@ -57,9 +59,12 @@ def evaluate(
     there are free; --fresh shows whether the model behind a URL has changed since.
     """
     from blackbox_dft.cli.progress_bar import show_progress
+    from blackbox_dft.report.outcome import Outcome
     from blackbox_dft.run.evaluate import evaluate as run_evaluation
     from blackbox_dft.run.evaluate import open_evaluation
 
+    if parts and metric:
+        raise InputError("--parts measures accuracy: leave --metric out.")
     if parts and (data or split or label):
         raise InputError("--parts measures on the run's own test images: leave --data, --label and --split out.")
     evaluation = open_evaluation(
@@ -72,6 +77,7 @@ def evaluate(
         workers=workers,
         price=price,
         allow_outside=allow_outside,
+        metric=metric,
     )
     quiet, config = quiet or as_json, evaluation.experiment.config
     left = evaluation.unspent(parts=parts)
@@ -88,24 +94,30 @@ def evaluate(
     if as_json:
         print_json(result.to_json())
         return
-    accuracy = result.accuracy[result.split]
-    low, high = (100 * end for end in accuracy.ci95)
+    accuracy, shown = result.accuracy[result.split], Outcome.of(_as_summary(result))
+    beside = "" if shown.is_accuracy else f"; accuracy {accuracy.before:.3f} -> {accuracy.after:.3f}"
     click.echo(
-        f"{result.verdict}: {result.split} accuracy {accuracy.before:.3f} -> {accuracy.after:.3f} "
-        f"(95 %: {low:+.1f} to {high:+.1f} points; {accuracy.n:,} images); "
-        f"the run's free threshold shift: {result.threshold[result.split]:.3f}"
+        f"{result.verdict}: {result.split} {shown.title} {shown.level(shown.before)} -> {shown.level(shown.after)} "
+        f"(95 %: {shown.interval(shown.ci95)} {shown.unit}{beside}; {accuracy.n:,} images); "
+        f"the run's free threshold shift: {shown.level(shown.threshold)}"
     )
     if any((missing := asdict(result.no_score)).values()):
         click.echo(
             f"no score: {missing['before']:,} of {accuracy.n:,} images before, {missing['after']:,} after; "
             "they count as wrong"
         )
-        if scored := result.scored:
-            low, high = (100 * end for end in scored.ci95)
+        if scored := result.metric.scored:
             click.echo(
-                f"with a score before and after: {scored.before:.3f} -> {scored.after:.3f} "
-                f"(95 %: {low:+.1f} to {high:+.1f} points; {scored.n:,} images)"
+                f"with a score before and after: {shown.level(scored.before)} -> {shown.level(scored.after)} "
+                f"(95 %: {shown.interval(scored.ci95)} {shown.unit}; {scored.n:,} images)"
             )
+
+
+def _as_summary(result: EvaluationResult) -> dict[str, Any]:
+    """The evaluation in the form of a run's summary, for the words of its metric."""
+    document = result.to_json()
+    free = {"test": document["threshold"][result.split], "ci95": document["metric"]["threshold_ci95"]}
+    return {**document, "accuracy": {"test": document["accuracy"][result.split]}, "threshold": free}
 
 
 def _queries(left: int, evaluation: Evaluation, total: int | None = None) -> str:

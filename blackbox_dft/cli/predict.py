@@ -13,6 +13,7 @@ from blackbox_dft.cli.common_options import dry_run_option, options, placing_opt
 from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
 from blackbox_dft.cli.found_options import sources
+from blackbox_dft.cli.run_command import time_lines
 from blackbox_dft.cli.streams import say, show
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
@@ -165,9 +166,6 @@ def _watch(
 
 
 def _plan(prediction: Prediction) -> list[str]:
-    from blackbox_dft._utils.text import duration
-    from blackbox_dft.targets.http.rate_limit import RateLimit
-
     config, left, each = prediction.experiment.config, prediction.unspent, prediction.tuning.queries_per_image
     views = f" under {each} views" if each > 1 else ""
     recorded = prediction.queries - left
@@ -177,10 +175,8 @@ def _plan(prediction: Prediction) -> list[str]:
         lines.append(f"{bad:,} more cannot be read, and get no label")
     if config.price is not None:
         lines.append(f"cost: {left * config.price:,.2f}")
-    if (text := config.target_options.rate) and left:
-        seconds = RateLimit.parse(text).gap * left / prediction.batch
-        lines.append(f"time: about {duration(seconds)} at {text} requests")
-    return [*lines, *sources(click.get_current_context(silent=True))]
+    times = [line.strip() for line in time_lines(prediction.experiment, left, left)]
+    return [*lines, *times, *sources(click.get_current_context(silent=True))]
 
 
 def _warn(result: PredictionResult) -> None:

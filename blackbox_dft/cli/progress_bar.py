@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shlex
@@ -96,13 +97,24 @@ def _logged(progress: Progress) -> Progress:
 @contextmanager
 def show_progress(total: int, quiet: bool, price: float | None = None) -> Iterator[Progress]:
     """The progress display of a run of ``total`` queries, of ``price`` each, that suits stderr."""
-    if quiet:
-        yield _logged(QuietProgress())
-    elif is_logged() or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
-        yield _logged(PlainProgress(total))
-    else:
-        with terminal_bar(total, price) as progress:
-            yield _logged(progress)
+    with _frozen_memory():
+        if quiet:
+            yield _logged(QuietProgress())
+        elif is_logged() or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+            yield _logged(PlainProgress(total))
+        else:
+            with terminal_bar(total, price) as progress:
+                yield _logged(progress)
+
+
+@contextmanager
+def _frozen_memory() -> Iterator[None]:
+    """Within it, the garbage collector leaves alone what was loaded before; to look through all of it takes long."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PRECISION_IMAGES = 64
 """Validation images on which half precision is compared with the file; they cost nothing."""
 
+OWN_SECONDS = 0.0003
+"""Of a run for each query, beside the model, on small images (``benchmarks/overhead.py``)."""
+
 
 def opening(experiment: Experiment) -> list[str]:
     """The lines printed before the first query: target, data, assumptions, plan and cost."""
@@ -61,16 +64,44 @@ def _sent(experiment: Experiment) -> str:
 
 
 def time_lines(experiment: Experiment, expected: int, most: int) -> list[str]:
-    """How long so many queries take at the ``--rate`` that was given; nothing without one."""
+    """How long so many queries take: at the ``--rate`` that was given, else at the target's speed if that is known."""
     from blackbox_dft.targets.http.rate_limit import RateLimit
 
-    if not (text := experiment.config.target_options.rate):
+    if not most:
         return []
-    each = RateLimit.parse(text).gap / experiment.target.batch
+    if text := experiment.config.target_options.rate:
+        each = RateLimit.parse(text).gap / experiment.target.batch
+        images = f"{experiment.target.batch} images" if experiment.target.batch > 1 else "one image"
+        how = f"at {text} requests of {images}"
+    elif (found := _speed(experiment)) is None:
+        return ["  time: known once the first images are scored, as this target was not timed before"]
+    else:
+        speed, when = found
+        shown = f"{speed:.2g}" if speed < 10 else f"{speed:,.0f}"
+        each, how = 1 / speed, f"at {shown} images/s, {when}"
+    if most * each < 1:
+        return [f"  time: below 1 s {how}"]
     usual, longest = (duration(queries * each) for queries in (expected, most))
-    at_most = "" if usual == longest else f", {longest} at most"
-    images = f"{experiment.target.batch} images" if experiment.target.batch > 1 else "one image"
-    return [f"  time: about {usual} at {text} requests of {images}{at_most}"]
+    at_most = "" if usual == longest else f"; {longest} at most"
+    return [f"  time: about {usual} {how}{at_most}"]
+
+
+def _speed(experiment: Experiment) -> tuple[float, str] | None:
+    """Images a second of the target, and how they are known; nothing that costs is scored for it."""
+    from blackbox_dft.data.photos import Photos
+    from blackbox_dft.scoring.speed import measured_speed, remembered_speed
+
+    if experiment.cluster:
+        return None
+    if remembered := remembered_speed(experiment.target):
+        return remembered, "as in its last run"
+    opened = vars(experiment).get("path")
+    measured = None
+    if not isinstance(opened, str | None):
+        measured = opened.images_per_second
+    elif experiment.config.price is None and not isinstance(experiment.data.images, Photos):
+        measured = measured_speed(experiment.target, experiment.data.images)
+    return (1 / (1 / measured + OWN_SECONDS), "by a first look") if measured else None
 
 
 def _precision(experiment: Experiment) -> list[str]:
@@ -129,9 +160,6 @@ def execute(
     With a ``consent``, the user confirms the ``queries`` that may still be sent, if they cost money.
     """
     from blackbox_dft.cli.progress_bar import resume_hint, show_progress
-    from blackbox_dft.report.figures.pictures import write_pictures
-    from blackbox_dft.report.run_report import write_run_report
-    from blackbox_dft.report.terminal import verdict_lines
 
     quiet, price = quiet or as_json, experiment.config.price
     asked = consent is not None and consent.require(
@@ -141,6 +169,11 @@ def execute(
         say("\n".join(opening(experiment)))
     with resume_hint(out), show_progress(experiment.plan.total, quiet, price) as progress:
         result = go(progress)
+    # After the run, which would begin later.
+    from blackbox_dft.report.figures.pictures import write_pictures
+    from blackbox_dft.report.run_report import write_run_report
+    from blackbox_dft.report.terminal import verdict_lines
+
     write_pictures(result, out)
     write_run_report(out, result.data, price=price)
     summary = result.summary.to_json()

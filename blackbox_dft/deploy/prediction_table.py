@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
+from blackbox_dft._utils.text import shortened
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.errors import InputError
 from blackbox_dft.objectives.losses import decide, lacks_score
@@ -53,6 +54,8 @@ class PredictionTable:
     file,label,probability,no_score,error,cat,dog
     a.png,dog,0.8,0,,0.2,0.8
     b.png,,,1,,,
+    >>> table
+    PredictionTable(2 images, labels cat, dog; to_pandas() has the rows)
     """
 
     labels: tuple[str, ...]
@@ -61,6 +64,10 @@ class PredictionTable:
     """``(N, L)``; NaN for an image without a score."""
     errors: tuple[str, ...]
     """Why an image could not be read; empty for the others."""
+
+    def __repr__(self) -> str:
+        labels = shortened(self.labels)
+        return f"PredictionTable({len(self.files):,} images, labels {labels}; to_pandas() has the rows)"
 
     @cached_property
     def decided(self) -> tuple[str | None, ...]:

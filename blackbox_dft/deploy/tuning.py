@@ -28,6 +28,7 @@ from blackbox_dft.spaces import make_space
 from blackbox_dft.spaces.any_size import at_shape
 from blackbox_dft.spaces.applying import sent_images
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.blocks import changed_images
 from blackbox_dft.spaces.specs import from_file, to_file
 from blackbox_dft.spaces.viewed import Viewed
 
@@ -115,7 +116,7 @@ class Tuning:
             InputError: the images have another size than those the change was learned on, or numbers of unknown range.
         """
         batch = self._batch(images)
-        return to_bytes(self._spaces_of(batch)[0].apply(to_floats(batch), self.z))
+        return changed_images(self._spaces_of(batch)[0], batch, self.z, levels=True)
 
     def each_view(self, images: object) -> ImageBytes:
         """All views ``(N, V, H, W, 3)`` of ``images (N, H, W, 3)``: what the target is sent, and ``decide`` wants.
@@ -127,9 +128,9 @@ class Tuning:
         ((1, 2, 8, 8, 3), True)
         """
         batch = self._batch(images)
-        floats, (first, further) = to_floats(batch), self._spaces_of(batch)
-        changed = [first.apply(floats, self.z), *(further.apply(floats, view) for view in self.views[1:])]
-        return np.stack([to_bytes(one) for one in changed], axis=1)
+        first, further = self._spaces_of(batch)
+        views = (changed_images(further, batch, view, levels=True) for view in self.views[1:])
+        return np.stack([changed_images(first, batch, self.z, levels=True), *views], axis=1)
 
     def sent_views(self, images: object) -> list[ImageBytes | Images]:
         """Each view ``(N, H, W, 3)`` of ``images (N, H, W, 3)``, as a target receives it: JPEG compression included.

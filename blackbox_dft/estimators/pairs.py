@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from blackbox_dft._utils.types import Floats
+from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.estimators.base import Proposal
 from blackbox_dft.estimators.search_space import SearchSpace, on_grid
 
 
-def antithetic_pairs(centre: Floats, offsets: Floats, space: SearchSpace, *, crossed: bool = False) -> Proposal:
+def antithetic_pairs(
+    centre: Floats, offsets: Floats, space: SearchSpace, *, crossed: bool = False, uneven: bool = False, note: int = 0
+) -> Proposal:
     """Candidates ``centre + offsets (P, k)``, then ``centre - offsets``, all on the grid and inside the bounds.
 
     Both candidates of pair p are scored on image p. If ``crossed``, the first pair alone is scored on P images.
+    ``uneven`` and ``note`` are the proposal's, of pairs that are not crossed.
 
     >>> space = SearchSpace(np.zeros(1), np.array([-9.0]), np.array([1.5]))
     >>> antithetic_pairs(np.array([1.0]), np.array([[0.25], [2.0]]), space).candidates
@@ -26,7 +31,18 @@ def antithetic_pairs(centre: Floats, offsets: Floats, space: SearchSpace, *, cro
     candidates = space.clip(np.concatenate([centre + used, centre - used]))
     if crossed:
         return Proposal.crossed(candidates, count)
-    return Proposal.paired(candidates, np.tile(np.arange(count), 2))
+    rows, slots = _places(count)
+    return Proposal(candidates, rows, slots, count, uneven, note=note)
+
+
+@lru_cache(maxsize=16)
+def _places(count: int) -> tuple[Ints, Ints]:
+    """Candidates and images of the queries of so many pairs."""
+    found = np.arange(2 * count), np.tile(np.arange(count), 2)
+    for places in found:
+        # All proposals share them.
+        places.flags.writeable = False
+    return found
 
 
 def pair_differences(proposal: Proposal, losses: Floats) -> tuple[Floats, Floats]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.curvature import CurvatureFactor
+from blackbox_dft.estimators.quadratic_features import FIRST_CAPACITY, QuadraticFeatures
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -63,11 +64,9 @@ class QuadraticModel:
         self.minimum = np.array(start, np.float64)
         """Estimate of the minimum ``(k,)``."""
         size = len(start)
-        self._upper = np.triu_indices(size)
-        self._diagonal = self._upper[0] == self._upper[1]
-        self._plus = self._minus = np.empty((0, size))
-        self._losses = np.empty((0, 2))
-        self._weights = np.empty(0)
+        self._features = QuadraticFeatures(self.minimum)
+        self._told = np.empty((3, FIRST_CAPACITY))
+        """Loss differences, mean losses and weights of the pairs."""
         self._fitted = 0
         self._start = self.minimum
         self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
@@ -81,12 +80,14 @@ class QuadraticModel:
     def tell(self, plus: Floats, minus: Floats, loss_plus: Floats, loss_minus: Floats, weights: Floats) -> None:
         """Learns from P pairs: candidates ``(P, k)`` on both sides, their losses ``(P,)``, image weights ``(P,)``."""
         self._curvature.tell(self.minimum - self._start, plus - minus, loss_plus - loss_minus, weights)
-        self._plus = np.concatenate([self._plus, plus])
-        self._minus = np.concatenate([self._minus, minus])
-        self._losses = np.concatenate([self._losses, np.stack([loss_plus, loss_minus], axis=1)])
-        self._weights = np.concatenate([self._weights, weights])
-        if len(self._losses) >= REFIT_GROWTH * self._fitted:
-            self._fitted = len(self._losses)
+        begin = self._features.count
+        self._features.add(plus, minus)
+        while self._features.count > self._told.shape[1]:
+            self._told = np.concatenate([self._told, np.empty_like(self._told)], axis=1)
+        told = self._told[:, begin : self._features.count]
+        told[0], told[1], told[2] = loss_plus - loss_minus, (loss_plus + loss_minus) / 2, weights
+        if self._features.count >= REFIT_GROWTH * self._fitted:
+            self._fitted = self._features.count
             slope, curvature = self._fit()
             step = trust_region_step(slope, curvature, MAX_MOVE)
             self.minimum = self.minimum + step
@@ -115,37 +116,30 @@ class QuadraticModel:
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
         size = len(self.minimum)
-        differences, means = self._losses[:, 0] - self._losses[:, 1], self._losses.mean(axis=1)
-        weights = self._weights / self._weights.mean()
+        differences, means, weights = self._told[:, : self._features.count]
+        weights = weights / weights.mean()
         level = float(weights @ means) / len(means)
         within = max(float((weights * differences**2).mean()), 1e-12)
         between = max(float((weights * (means - level) ** 2).mean()), 1e-12)
-        plus, minus = self._plus - self.minimum, self._minus - self.minimum
-        distance = (((plus + minus) / 2) ** 2 + ((plus - minus) / 2) ** 2).mean(axis=1)
-        nearness = np.exp(-0.5 * distance / NEIGHBOURHOOD**2)
-        kept = nearness >= MIN_NEARNESS
-        plus, minus, nearness = plus[kept], minus[kept], nearness[kept] * weights[kept]
-        features_plus, features_minus = self._features(plus), self._features(minus)
-        design = np.concatenate([features_plus - features_minus, (features_plus + features_minus) / 2])
-        observed = np.concatenate([differences[kept], means[kept]])
-        precision = np.concatenate([nearness / within, nearness / between])
+        self._features.move(self.minimum)
+        nearness = np.exp(-0.5 / NEIGHBOURHOOD**2 / size * self._features.squared_distances)
+        nearness = np.where(nearness >= MIN_NEARNESS, nearness * weights, 0.0)
+        precision = np.stack([nearness / within, nearness / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        curvature = CURVATURE * self._curvature.factor * curvature_share(nearness, means[kept]) * scale
-        mean = np.concatenate([[level], np.zeros(size), np.where(self._diagonal, curvature, 0)])
-        curvature_spreads = np.where(self._diagonal, DIAGONAL_SPREAD, MIXED_SPREAD)
+        curvature = CURVATURE * self._curvature.factor * curvature_share(nearness, means) * scale
+        upper, diagonal = self._features.upper, self._features.diagonal
+        mean = np.concatenate([[level], np.zeros(size), np.where(diagonal, curvature, 0)])
+        curvature_spreads = np.where(diagonal, DIAGONAL_SPREAD, MIXED_SPREAD)
         spreads = np.concatenate([np.full(size, SLOPE_SPREAD), curvature_spreads]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
         # Bishop 2006, eq. 3.54 and 3.53: posterior precision and mean, about the prior mean.
-        posterior = (design.T * precision) @ design + np.diag(prior)
+        gram, moment = self._features.weighted_sums(precision, np.stack([differences, means]))
+        posterior = gram + np.diag(prior)
         self._posterior = posterior
-        fitted = mean + np.linalg.solve(posterior, design.T @ (precision * (observed - design @ mean)))
-        upper = np.zeros((size, size))
-        upper[self._upper] = fitted[1 + size :]
-        return fitted[1 : 1 + size], upper + upper.T - np.diag(np.diag(upper))
-
-    def _features(self, u: Floats) -> Floats:
-        squares = u[:, self._upper[0]] * u[:, self._upper[1]] * np.where(self._diagonal, 0.5, 1)
-        return np.concatenate([np.ones((len(u), 1)), u, squares], axis=1)
+        fitted = mean + np.linalg.solve(posterior, moment - gram @ mean)
+        matrix = np.zeros((size, size))
+        matrix[upper] = fitted[1 + size :]
+        return fitted[1 : 1 + size], matrix + matrix.T - np.diag(np.diag(matrix))
 
 
 def curvature_share(nearness: Floats, means: Floats) -> float:

@@ -6,7 +6,6 @@ by antithetic pairs of its own: the effect of one group on an image would hide t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -83,11 +82,12 @@ class Surface(SupportsDelayedTell, SupportsPromise):
     def ask(self) -> Proposal:
         number = self._next_group()
         group = self._groups[number]
-        offsets = np.zeros((self.pairs, self._space.size))
         size = len(group.coordinates)
-        offsets[:, group.coordinates] = group.spread * gaussian_directions(self._rng, self.pairs, size, True)
-        proposal = antithetic_pairs(self._z, offsets, self._space)
-        return replace(proposal, uneven=True, note=number)
+        offsets = group.spread * gaussian_directions(self._rng, self.pairs, size, True)
+        if len(self._groups) > 1:
+            within, offsets = offsets, np.zeros((self.pairs, self._space.size))
+            offsets[:, group.coordinates] = within
+        return antithetic_pairs(self._z, offsets, self._space, uneven=True, note=number)
 
     @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:

@@ -8,14 +8,17 @@ import numpy as np
 from scipy.special import bdtr
 
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.losses import decide
 
 RESAMPLES = 10_000
+MAX_KINDS, MAX_DRAWN = 100, 1_000_000
+"""Different values from which on images are drawn one by one, and how many at once."""
 
 
 @dataclass(frozen=True)
 class PairedResult:
-    """Accuracies before and after on the same images, the interval of their difference, and McNemar's test."""
+    """A metric before and after on the same images, the interval of its difference, and McNemar's test of accuracy."""
 
     before: float
     after: float
@@ -27,12 +30,15 @@ class PairedResult:
     """Two-sided p-value of "as many decisions became right as became wrong"."""
 
 
-def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> PairedResult:
-    """Compares the accuracy of probabilities ``after (N, L)`` with that of ``before (N, L)`` on the same images.
+def compare(
+    before: Floats, after: Floats, labels: Ints, groups: Ints | None = None, metric: Metric = ACCURACY
+) -> PairedResult:
+    """Compares the metric of probabilities ``after (N, L)`` with that of ``before (N, L)`` on the same images.
 
     The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
-    show one person, since their errors are correlated. McNemar's test is exact: binomial on the images whose decision
-    changed.
+    show one person, since their errors are correlated; for metrics that are no means over images, of their linear part
+    (``evaluation.metric``). A cost is counted negative, so that more is better. McNemar's test is exact: binomial on
+    the images whose decision changed.
 
     >>> labels = np.zeros(10, int)
     >>> before, after = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], np.eye(2)[[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
@@ -44,8 +50,9 @@ def compare(before: Floats, after: Floats, labels: Ints, groups: Ints | None = N
     gained, lost = int((right_after & ~right_before).sum()), int((right_before & ~right_after).sum())
     # Both tails of a fair coin are equally likely; they overlap if gained and lost are equal.
     p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
-    low, high = bootstrap(right_after.astype(float) - right_before, groups)
-    return PairedResult(float(right_before.mean()), float(right_after.mean()), len(labels), (low, high), p)
+    each = [metric.contributions(probabilities, labels) for probabilities in (before, after)]
+    interval = bootstrap(each[1] - each[0], groups)
+    return PairedResult(float(each[0].mean()), float(each[1].mean()), len(labels), interval, p)
 
 
 def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) -> tuple[float, float]:
@@ -56,11 +63,34 @@ def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) ->
     (0.19, 0.31)
     """
     _, member = np.unique(np.arange(len(differences)) if groups is None else groups, return_inverse=True)
-    sums, counts = np.bincount(member, differences), np.bincount(member).astype(float)
-    # Groups of equal sum and size are interchangeable: drawing how often each kind occurs is the same and far cheaper.
-    kinds, occurrences = np.unique(np.stack([sums, counts], 1), axis=0, return_counts=True)
+    sums = np.asarray(np.bincount(member, differences), np.float64)
+    counts = np.asarray(np.bincount(member), np.float64)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(sums), occurrences / len(sums), size=RESAMPLES)
-    means = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
+    means = _means_by_image(sums, counts, rng) if _differ(differences) else _means_by_kind(sums, counts, rng)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _differ(differences: Floats) -> bool:
+    """Whether nearly each image has a value of its own, as for the area under a curve."""
+    return len(np.unique(differences)) > MAX_KINDS
+
+
+def _means_by_kind(sums: Floats, counts: Floats, rng: np.random.Generator) -> Floats:
+    """Means of the resamples ``(RESAMPLES,)``, from how often each kind of image or group is drawn.
+
+    Groups of equal sum and size are interchangeable: drawing how often each kind occurs is the same and far cheaper.
+    """
+    kinds, occurrences = np.unique(np.stack([sums, counts], 1), axis=0, return_counts=True)
+    drawn = rng.multinomial(len(sums), occurrences / len(sums), size=RESAMPLES)
+    return np.asarray((drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1]), np.float64)
+
+
+def _means_by_image(sums: Floats, counts: Floats, rng: np.random.Generator) -> Floats:
+    """The same, image by image, some resamples at a time."""
+    at_once, means = max(1, MAX_DRAWN // len(sums)), np.empty(RESAMPLES)
+    for start in range(0, RESAMPLES, at_once):
+        part = means[start : start + at_once]
+        drawn = rng.integers(0, len(sums), (len(part), len(sums)))
+        part[:] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return means

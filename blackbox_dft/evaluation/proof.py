@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -44,19 +44,31 @@ class Proof:
 
     Args:
         alpha: chance that the interval ever misses the mean gain.
+        bound: greatest difference that a draw can make; the interval is in its unit.
+        round: draws of a round, one of each label: what is proven is then the mean of the labels' mean gains, and the
+            interval is looked at after whole rounds only. If each label c gains ``g_c``, the money of one stake
+            becomes, in the mean, ``prod (1 + s (g_c - m))``-fold in a round, which is at most 1 if m is the mean of the
+            g_c (the geometric mean is at most the arithmetic one): still a fair game against every m.
     """
 
     alpha: float = ALPHA
+    bound: float = 1.0
+    round: int = 1
     decided_at: int | None = None
     """Draws after which the interval first excluded 0."""
-    interval: tuple[float, float] = (-1.0, 1.0)
+    interval: tuple[float, float] = field(init=False)
     """Of the mean gain, valid at any time: the intersection of the intervals so far."""
     path: list[tuple[int, float, float, float]] = field(default_factory=list)
     """Draws, mean and both ends of the interval each time some were added."""
     log_e: float = 0.0
     """Logarithm of the greatest e-value against "no gain" so far: the money, in units of the stake."""
     _values: list[float] = field(default_factory=list)
+    """Over the bound."""
     _money: Floats = field(default_factory=lambda: np.zeros((2, len(STAKES))))
+
+    def __post_init__(self) -> None:
+        """Before the first difference, nothing is excluded."""
+        self.interval = (-self.bound, self.bound)
 
     @property
     def draws(self) -> int:
@@ -66,7 +78,7 @@ class Proof:
     @property
     def mean(self) -> float:
         """Of the differences so far; 0 before the first."""
-        return float(np.mean(self._values)) if self._values else 0.0
+        return float(np.mean(self._values)) * self.bound if self._values else 0.0
 
     @property
     def verdict(self) -> Verdict:
@@ -83,26 +95,28 @@ class Proof:
     def add(self, differences: Iterable[float]) -> None:
         """Adds differences ``(N,)`` in the order of their draws; the interval is then that after the last of them.
 
-        The e-value is looked at after each of them, so adding them one by one decides at the same draw.
+        The e-value is looked at after each of them, or each round, so adding them one by one decides at the same draw.
 
         Raises:
-            ValueError: a difference is not in [-1, 1].
+            ValueError: a difference is greater than the bound, or a round is not whole.
         """
-        new = np.asarray(list(differences), np.float64)
+        new = np.asarray(list(differences), np.float64) / self.bound
         if not len(new):
             return
+        if len(new) % self.round:
+            raise ValueError(f"draws must be added in whole rounds of {self.round}")
         if not (np.abs(new) <= 1).all():
-            raise ValueError("a paired difference must be between -1 and 1")
+            raise ValueError(f"a paired difference must be between {-self.bound:g} and {self.bound:g}")
         start = len(self._values)
         self._values += new.tolist()
         # On both sides of "the mean is 0", for each stake, after each of the new differences.
         paths = self._money[:, None] + np.cumsum(np.log1p([new[:, None] * STAKES, -new[:, None] * STAKES]), axis=1)
         self._money = paths[:, -1]
-        money = _hedged(*_mixed(paths))
+        money = _hedged(*_mixed(paths))[self.round - 1 :: self.round]
         self.log_e = max(self.log_e, float(money.max()))
         reached = np.flatnonzero(money >= -math.log(self.alpha))
         if self.decided_at is None and len(reached):
-            self.decided_at = start + int(reached[0]) + 1
+            self.decided_at = start + (int(reached[0]) + 1) * self.round
             # What was decided then stays decided, as the interval of that moment stays valid.
             self._narrow(self._values[: self.decided_at])
             low, high = self.interval
@@ -115,7 +129,7 @@ class Proof:
 
     def _narrow(self, values: list[float]) -> None:
         low, high = _interval(*np.unique(values, return_counts=True), self.alpha)
-        low, high = max(low, self.interval[0]), min(high, self.interval[1])
+        low, high = max(low * self.bound, self.interval[0]), min(high * self.bound, self.interval[1])
         if low <= high:
             self.interval = (low, high)
 
@@ -146,6 +160,26 @@ def draw_order(groups: Ints | None, count: int, seed: int) -> list[Ints]:
     names = rng.permutation(np.array(sorted(found)))
     most = math.ceil(MIN_DRAWS / len(names))
     return [np.array(found[name][:most]) for name in names.tolist()]
+
+
+def equal_draws(draws: Sequence[Ints], labels: Ints) -> list[Ints]:
+    """The draws in rounds of one of each label that they have; they end with the label of fewest.
+
+    A draw of several images keeps those of its first one's label.
+
+    Args:
+        draws: as ``draw_order`` makes them.
+        labels: of all images ``(N,)``.
+
+    >>> order = equal_draws([np.array([image]) for image in range(5)], np.array([1, 1, 1, 0, 0]))
+    >>> [draw.tolist() for draw in order]
+    [[3], [0], [4], [1]]
+    """
+    of_label: dict[int, list[Ints]] = {}
+    for draw in draws:
+        own = int(labels[draw[0]])
+        of_label.setdefault(own, []).append(draw[labels[draw] == own])
+    return [draw for round_ in zip(*(of_label[label] for label in sorted(of_label)), strict=False) for draw in round_]
 
 
 def _mixed(money: Floats) -> Floats:

@@ -34,10 +34,11 @@ class Calibration:
         return np.exp(log_softmax(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)) + self.bias, axis=1))
 
 
-def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
+def fit_threshold(probabilities: Floats, labels: Ints, weights: Floats | None = None) -> Calibration:
     """Fits the free baseline on ``probabilities (N, L)`` of unchanged images with true ``labels (N,)``.
 
-    Images without a score (rows of NaN) are left out.
+    Images without a score (rows of NaN) are left out. ``weights (N,)`` say what an error on each image counts, 1 on the
+    average; all count the same by default.
 
     One bias for each label and one slope for all, by penalised maximum likelihood (Platt 1999). The most accurate cut
     itself would be a worse baseline: what it gains by chance on a few dozen images it loses on others
@@ -54,10 +55,11 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
 
     scored = ~lacks_score(probabilities)
     probabilities, labels = probabilities[scored], labels[scored]
+    used = 1.0 if weights is None else weights[scored][:, None]
     if not len(labels):
         return Calibration(np.zeros(probabilities.shape[1]))
     logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
-    truth = np.eye(logs.shape[1])[labels]
+    truth = np.eye(logs.shape[1])[labels] * used
 
     def loss(parameters: Floats) -> float:
         slope = np.exp(parameters[-1])
@@ -69,7 +71,7 @@ def fit_threshold(probabilities: Floats, labels: Ints) -> Calibration:
     return Calibration(np.asarray(fitted[:-1] / np.exp(fitted[-1])))
 
 
-def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0) -> Floats:
+def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0, weights: Floats | None = None) -> Floats:
     """``probabilities (N, L)`` with the free baseline, each image by a threshold fitted on the others' folds.
 
     For images that all belong to the test: none may shift its own decision.
@@ -85,5 +87,6 @@ def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0) -> Floats:
     for fold in range(int(folds.max(initial=0)) + 1):
         held = folds == fold
         if (~held).any():
-            shifted[held] = fit_threshold(probabilities[~held], labels[~held])(probabilities[held])
+            fitted = fit_threshold(probabilities[~held], labels[~held], None if weights is None else weights[~held])
+            shifted[held] = fitted(probabilities[held])
     return shifted

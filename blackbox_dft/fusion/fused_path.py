@@ -6,12 +6,14 @@ from functools import partial
 
 import numpy as np
 
+from blackbox_dft._utils.timing import timed
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.resident_images import ResidentImages
-from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer
-from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
+from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer, is_outside
+from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.blocks import changed_images
 from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.onnx.runtime_errors import reason
 
@@ -58,10 +60,19 @@ class FusedPath:
         self._pool = pool
         self._fixed_batch = target.input_format.batch
         height, width, depth = pool.shape[1:]
-        cpu = target.provider == "cpu"
+        self.on_cpu = cpu = target.provider == "cpu"
         images = images or ResidentImages(pool, target, memory)
         self.resident = images.count
         """How many images stay on the model's device, the first ones."""
+        self.images_per_second: float | None = None
+        """Roughly, if it was measured: of calls on one image or two, as many at once as the target has workers."""
+        self._target, self._levels = target, encoding.levels
+        if cpu and is_outside(space):
+            # Nothing is left for a graph to do but what the target does faster, to the same bits.
+            self._outer: Space | None = space
+            self._inner_size, self._outer_size, self._open = 0, space.size, {}
+            self.reopen()
+            return
 
         def fuse(resident: bool) -> ScoringGraph:
             shape = (int(height), int(width), int(depth))
@@ -80,7 +91,7 @@ class FusedPath:
         counts = {True: self.resident, False: len(pool) - self.resident}
         graphs = {resident: fuse(resident) for resident, count in counts.items() if count}
         graph = next(iter(graphs.values()))
-        self._outer, self._outer_rounds, self._inner_size = graph.outer, graph.outer_rounds, graph.inner_size
+        self._outer, self._inner_size = graph.outer, graph.inner_size
         self._outer_size = space.size - graph.inner_size
         pooled = {POOL: images.placed()} if graph.outer is None and self.resident else {}
         self._open = {
@@ -107,6 +118,8 @@ class FusedPath:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
+        if self._outer is not None and not self._inner_size:
+            return self._target.scores(changed_images(self._outer, self._pool[indices], z, levels=self._levels))
         if False not in self._sessions:
             return self._in_batches(indices, z, resident=True)
         is_resident = indices < self.resident
@@ -134,8 +147,8 @@ class FusedPath:
     def _scores(self, indices: Ints, z: Floats, resident: bool) -> Scores:
         inputs: dict[str, Array]
         if self._outer is not None:
-            changed = self._outer.apply(to_floats(self._pool[indices]), z[:, : self._outer_size])
-            inputs = {IMAGES: to_bytes(changed) if self._outer_rounds else changed}
+            own = z[:, : self._outer_size]
+            inputs = {IMAGES: changed_images(self._outer, self._pool[indices], own, levels=False)}
         else:
             inputs = {INDICES: indices} if resident else {IMAGES: self._pool[indices]}
         if self._inner_size:
@@ -159,7 +172,10 @@ def fused_path(
         path = FusedPath(pool, space, target, encoding, images=images)
         sample = np.arange(min(2, len(pool), target.max_batch or 2))
         array_scores = target.scores(encoding.encode_bytes(pool[sample]))
-        fused_scores = path(sample, space.initial())
+        fused_scores, seconds = timed(lambda: path(sample, space.initial()))
+        # Two images say nothing of the speed of a GPU.
+        if path.on_cpu:
+            path.images_per_second = target.workers * len(sample) / max(seconds, 1e-9)
     except InputError as error:
         return str(error)
     except Exception as error:

@@ -166,27 +166,6 @@ def repeat(
     return names
 
 
-def prepare_exactly(graph: OnnxBuilder, planes: str, image_format: InputFormat) -> str | None:
-    """Byte planes ``(N, 3, H, W)`` to the model's input, with the bits of ``InputFormat.prepare``.
-
-    ``None`` for formats whose bits ONNX Runtime does not reproduce.
-    """
-    from onnx import TensorProto
-
-    if image_format.dtype != "float32" or image_format.channels == "grey":
-        return None
-    if image_format.channels == "bgr":
-        planes = graph.op("Gather", planes, graph.constant(np.array([2, 1, 0])), axis=1)
-    planes = graph.op("Cast", planes, to=TensorProto.FLOAT)
-    ranges = {"0..1": [("Div", (255.0,))], "0..255": [], "-1..1": [("Mul", (2 / 255,)), ("Sub", (1.0,))]}
-    normalised = [
-        (kind, value) for kind, value in (("Sub", image_format.mean), ("Div", image_format.std)) if value is not None
-    ]
-    for kind, value in [*ranges[image_format.range], *normalised]:
-        planes = graph.op(kind, planes, graph.constant(np.array(value, np.float32).reshape(-1, 1, 1)))
-    return _in_layout(graph, planes, image_format)
-
-
 def prepare(graph: OnnxBuilder, planes: str, image_format: InputFormat, kind: int, *, levels: bool = False) -> str:
     """RGB planes ``(N, 3, H, W)`` to the model's input.
 

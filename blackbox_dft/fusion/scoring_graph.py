@@ -6,8 +6,7 @@ same graph takes the images of a call, ``bbdft_images``, uint8 ``(N, H, W, 3)``.
 
 On a CPU, leading geometry, tone and sharpness are applied outside, by OpenCV and NumPy, which are up to six times
 faster there than ONNX Runtime's GridSample, Log and MatMul. The graph then takes the changed images, ``bbdft_images``,
-as float32 in [0, 1], or as the bytes of the array path if nothing is left to change, and z without the coordinates of
-those parts.
+as float32 in [0, 1], and z without the coordinates of those parts. If nothing is left to change, there is no graph.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import check_has_graph, image_input, merge, prepare, prepare_exactly, upgrade_opset
+from blackbox_dft.fusion.merge import check_has_graph, image_input, merge, prepare, upgrade_opset
 from blackbox_dft.spaces.additive import Pixels, Separable
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
@@ -55,10 +54,19 @@ class ScoringGraph:
     """Part of the change that the caller applies, with the first coordinates of z; ``None`` if there is none."""
     inner_size: int
     """Coordinates of z that the graph takes, the last ones."""
-    outer_rounds: bool
-    """Whether the caller rounds the images to 8 bits after the outer part."""
     keep_quantizers: bool
     """Whether its quantizing operators must run as they stand; see ``GraphTarget.open_graph``."""
+
+
+def is_outside(space: Space) -> bool:
+    """Whether all of a change is faster outside the graph on a CPU.
+
+    >>> from blackbox_dft.spaces import make_space
+    >>> [is_outside(make_space(spec, (8, 8, 3))) for spec in ("affine+color", "color+dct:2")]
+    [True, False]
+    """
+    parts = space.parts if isinstance(space, Composed) else (space,)
+    return all(isinstance(part, OPENCV_SPACES) for part in parts)
 
 
 def fuse_scorer(
@@ -98,21 +106,17 @@ def fuse_scorer(
     outer = tuple(takewhile(lambda part: isinstance(part, OPENCV_SPACES), parts)) if cpu else ()
     inner = parts[len(outer) :]
     graph = OnnxBuilder("bbdft_query")
-    outer_rounds = levels and bool(outer) and not inner
     pooled = pooled and not outer
     images = graph.op("Gather", POOL, INDICES, axis=0) if pooled else IMAGES
-    floats = bool(outer) and not outer_rounds
-    planes = _planes(graph, images, inner, floats=floats, levels=levels, quantizes=quantizes)
-    # Same bytes, same floats as on the array path: a search that amplifies the last bit then ends the same.
-    image = prepare_exactly(graph, planes, image_format) if outer_rounds and quantizes else None
-    image = image or prepare(graph, planes, image_format, old.type.tensor_type.elem_type, levels=quantizes)
+    planes = _planes(graph, images, inner, floats=bool(outer), levels=levels, quantizes=quantizes)
+    image = prepare(graph, planes, image_format, old.type.tensor_type.elem_type, levels=quantizes)
     if len(old.type.tensor_type.shape.dim) == 3:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
     inner_size = sum(part.size for part in inner)
     inputs: list[ValueInfoProto] = [
         helper.make_tensor_value_info(name, kind, sides)
         for name, kind, sides in (
-            (IMAGES, TensorProto.FLOAT if floats else TensorProto.UINT8, [None, *shape]),
+            (IMAGES, TensorProto.FLOAT if outer else TensorProto.UINT8, [None, *shape]),
             (POOL, TensorProto.UINT8, [None, *shape]),
             (INDICES, TensorProto.INT64, [None]),
         )
@@ -127,7 +131,7 @@ def fuse_scorer(
         model = proto.SerializeToString()
     except Exception as error:
         raise InputError(f"{path} is larger than the 2 GB that a fused graph may have.") from error
-    return ScoringGraph(model, Composed(outer) if outer else None, inner_size, outer_rounds, quantizes)
+    return ScoringGraph(model, Composed(outer) if outer else None, inner_size, quantizes)
 
 
 def _planes(

@@ -27,19 +27,26 @@ def to_floats(images: ImageBytes | Images, out: Images | None = None) -> Images:
     return out
 
 
-def to_bytes(images: ImageBytes | Images) -> ImageBytes:
-    """Floats in [0, 1] rounded to the nearest of 256 levels; bytes are returned as they are.
+def to_bytes(images: ImageBytes | Images, out: ImageBytes | None = None) -> ImageBytes:
+    """Floats in [0, 1] rounded to the nearest of 256 levels; bytes are returned as they are (or copied to ``out``).
 
-    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels.
+    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels. With ``out``, floats are
+    overwritten.
 
     >>> to_bytes(np.array([0, 0.2, 1], np.float32))
     array([  0,  51, 255], dtype=uint8)
     """
     if images.dtype == np.uint8:
-        return np.asarray(images, np.uint8)
-    scaled = images * np.float32(255)
+        if out is None:
+            return np.asarray(images, np.uint8)
+        np.copyto(out, images)
+        return out
+    scaled = np.multiply(images, np.float32(255), out=None if out is None else images)
     scaled += np.float32(0.5)
-    return scaled.astype(np.uint8)
+    if out is None:
+        return scaled.astype(np.uint8)
+    np.copyto(out, scaled, casting="unsafe")
+    return out
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,8 @@ def _opencv(data: bytes, color: bool = False) -> Array:
 
     if "OPENCV_LOG_LEVEL" not in os.environ:
         # What it says of a file does not carry the file's name.
-        cv2.utils.logging.setLogLevel(0)
+        # Up to 4.10, and later.
+        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if color else cv2.IMREAD_UNCHANGED
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -78,6 +78,7 @@ def fit_joined_map(
     *,
     families: tuple[Family, ...],
     seed: int = 0,
+    weights: Floats | None = None,
 ) -> JoinedMap:
     """The joined map of least cross-validated log loss; ``each`` is fitted already.
 
@@ -88,6 +89,7 @@ def fit_joined_map(
         views: V.
         families: candidates for the joint map; the mean of the views always is one.
         seed: of the folds.
+        weights: what each image counts ``(N,)``; 1 by default.
 
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(0, 2, 400)
@@ -101,5 +103,5 @@ def fit_joined_map(
     count = each.label_matrix.shape[1]
     matrix = np.tile(np.eye(count), (views, 1))
     means = stacked(each, probabilities, views)
-    joint = fit_output_map(means, labels, matrix, families=families, shrinkage=SHRINKAGE, seed=seed)
+    joint = fit_output_map(means, labels, matrix, weights=weights, families=families, shrinkage=SHRINKAGE, seed=seed)
     return JoinedMap(each, joint)

@@ -111,8 +111,8 @@ def losses(objective: Objective, probabilities: Floats, labels: Ints) -> Floats:
     >>> losses(brier, np.array([[0.75, 0.25], [np.nan, np.nan]]), np.array([0, 0])).round(4)
     array([0.0625, 1.    ])
     """
-    missing = lacks_score(probabilities)[:, None]
-    if not missing.any():
+    if not np.isnan(probabilities).any():
         return objective(probabilities, labels)
+    missing = lacks_score(probabilities)[:, None]
     count = probabilities.shape[1]
     return objective(np.where(missing, np.eye(count)[(labels + 1) % count], probabilities), labels)

@@ -141,6 +141,16 @@ def fit_output_map(
     return _path(problem, along, used)[-1]
 
 
+def weights_learned(label_matrix: Floats, images: int) -> int:
+    """Numbers of ``W`` in a map of these classes and labels ``(K, L)``, for answers of so many images; 0 without ``W``.
+
+    >>> weights_learned(np.eye(10), images=500), weights_learned(np.eye(1000), images=400)
+    (100, 0)
+    """
+    classes, labels = label_matrix.shape
+    return label_matrix.size if any(c.family == "linear" for c in _candidates(classes, labels, images)) else 0
+
+
 def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int) -> int | None:
     """The candidate of least cross-validated log loss; ``None`` if that is the identity's."""
     folds = _folds(groups, seed)
@@ -240,24 +250,33 @@ def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Cal
     # Answers along the rows of memory: sums over the labels, of which there are few, are then several times faster.
     logs, features = np.ascontiguousarray(problem.logs.T), problem.features
     across = np.ascontiguousarray(features.T)
-    labels, columns, count = problem.labels, np.arange(len(problem.labels)), len(logs)
+    count = len(logs)
+    own_places = problem.labels * logs.shape[1] + np.arange(logs.shape[1])
+    # Fresh memory for each of hundreds of evaluations costs more than the arithmetic.
+    logits, product, sums, most = (
+        np.empty_like(logs),
+        np.empty_like(logs),
+        np.empty(logs.shape[1]),
+        np.empty(logs.shape[1]),
+    )
+    flat = logits.reshape(-1)
     scale_penalty, bias_penalty = candidate.shrinkage * SCALE_PENALTY, candidate.shrinkage * BIAS_PENALTY
 
     def objective(values: Floats) -> tuple[float, Floats]:
         scale, bias = values[0], values[1 : 1 + count]
         matrix = values[1 + count :].reshape(count, -1)
-        logits = np.exp(scale) * logs
-        logits += bias[:, None]
+        np.multiply(np.exp(scale), logs, out=logits)
+        np.add(logits, bias[:, None], out=logits)
         if matrix.size:
-            logits += matrix @ across
-        logits -= logits.max(axis=0)
-        own = logits[labels, columns]
+            np.add(logits, np.matmul(matrix, across, out=product), out=logits)
+        np.subtract(logits, logits.max(axis=0, out=most), out=logits)
+        own = flat[own_places]
         error = np.exp(logits, out=logits)
-        sums = error.sum(axis=0)
+        error.sum(axis=0, out=sums)
         value = float(weights @ (np.log(sums) - own)) + bias_penalty * float(bias @ bias)
         value += scale_penalty * scale**2 + candidate.penalty * float((matrix**2).sum())
         error *= weights / sums
-        error[labels, columns] -= weights
+        flat[own_places] -= weights
         by_scale = np.exp(scale) * float(np.vdot(error, logs)) + 2 * scale_penalty * scale
         by_bias = (error.sum(axis=1) + 2 * bias_penalty * bias) * candidate.biased
         by_matrix = error @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -68,13 +69,15 @@ class OutputDecoder:
 
         The row of an image without a score is NaN: ``decide`` gives no label for it, and ``losses`` the highest loss.
         """
-        each = raw.reshape(-1, raw.shape[1] // self.views)
+        each = raw if self.views == 1 else raw.reshape(-1, raw.shape[1] // self.views)
         classes = self.class_probabilities(each)
         if self.views > 1:
             classes[~self._each_has_score(each)] = np.nan
             classes = classes.reshape(len(raw), self.views * classes.shape[1])
         found = self.output_map(classes) if self.output_map else classes @ self.label_matrix
-        found[~self.has_score(raw)] = np.nan
+        scored = self.has_score(raw)
+        if not scored.all():
+            found[~scored] = np.nan
         return np.asarray(found, np.float64)
 
     def class_probabilities(self, raw: Scores) -> Floats:
@@ -114,6 +117,8 @@ class OutputDecoder:
         >>> OutputDecoder("probabilities", np.eye(2)).has_score(np.array([[0.5, 0.5], [0, 0], [np.nan, 1]], np.float32))
         array([ True, False, False])
         """
+        if self.views == 1:
+            return self._each_has_score(raw)
         each = self._each_has_score(raw.reshape(-1, raw.shape[1] // self.views))
         return np.asarray(each.reshape(len(raw), self.views).any(axis=1), np.bool_)
 
@@ -122,11 +127,16 @@ class OutputDecoder:
         found = rows_with_scores(raw)
         if self.kind in ("logits", "sigmoid", "logit"):
             return found
-        has_label = np.asarray(self.label_matrix[: self.own_classes].any(axis=1), np.bool_)
+        has_label = self._has_label
         if self.kind == "index":
             index, known = _class_index(raw, len(has_label))
             return np.asarray(known & has_label[index], np.bool_)
         return np.asarray(found & (raw[:, has_label] > 0).any(axis=1), np.bool_)
+
+    @cached_property
+    def _has_label(self) -> Bools:
+        """Which of the model's classes count for a label, ``(K,)``."""
+        return np.asarray(self.label_matrix[: self.own_classes].any(axis=1), np.bool_)
 
 
 def rows_with_scores(raw: Scores | Floats) -> Bools:
@@ -204,9 +214,12 @@ def probabilities(raw: Scores, kind: Kind, classes: int) -> Floats:
         index, found = _class_index(raw, classes)
         decoded = np.asarray(np.eye(classes)[index], np.float64)
     else:
-        values[~found] = 0
+        # Nearly always all have scores, and this runs at every step of a search.
+        if not found.all():
+            values[~found] = 0
         decoded = _decoded(values, kind)
-    decoded[~found] = np.nan
+    if not found.all():
+        decoded[~found] = np.nan
     return decoded
 
 
@@ -225,12 +238,13 @@ def _decoded(values: Floats, kind: Kind) -> Floats:
         return np.hstack([1 - second, second])
     if kind == "percent":
         values = values / 100
-    values = np.clip(values, 0, None)
-    if kind in ("probabilities", "percent"):
-        zero = values <= 0
+    values = np.maximum(values, 0)
+    if kind in ("probabilities", "percent") and (zero := values <= 0).any():
         missing = np.clip(1 - values.sum(axis=1, keepdims=True), 0, None)
         values = values + np.where(zero, missing / np.maximum(zero.sum(axis=1, keepdims=True), 1), 0)
     total = values.sum(axis=1, keepdims=True)
+    if (total > 0).all():
+        return np.asarray(values / total, np.float64)
     return np.where(total > 0, values / np.where(total > 0, total, 1), np.nan)
 
 

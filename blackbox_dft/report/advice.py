@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from blackbox_dft.report.outcome import gain_of
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.provenance import command, public
 
@@ -47,7 +48,7 @@ def advice(summary: Mapping[str, Any], run: Path | str, config: Config | None = 
     # Summaries of earlier versions have no proof.
     proof = summary.get("proof") or {}
     open_proof = proof.get("method") == "betting" and proof.get("decided_at") is None
-    gained = summary["accuracy"]["test"]["after"] > summary["accuracy"]["test"]["before"]
+    gained = gain_of(summary) > 0
     if summary["verdict"] != "worse" and (open_proof or gained):
         why = "Not proven is not refuted; a larger budget" if gained else "Undecided; a larger budget"
         longer = "searches longer, more labelled images prove smaller gains"

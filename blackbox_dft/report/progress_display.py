@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -29,8 +30,14 @@ DECAY = 0.9
 """Weight of a minibatch in the running loss relative to the one after it."""
 MIN_WEIGHT = 5
 """Weight of all minibatches together below which the running loss says too little to be the first."""
+UPDATE_SECONDS = 0.05
+"""Between two updates of the line, at least: the screen shows no more, and thousands of responses a second come."""
 MIN_BAR, MAX_BAR = 8, 24
 """Characters of the bar of a terminal."""
+
+
+RECENT, MIN_RECENT = 30.0, 2
+"""Seconds that a speed is measured over, and notices that it needs at least."""
 
 
 class BarProgress(Progress):
@@ -48,6 +55,7 @@ class BarProgress(Progress):
         self._total, self._done = total, 0
         self._started = time.perf_counter()
         self._paid = 0
+        self._shown_at = 0.0
         self._loss = RunningLoss()
 
     @override
@@ -62,11 +70,17 @@ class BarProgress(Progress):
     def scored(self, images: int, paid: int) -> None:
         self._done = min(self._done + images, self._total)
         self._paid += paid
-        rate = self._paid / max(time.perf_counter() - self._started, 1e-9)
+        if time.perf_counter() - self._shown_at > UPDATE_SECONDS:
+            self.show()
+
+    def show(self) -> None:
+        """Shows what is known now."""
+        self._shown_at = time.perf_counter()
+        rate = self._paid / max(self._shown_at - self._started, 1e-9)
         self._display.update(
             self._task,
             completed=self._done,
-            cost="" if self._price is None else f"{self._paid * self._price:,.2f} paid now",
+            cost="" if self._price is None else paid_now(self._paid, self._price),
             rate=f"{rate:,.0f} images/s",
             loss=self._loss.now,
             first=self._loss.first,
@@ -102,6 +116,45 @@ def fitted_line(parts: Sequence[tuple[int, str]], width: int, share: float, bar:
         filled = round(share * room)
         texts.insert(1, f"[{bar * filled}{' ' * (room - filled)}]")
     return "  ".join(texts).replace("  (", " (")[:width]
+
+
+def paid_now(images: int, price: float) -> str:
+    """What ``images`` that were scored in this run cost.
+
+    >>> paid_now(208, 0.01)
+    '2.08 paid now'
+    """
+    return f"{images * price:,.2f} paid now"
+
+
+class RecentSpeed:
+    """Speed of what was scored in the last half minute: recorded scores come faster than those that are paid for.
+
+    >>> times = iter([0, 10, 20])
+    >>> speed = RecentSpeed(lambda: next(times))
+    >>> for images in (16, 16, 32):
+    ...     speed.add(images)
+    >>> speed.seconds(120)
+    50.0
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._scored: deque[tuple[float, int]] = deque()
+
+    def add(self, images: int) -> None:
+        """So many were scored just now."""
+        now = self._clock()
+        self._scored.append((now, images))
+        while now - self._scored[0][0] > RECENT and len(self._scored) > MIN_RECENT:
+            self._scored.popleft()
+
+    def seconds(self, images: int) -> float | None:
+        """How long so many more take; None before it is known."""
+        passed = self._scored[-1][0] - self._scored[0][0] if self._scored else 0.0
+        # The first ones were scored before that time began.
+        scored = sum(count for _, count in self._scored) - (self._scored[0][1] if self._scored else 0)
+        return images * passed / scored if passed and scored else None
 
 
 class RunningLoss:
@@ -166,4 +219,8 @@ def terminal_bar(total: int, price: float | None = None) -> Iterator[Progress]:
             return Text(line, no_wrap=True, overflow="crop")
 
     with Display(Line(), console=console) as display:
-        yield BarProgress(display, total, price)
+        progress = BarProgress(display, total, price)
+        try:
+            yield progress
+        finally:
+            progress.show()

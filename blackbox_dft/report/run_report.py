@@ -27,6 +27,7 @@ from blackbox_dft.report.figures.charts import MARK_DASHES, Axes, bar_svg, legen
 from blackbox_dft.report.figures.proof_chart import proof_chart
 from blackbox_dft.report.figures.search_curve import ESTIMATE, search_curve
 from blackbox_dft.report.html import drawn, render
+from blackbox_dft.report.outcome import MEANINGS, Outcome, accuracy_beside
 from blackbox_dft.report.terminal import (
     free_threshold_sentence,
     no_score_texts,
@@ -58,7 +59,7 @@ TERMS = (
     (
         "output map",
         "",
-        "From all scores of the model to your labels; learned from the search's answers at no query.",
+        "From all scores of the model to your labels; learned from the search's answers.",
     ),
 )
 """Name and meaning of words that stand on the page without being facts."""
@@ -134,17 +135,20 @@ def read_run(run: Path) -> tuple[dict[str, Any], Config, Predictions, Tuning]:
 
 def sentence(summary: Mapping[str, Any]) -> str:
     """The verdict of a summary in words, with its interval, beside the free threshold."""
-    test = summary["accuracy"]["test"]
-    low, high = (100 * end for end in test["ci95"])
-    change = 100 * (test["after"] - test["before"])
+    shown = Outcome.of(summary)
+    before, after = shown.shown(shown.before), shown.shown(shown.after)
+    what = f"{after} of the {shown.n:,} test images are classified rightly"
+    if not shown.is_accuracy:
+        what = f"the {shown.title} of the {shown.n:,} test images is {after}"
+    beside = f"; {text}" if (text := accuracy_beside(summary)) else ""
     begin = {
         "improved": "Improved",
         "worse": "Worse",
     }.get(summary["verdict"], "No significant change")
     rests = f" {text[0].upper()}{text[1:]}." if (text := rests_on_no_score(summary)) else ""
     return (
-        f"{begin}: {percent(test['after'])} of the {test['n']:,} test images are classified rightly, "
-        f"{percent(test['before'])} before: {change:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}).{rests} "
+        f"{begin}: {what}, {before} before: {shown.change(shown.gain)} {shown.unit} (95 % interval "
+        f"{shown.interval(shown.ci95)}{beside}).{rests} "
         f"{free_threshold_sentence(summary)}."
     )
 
@@ -204,7 +208,8 @@ def _page(
         free=free_threshold_sentence(summary),
         harmed=_harmed(tables),
         facts=(facts := _facts(summary, tuning, price)),
-        facts_terms=[(name, meaning) for name, _, meaning in [*TERMS, *facts]],
+        facts_terms=[(name, meaning) for name, _, meaning in [*_terms(summary), *facts]],
+        shown=Outcome.of(summary),
         percent=percent,
         steps=_steps(summary),
         curve=_curve(summary, predictions, marks),
@@ -224,6 +229,16 @@ def _page(
     )
 
 
+def _terms(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    shown = Outcome.of(summary)
+    if shown.is_accuracy:
+        return list(TERMS)
+    unit = "What a decision costs less than before, on the average over the images; below 0 it costs more."
+    if not shown.is_cost:
+        unit = f"Hundredths of the {shown.title}: from .740 to .750 is one point."
+    return [(shown.unit, "", unit), *TERMS[1:]]
+
+
 def _date(run: Path, tuning: Tuning) -> str:
     """When the run was finished."""
     # Files of earlier versions do not say so, but reports do not write the summary again.
@@ -234,9 +249,10 @@ def _date(run: Path, tuning: Tuning) -> str:
 
 def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict as one number, its interval, and where both lie on a line with 0."""
+    shown = Outcome.of(summary)
+    low, high = shown.ci95
+    points = shown.gain
     test = summary["accuracy"]["test"]
-    low, high = test["ci95"]
-    points = test["after"] - test["before"]
     tone, mark, word = {
         "improved": ("good", "✓", "Improved"),
         "worse": ("bad", "✗", "Worse"),
@@ -253,12 +269,15 @@ def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
         "tone": "open" if rests else tone,
         "mark": mark,
         "word": word,
-        "points": f"{100 * points:+.1f}",
-        "low": f"{100 * low:+.1f}",
-        "high": f"{100 * high:+.1f}",
-        "before": percent(test["before"]),
-        "after": percent(test["after"]),
-        "n": test["n"],
+        "points": shown.change(points),
+        "unit": shown.unit,
+        "low": shown.change(low),
+        "high": shown.change(high),
+        "before": shown.shown(shown.before),
+        "after": shown.shown(shown.after),
+        "title": "" if shown.is_accuracy else shown.title[0].upper() + shown.title[1:],
+        "accuracy": (percent(test["before"]), percent(test["after"])),
+        "n": shown.n,
         "rests": rests[:1].upper() + rests[1:],
         "zero": place(0.0),
         "at": place(points),
@@ -269,38 +288,41 @@ def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _steps(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Test accuracies from the unchanged model to what is kept, each with its place on a common scale."""
-    test, parts = summary["accuracy"]["test"], summary.get("parts")
+    shown = Outcome.of(summary)
     rows = [
-        ("unchanged", "the model as it is", test["before"], False),
-        ("free threshold", "only the decision is shifted, at no query", summary["threshold"]["test"], False),
+        ("unchanged", "the model as it is", shown.before, False),
+        ("free threshold", "only the decision is shifted, at no query", shown.threshold, False),
     ]
-    # Summaries of earlier versions have no parts, or others under that name.
-    if isinstance(parts, Mapping):
-        if parts["output"] != test["before"]:
+    if parts := shown.parts:
+        if parts["output"] != shown.before:
             rows.append(("output map alone", "unchanged images, scores mapped to the labels", parts["output"], False))
-        if parts["image"] not in (test["before"], test["after"]):
+        if parts["image"] not in (shown.before, shown.after):
             rows.append(("image change alone", "changed images, decided by the model itself", parts["image"], False))
     chosen = KEPT.get(str(summary.get("chosen")), str(summary.get("chosen")))
     if (count := summary.get("queries_per_image", 1)) > 1:
         chosen += f", {count} views of each image"
-    rows.append(("kept", chosen, test["after"], True))
+    rows.append(("kept", chosen, shown.after, True))
     levels = [level for _, _, level, _ in rows]
     low, high = min(levels), max(levels)
     margin = max(0.08 * (high - low), 0.01)
-    low, high = max(0.0, low - margin), min(1.0, high + margin)
+    # Shares lie between 0 and 1; costs may be less, if a decision earns something.
+    low, high = max(min(0.0, low), low - margin), high + margin if shown.is_cost else min(1.0, high + margin)
     return {
         "rows": [
             {
                 "name": name,
                 "note": note,
-                "level": percent(level),
+                "level": shown.shown(level),
                 "kept": kept,
                 "at": f"{100 * (level - low) / (high - low):.2f}%",
             }
             for name, note, level, kept in rows
         ],
-        "low": f"{100 * low:.0f}%",
-        "high": f"{100 * high:.0f}%",
+        "low": f"{low:.3g}" if shown.is_cost else f"{100 * low:.0f}%",
+        "high": f"{high:.3g}" if shown.is_cost else f"{100 * high:.0f}%",
+        "share": "Share of the test images that are classified rightly."
+        if shown.is_accuracy
+        else f"{shown.title[0].upper()}{shown.title[1:]} on the test images. {shown.meaning}",
     }
 
 
@@ -319,31 +341,30 @@ def _table(name: str, rows: Sequence[breakdown.Subset]) -> dict[str, Any]:
 
 def _facts(summary: Mapping[str, Any], tuning: Tuning, price: float | None) -> list[tuple[str, str, str]]:
     """Name, value and explanation of what stands under the verdict."""
-    queries = summary["queries"]
+    queries, shown = summary["queries"], Outcome.of(summary)
     facts = [
-        ("free threshold", percent(summary["threshold"]["test"]), FREE_THRESHOLD),
+        ("free threshold", shown.shown(shown.threshold), FREE_THRESHOLD),
         ("queries", f"{queries['total']:,} of {summary['budget']:,}", "Images scored, each of which may cost money."),
         (
             "McNemar's p",
             f"{summary['mcnemar_p']:.2g}",
             "Chance of so one-sided a change by luck alone.",
         ),
+        *_metric_fact(summary, shown),
         ("space", summary["space"], "Which changes of an image were allowed."),
         ("estimator", summary["estimator"], "The method that searched for the change."),
     ]
     if calibrated := summary.get("calibrated"):
-        facts.insert(
-            1,
-            ("threshold fitted again", percent(calibrated["test"]), "The change, with the decision shifted after it."),
-        )
+        name = f"{'' if shown.is_accuracy else 'accuracy, '}threshold fitted again"
+        facts.insert(1, (name, percent(calibrated["test"]), "The change, with the decision shifted after it."))
     additive = all(isinstance(part, Additive) for part in change.parts(tuning.make_space()))
     if additive and summary["psnr_db"] is not None:
         facts.append(("PSNR", f"{summary['psnr_db']:.1f} dB", "How faint the change is: from 40 dB on, hardly seen."))
         facts.append(("SSIM", f"{summary['ssim']:.3f}", "How like the images stay to the eye; 1 is the same."))
     # Summaries of earlier versions have no such key.
     if any((missing := summary.get("no_score") or {}).values()):
-        shown = f"{missing['before']:,} and {missing['after']:,}"
-        facts.append(("no score, before and after", shown, "Test images without an answer; they count as wrong."))
+        both = f"{missing['before']:,} and {missing['after']:,}"
+        facts.append(("no score, before and after", both, "Test images without an answer; they count as wrong."))
     if (count := summary.get("queries_per_image", 1)) > 1:
         facts.append(("queries an image at use", str(count), "Each image is scored under several views."))
         if price is not None:
@@ -352,6 +373,15 @@ def _facts(summary: Mapping[str, Any], tuning: Tuning, price: float | None) -> l
         facts.append(("paid", f"{price * queries['total']:,.2f}", "Price of one query times their number."))
     facts.append(("time", duration(summary["seconds"]), "Of the whole run."))
     return facts
+
+
+def _metric_fact(summary: Mapping[str, Any], shown: Outcome) -> list[tuple[str, str, str]]:
+    """Accuracy beside the metric that the run is judged by."""
+    if shown.is_accuracy:
+        return []
+    test = summary["accuracy"]["test"]
+    both = f"{percent(test['before'])} → {percent(test['after'])}"
+    return [("judged by", shown.title, shown.meaning), ("accuracy", both, MEANINGS["accuracy"])]
 
 
 def _curve(summary: Mapping[str, Any], predictions: Predictions, more: Mapping[str, float]) -> dict[str, Any] | None:
@@ -378,9 +408,10 @@ def _proof(summary: Mapping[str, Any], predictions: Predictions) -> dict[str, An
         "sentence": "",
     }
     if len(predictions.proof):
-        name = "The gain of the images drawn so far, in points, and the interval that closes about it."
+        shown = Outcome.of(summary)
+        name = f"The gain of the images drawn so far, in {shown.unit}, and the interval that closes about it."
         text = proof_sentence(summary)
-        found["svg"] = drawn(line_svg(proof_chart(predictions.proof), name))
+        found["svg"] = drawn(line_svg(proof_chart(predictions.proof, shown.unit, shown.factor), name))
         found["sentence"] = text[:1].upper() + text[1:]
     return found
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blackbox_dft._utils.text import percent
 from blackbox_dft.report.advice import advice
+from blackbox_dft.report.outcome import Outcome, accuracy_beside
 from blackbox_dft.run.config import Config
 
 ADDITIVE = ("pixel", "tanh", "dct", "grid")
@@ -26,9 +26,8 @@ def verdict_lines(
         price: of one image scored.
         config: of the run, for what to do next.
     """
-    test, queries = summary["accuracy"]["test"], summary["queries"]
-    low, high = (100 * x for x in test["ci95"])
-    points = 100 * (test["after"] - test["before"])
+    shown, queries = Outcome.of(summary), summary["queries"]
+    beside = f"; {text}" if (text := accuracy_beside(summary)) else ""
     rests = f"; {text}" if (text := rests_on_no_score(summary)) else ""
     cost = f", {queries['total'] * price:.2f} paid" if price is not None else ""
     # Summaries of earlier versions have no "watch" and no "views".
@@ -37,13 +36,14 @@ def verdict_lines(
     doubt = f", {queries['in_doubt']:,} in doubt" if queries["in_doubt"] else ""
     found = f"{queries['input']:,} input, " if queries.get("input") else ""
     lines = [
-        f"{summary['verdict']}: test accuracy {test['before']:.3f} -> {test['after']:.3f} "
-        f"({points:+.1f} points, 95 %: {low:+.1f} to {high:+.1f}; {test['n']:,} images){rests}",
+        f"{summary['verdict']}: test {shown.title} {shown.level(shown.before)} -> {shown.level(shown.after)} "
+        f"({shown.change(shown.gain)} {shown.unit}, 95 %: {shown.interval(shown.ci95)}{beside}; "
+        f"{shown.n:,} images){rests}",
         *_proof(summary),
         # Summaries of earlier versions have no such key.
         *([f"  input: {summary['input']['sentence']}"] if summary.get("input") else []),
         *(f"  {text}" for text in no_score_texts(summary)),
-        f"  free threshold shift: {summary['threshold']['test']:.3f}; {_against_threshold(summary)}",
+        f"  free threshold shift: {shown.level(shown.threshold)}; {_against_threshold(summary)}",
         *_calibrated(summary),
         *_image_and_output(summary),
         *_parts(summary),
@@ -81,40 +81,40 @@ def _likeness(summary: Mapping[str, Any]) -> str:
 
 def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
     """How the tuning stands to the free threshold, the decision shifted without a query, as a sentence."""
-    test, threshold = summary["accuracy"]["test"], summary["threshold"]
-    after, free = test["after"], threshold["test"]
-    points, (low, high) = 100 * (after - free), threshold["ci95"]
-    interval = f"95 %: {_interval(threshold['ci95'])}"
-    if high >= 0 and free < test["before"]:
+    shown = Outcome.of(summary)
+    over, (low, high) = shown.over_threshold, shown.threshold_ci95
+    free, interval = shown.shown(shown.threshold), f"95 %: {shown.interval(shown.threshold_ci95)}"
+    if high >= 0 and shown.worse_than_before(shown.threshold):
         # To beat what harms is no merit, and to do as well as that is none of the threshold.
-        return f"The free threshold does not help: {percent(free)} with it, {percent(test['before'])} before"
+        return f"The free threshold does not help: {free} with it, {shown.shown(shown.before)} before"
     if low > 0:
-        return f"It beats the free threshold ({percent(free)}) by {points:.1f} points ({interval})"
+        return f"It beats the free threshold ({free}) by {shown.amount(over)} {shown.unit} ({interval})"
     if high < 0:
+        more = f"{shown.amount(over)} {'more saved an image than by' if shown.is_cost else 'points above'} the change"
         return (
-            f"The free threshold is better: {percent(free)}, {-points:.1f} points above the change "
-            f"(95 %: {-100 * high:+.1f} to {-100 * low:+.1f}), and it costs no query"
+            f"The free threshold is better: {free}, {more} (95 %: {shown.interval((-high, -low))}), and it costs no "
+            "query"
         )
-    return f"The free threshold ({percent(free)}) does as well within the error ({points:+.1f} points, {interval})"
+    return f"The free threshold ({free}) does as well within the error ({shown.change(over)} {shown.unit}, {interval})"
 
 
 def _against_threshold(summary: Mapping[str, Any]) -> str:
-    test, threshold = summary["accuracy"]["test"], summary["threshold"]
-    points, (low, high) = 100 * (test["after"] - threshold["test"]), threshold["ci95"]
-    interval = f"95 %: {_interval(threshold['ci95'])}"
-    if high >= 0 and threshold["test"] < test["before"]:
-        return f"it does not help, {test['before']:.3f} before (the tuning is {points:+.1f} points from it, {interval})"
+    shown = Outcome.of(summary)
+    low, high = shown.threshold_ci95
+    over, interval = f"{shown.change(shown.over_threshold)} {shown.unit}", f"95 %: {shown.interval((low, high))}"
+    if high >= 0 and shown.worse_than_before(shown.threshold):
+        return f"it does not help, {shown.level(shown.before)} before (the tuning is {over} from it, {interval})"
     if low > 0:
-        return f"the tuning beats it by {points:.1f} points ({interval})"
+        return f"the tuning beats it by {shown.amount(shown.over_threshold)} {shown.unit} ({interval})"
     if high < 0:
-        return f"it is better than the tuning, which is {points:+.1f} points from it ({interval})"
-    return f"the tuning does not clearly beat it ({points:+.1f} points, {interval})"
+        return f"it is better than the tuning, which is {over} from it ({interval})"
+    return f"the tuning does not clearly beat it ({over}, {interval})"
 
 
 def rests_on_no_score(summary: Mapping[str, Any]) -> str:
     """Says so if the verdict is another one for the images with a score before and after; else empty."""
-    # Summaries of earlier versions have no such key.
-    if not (scored := summary.get("scored")):
+    shown = Outcome.of(summary)
+    if not (scored := shown.scored):
         return ""
     low, high = scored["ci95"]
     if {"improved": low > 0, "worse": high < 0}.get(summary["verdict"], True):
@@ -122,8 +122,8 @@ def rests_on_no_score(summary: Mapping[str, Any]) -> str:
     gained = summary["verdict"] == "improved"
     return (
         f"this comes from images that {'had no score before' if gained else 'lost their score'}: "
-        f"of the {scored['n']:,} with a score before and after, {scored['before']:.3f} -> {scored['after']:.3f} "
-        f"(95 %: {_interval(scored['ci95'])})"
+        f"of the {scored['n']:,} with a score before and after, {shown.level(scored['before'])} -> "
+        f"{shown.level(scored['after'])} (95 %: {shown.interval(scored['ci95'])})"
     )
 
 
@@ -151,8 +151,9 @@ def _calibrated(summary: dict[str, Any]) -> list[str]:
     if not (calibrated := summary.get("calibrated")):
         return []
     points = 100 * (calibrated["test"] - summary["threshold"]["test"])
+    accuracy = "" if Outcome.of(summary).is_accuracy else "accuracy "
     return [
-        f"  with the threshold fitted again: {calibrated['test']:.3f}, {points:+.1f} points (95 %: "
+        f"  {accuracy}with the threshold fitted again: {calibrated['test']:.3f}, {points:+.1f} points (95 %: "
         f"{_interval(calibrated['ci95'])}) over the free threshold alone"
     ]
 
@@ -169,12 +170,13 @@ def proof_sentence(summary: Mapping[str, Any]) -> str:
     proof = summary.get("proof") or {}
     if proof.get("method") != "betting":
         return ""
-    low, high = (100 * end for end in proof["ci95"])
+    shown = Outcome.of(summary)
     if proof["decided_at"] is not None:
         word = "gain" if proof["verdict"] == "improved" else "loss"
         found = f"the {word} was decided after {proof['decided_at']:,} of {proof['n']:,} draws"
     else:
-        found = f"undecided after {proof['n']:,} draws: the gain lies between {low:+.1f} and {high:+.1f} points"
+        low, high = map(shown.change, proof["ci95"])
+        found = f"undecided after {proof['n']:,} draws: the gain lies between {low} and {high} {shown.unit}"
     return f"{found}; the interval is valid whenever one stops (e-value {proof['e_value']:.3g})"
 
 
@@ -184,20 +186,19 @@ def _proof(summary: dict[str, Any]) -> list[str]:
 
 def _image_and_output(summary: dict[str, Any]) -> list[str]:
     """What the change of images and the output map do apart; nothing for summaries of earlier versions."""
-    parts = summary.get("parts")
-    if not isinstance(parts, dict) or parts["output"] == summary["accuracy"]["test"]["before"] == parts["both"]:
+    shown = Outcome.of(summary)
+    if not (parts := shown.parts) or parts["output"] == shown.before == parts["both"]:
         return []
-    return [
-        f"  image change alone: {parts['image']:.3f}; output map alone, on unchanged images: {parts['output']:.3f}; "
-        f"as kept: {parts['both']:.3f}"
-    ]
+    image, output, both = (shown.level(parts[name]) for name in ("image", "output", "both"))
+    return [f"  image change alone: {image}; output map alone, on unchanged images: {output}; as kept: {both}"]
 
 
 def _parts(summary: dict[str, Any]) -> list[str]:
     # Summaries of earlier versions have the list under another name.
-    parts = summary.get("space_parts") or []
-    shares = (f"{part['part']} {100 * part['gain']:+.1f} ({_interval(part['ci95'])})" for part in parts)
-    return [f"  each part's points, by leaving it out, on val: {', '.join(shares)}"] if parts else []
+    parts, shown = summary.get("space_parts") or [], Outcome.of(summary)
+    shares = (f"{part['part']} {shown.change(part['gain'])} ({shown.interval(part['ci95'])})" for part in parts)
+    what = "saving" if shown.is_cost else "points"
+    return [f"  each part's {what}, by leaving it out, on val: {', '.join(shares)}"] if parts else []
 
 
 def _interval(ci95: Sequence[float]) -> str:

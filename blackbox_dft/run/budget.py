@@ -219,10 +219,12 @@ def make_sequential_plan(
     views: int = 1,
     known: float = 0.0,
     found: int = 0,
+    first_proof: int = 0,
 ) -> Plan:
     """Splits ``budget`` for a run that stops as soon as its gain is proven, on ``held`` images at most.
 
-    Arguments as for ``make_plan``; ``known`` is the share of the held images whose unchanged scores the user has.
+    Arguments as for ``make_plan``; ``known`` is the share of the held images whose unchanged scores the user has, and
+    ``first_proof`` the images after which the proof may first be looked at.
     Nothing in it grows with the data.
 
     >>> plan = make_sequential_plan(1000, val=560, held=1680, proposal=16)
@@ -234,7 +236,7 @@ def make_sequential_plan(
     """
     first = repeats * min(val, FIRST_IMAGES)
     each = (1 + views) * repeats
-    least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, each * min(held, MIN_PROOF_IMAGES)
+    least_tune, least_proof = MIN_PROPOSALS * repeats * proposal, each * min(held, max(MIN_PROOF_IMAGES, first_proof))
     race = repeats * view_queries(MIN_VIEW_IMAGES, views)
     kept = int(budget * reserve)
     if budget - kept < first + least_tune + race + least_proof + watch + found:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from blackbox_dft._utils.options import described, option, validate
 from blackbox_dft.errors import InputError
+from blackbox_dft.evaluation.metric_names import check_metric
 from blackbox_dft.images.fit_options import Filter, check_fit
 from blackbox_dft.targets.options import TargetOptions
 
@@ -127,10 +128,12 @@ class Config:
         fingerprint=True,
         group="budget and proof",
     )
-    in_flight: int = option(
+    # What auto comes to is in the ledger.
+    in_flight: int | Literal["auto"] = option(
         1,
-        help="Proposals scored at once, for targets that answer many requests side by side; their losses reach the "
-        "estimator later.",
+        help="Proposals scored at once, for GPUs and targets that answer many requests side by side; their losses "
+        "reach the estimator later. auto: as many as are faster, by measurement during the search.",
+        metavar="N|auto",
         minimum=1,
         maximum=64,
         fingerprint=True,
@@ -163,7 +166,7 @@ class Config:
     )
     output_map: Literal["auto", "none", "bias", "linear"] = option(
         "auto",
-        help="Map from the model's outputs to your labels, fitted on the run's own scores at no query: bias shifts the "
+        help="Map from the model's outputs to your labels, fitted on the run's own scores: bias shifts the "
         "decision, linear uses all outputs; auto: what held-out scores prefer.",
         fingerprint=True,
         group="what may change",
@@ -191,6 +194,16 @@ class Config:
         help="Write the change into the model's graph, or make arrays of changed images; auto: fused if possible.",
         fingerprint=True,
         group="where it runs",
+    )
+    # Costs become those that their file holds once the run is opened.
+    metric: str = option(
+        "accuracy",
+        help="What is chosen by, proven and reported: accuracy, balanced-accuracy, f1 or f1:LABEL, auc or auc:LABEL, "
+        "or cost:FILE, a CSV with a row a true label and a column a decision.",
+        metavar="METRIC",
+        check=lambda text: check_metric(text),
+        fingerprint=True,
+        group="budget and proof",
     )
     calibrate: bool = option(
         False,

@@ -16,6 +16,8 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
+from blackbox_dft.evaluation.metric import Metric, make_metric, require_images
+from blackbox_dft.evaluation.metric_names import check_metric
 from blackbox_dft.evaluation.proof import Verdict
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.objectives.joined_map import JoinedMap
@@ -29,9 +31,11 @@ from blackbox_dft.run.summary import (
     Accuracy,
     Document,
     Interval,
+    Measured,
     NoScore,
     accuracy,
     compared,
+    measured,
     no_score,
     rounded,
     scored,
@@ -64,6 +68,8 @@ class Evaluation:
     indices: Ints
     """``(N,)``: the images of the split."""
     batch: int
+    metric: Metric
+    """What the verdict is about: that of the run, or another one."""
     fresh: bool = False
     """Whether to score all images again, whatever is recorded."""
 
@@ -123,11 +129,13 @@ class EvaluationResult(Document):
     no_score: NoScore
     scored: Accuracy | None
     """Of the images with a score both before and after, if there are others."""
+    metric: Measured
+    """What the verdict is about."""
 
 
 @dataclass(frozen=True)
 class PartAccuracy:
-    """Accuracy with some parts of a space only."""
+    """Accuracy with some parts of a space only, whatever the metric of the run."""
 
     name: str
     accuracy: float
@@ -160,6 +168,7 @@ def open_evaluation(
     workers: int | None = None,
     price: float | None = None,
     allow_outside: bool = False,
+    metric: str | None = None,
     target: Target | None = None,
     images: Dataset | None = None,
 ) -> Evaluation:
@@ -179,6 +188,7 @@ def open_evaluation(
         workers: calls, or actors, side by side.
         price: of one image scored; by default as in the run.
         allow_outside: send a URL images outside the folder of other data too.
+        metric: what the verdict is about; by default that of the run.
         target: of a run that was given a Python object as its target.
         images: the images that ``data`` names, if they are loaded already.
 
@@ -210,7 +220,15 @@ def open_evaluation(
     if split != "all" and not len(splits[split]):
         raise InputError(f"{config.data} has no image in split {split!r}: give --split all, or none.")
     indices = np.arange(len(experiment.data.labels)) if split == "all" else splits[split]
-    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, fresh)
+    data_set, judge = experiment.data, experiment.metric
+    if metric is not None:
+        try:
+            judge = make_metric(check_metric(metric), data_set.classes)
+        except ValueError as error:
+            raise InputError(f"--metric {metric}: {error}.") from error
+    which = f"the images of {config.data}" if split == "all" else f"the images of split {split!r}"
+    require_images(judge, data_set.labels[indices], data_set.classes, which)
+    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, judge, fresh)
 
 
 def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> EvaluationResult:
@@ -229,7 +247,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
     if evaluation.fresh:
         replace_ledger(evaluation.run / SCORES, evaluation.run / FRESH)
     result = compared(data, indices, before, after)
-    free = Calibration(np.asarray(evaluation.summary["threshold"]["bias"]))
+    free = Calibration(np.asarray(evaluation.summary["threshold"]["bias"]))(before)
+    judged = measured(data, evaluation.metric, indices, (before, after), free)
     return EvaluationResult(
         run=str(evaluation.run),
         target=experiment.config.target,
@@ -237,11 +256,12 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
         split=evaluation.split,
         queries=EvaluationQueries(sent, evaluation.queries - missing),
         accuracy={evaluation.split: accuracy(result)},
-        threshold={evaluation.split: round(compared(data, indices, before, free(before)).after, 6)},
+        threshold={evaluation.split: round(compared(data, indices, before, free).after, 6)},
         mcnemar_p=result.mcnemar_p,
-        verdict=verdict(result.ci95),
+        verdict=verdict(judged.ci95),
         no_score=no_score(before, after),
         scored=scored(data, indices, before, after),
+        metric=judged,
     )
 
 

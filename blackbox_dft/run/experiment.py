@@ -23,7 +23,8 @@ from blackbox_dft.estimators import SearchSpace, make_estimator
 from blackbox_dft.estimators.auto import choose
 from blackbox_dft.estimators.base import Estimator, SupportsDelayedTell
 from blackbox_dft.estimators.raced_start import RacedStart
-from blackbox_dft.evaluation.proof import draw_order
+from blackbox_dft.evaluation.metric import Metric, ProvableMetric, make_metric, require_images, resolved_metric
+from blackbox_dft.evaluation.proof import draw_order, equal_draws
 from blackbox_dft.fusion.fused_path import FusedPath
 from blackbox_dft.fusion.fused_paths import FusedPaths
 from blackbox_dft.images import fit_options
@@ -151,6 +152,28 @@ class Experiment:
             smallest = self.data.images.sizes.min(axis=0).tolist()
             at_shape(self.space, (smallest[0], smallest[1], depth), levels=self.encoding.levels)
         self._check_labels()
+        self.metric: Metric = make_metric(config.metric, self.data.classes)
+        self.config = replace(self.config, metric=resolved_metric(config.metric, self.data.classes))
+        if splits:
+            self._check_metric()
+
+    def _check_metric(self) -> None:
+        """That the images the run is judged by give the metric a value, and that its proof is one it has."""
+        config, metric = self.config, self.metric
+        if not isinstance(metric, ProvableMetric):
+            why = (
+                f"--metric {metric.name} is no mean over images, so that no proof may stop at any time: it is measured "
+                "on a number of test images fixed before"
+            )
+            if config.evaluate == "enough":
+                raise InputError(f"{why}: give --evaluate all, or a number.")
+            if config.precision is not None:
+                raise InputError(f"{why}: leave --precision out.")
+        for images, where in (
+            (self.test_images, "the test images"),
+            (self.data.splits["val"], "the validation images"),
+        ):
+            require_images(metric, self.data.labels[images], self.data.classes, where)
 
     def _check_labels(self) -> None:
         """Labels without a class are an error now, not after the first paid query, if it is known what is returned."""
@@ -282,6 +305,7 @@ class Experiment:
                 found=self.input_queries,
                 known=float(np.mean(known[np.concatenate([*self.proof_draws, splits["val"]])])) if self.known else 0.0,
                 views=config.views,
+                first_proof=sum(len(draw) for draw in self.proof_draws[: self.proof_round]),
             )
         else:
             plan = make_plan(
@@ -321,6 +345,8 @@ class Experiment:
     def sequential(self) -> bool:
         """Whether the gain is proven image by image, until it is decided."""
         config = self.config
+        if not isinstance(self.metric, ProvableMetric):
+            return False
         test, priced = len(self.data.splits["test"]), self.watched or config.price is not None
         return sequential(
             config.evaluate, config.budget, test=test, repeats=config.repeats, priced=priced, views=config.views
@@ -342,7 +368,23 @@ class Experiment:
         """
         data, seed = self.data, self.config.seed
         held = (data.splits[split] for split in ("test", "val"))
-        return [images[draw] for images in held for draw in draw_order(data.groups_of(images), len(images), seed)]
+        draws = [images[draw] for images in held for draw in draw_order(data.groups_of(images), len(images), seed)]
+        return equal_draws(draws, data.labels) if self._draws_equally else draws
+
+    @property
+    def _draws_equally(self) -> bool:
+        return isinstance(self.metric, ProvableMetric) and self.metric.equal_labels
+
+    @property
+    def proof_round(self) -> int:
+        """Draws of a sequential proof after which it may be looked at: one of each label, if labels count the same."""
+        return len({int(self.data.labels[draw[0]]) for draw in self.proof_draws}) if self._draws_equally else 1
+
+    @property
+    def held_shares(self) -> Floats:
+        """Share of each label in the images that a proof draws from, ``(L,)``."""
+        held = np.concatenate([self.data.splits["test"], self.data.splits["val"]])
+        return np.bincount(self.data.labels[held], minlength=len(self.data.classes)) / len(held)
 
     @property
     def finds_input(self) -> bool:
@@ -436,7 +478,8 @@ class Experiment:
 
     def _estimator_from(self, space: SearchSpace) -> Estimator:
         made = make_estimator(self.config.estimator, space, seed=self.config.seed)
-        if self.config.in_flight > 1 and not isinstance(made, SupportsDelayedTell):
+        in_flight = self.config.in_flight
+        if isinstance(in_flight, int) and in_flight > 1 and not isinstance(made, SupportsDelayedTell):
             raise InputError(
                 f"--estimator {self.config.estimator} needs the losses of a proposal before the next: leave out "
                 "--in-flight, or take surface, nes, spsa or finite-difference."

@@ -27,7 +27,9 @@ from blackbox_dft.targets.onnx.target import OnnxTarget
 PHASE = "input"
 """Of the ledger."""
 BATCH = 16
-"""Images that are held at once."""
+"""Images that are held at once,"""
+MAX_AHEAD = 256
+"""or so many if they are scored in several forms side by side."""
 MIN_SHARE = 0.01
 """Probabilities below this share of chance are raised to it."""
 
@@ -63,6 +65,8 @@ class FormScoring(Scoring):
         self.order: LabelOrder | None = None
         """Another order of the outputs than is assumed; the next scores are read by it."""
         self._used: set[bytes] = set()
+        self._keys: dict[tuple[Form, int], bytes] = {}
+        """Of images that were scored ahead, by form and number."""
         self._kind: Kind | None = None
         self._names: tuple[str, ...] | None = target.classes
         self._threads = ThreadPoolExecutor(target.workers, "score")
@@ -80,6 +84,19 @@ class FormScoring(Scoring):
         least = MIN_SHARE / probabilities.shape[1]
         of_label = np.nan_to_num(probabilities[np.arange(len(truth)), truth], nan=0.0)
         return -np.log(np.clip(of_label, least, 1)), np.asarray(decide(probabilities) == truth, np.bool_)
+
+    @override
+    def ahead(self, wanted: Sequence[tuple[Form, Ints]]) -> None:
+        if sum(len(images) for _, images in wanted) > MAX_AHEAD:
+            return
+        new: dict[str, tuple[Target, dict[bytes, ImageBytes]]] = {}
+        for form, images in wanted:
+            target, keys, pixels = self._sent(form, images)
+            _, own = new.setdefault(target.fingerprint, (target, {}))
+            own.update((key, one) for key, one in zip(keys, pixels, strict=True) if key not in self._used)
+            self._keys.update(((form, number), key) for number, key in zip(images.tolist(), keys, strict=True))
+        if self.queries + sum(len(own) for _, own in new.values()) <= self.budget:
+            self._score(list(new.values()))
 
     def look_at_order(self, seen: Mapping[Form, Ints]) -> bool:
         """Whether the answers show another order of the outputs, which is taken from now on.
@@ -114,26 +131,42 @@ class FormScoring(Scoring):
         self._threads.shutdown()
 
     def _part(self, form: Form, images: Ints) -> Scores:
+        known = [self._keys.get((form, number), b"") for number in images.tolist()]
+        within = self.queries + len(set(known) - self._used) <= self.budget
+        if within and all(key in self.ledger for key in known):
+            self._used.update(known)
+            return self.ledger.scores(known)
+        target, keys, pixels = self._sent(form, images)
+        new = {key: one for key, one in zip(keys, pixels, strict=True) if key not in self._used}
+        if self.queries + len(new) > self.budget:
+            raise BudgetError(f"the budget of {self.budget} queries is spent: give a larger --budget.")
+        self._score([(target, new)])
+        self._used.update(new)
+        return self.ledger.scores(keys)
+
+    def _sent(self, form: Form, images: Ints) -> tuple[Target, list[bytes], list[ImageBytes]]:
+        """What scores the images in a form, and their keys and pixels there."""
         target = self.target
         if isinstance(target, OnnxTarget) and form.format:
             target = target.with_format(form.format)
         pixels = [form.pixels(self.originals.image(number), self.size) for number in images.tolist()]
-        keys = [_key(target, one) for one in pixels]
-        new = {key: one for key, one in zip(keys, pixels, strict=True) if key not in self._used}
-        if self.queries + len(new) > self.budget:
-            raise BudgetError(f"the budget of {self.budget} queries is spent: give a larger --budget.")
-        if elsewhere := [key for key in new if key not in self.ledger and key in self.recorded]:
-            self.ledger.enter(elsewhere, np.stack([self.recorded[key] for key in elsewhere]))
-        missing = {key: one for key, one in new.items() if key not in self.ledger}
-        if missing:
-            requests = [
+        return target, [_key(target, one) for one in pixels], pixels
+
+    def _score(self, wanted: Sequence[tuple[Target, Mapping[bytes, ImageBytes]]]) -> None:
+        """Scores the pixels by key that are not in the ledger yet, those of all targets side by side."""
+        requests, scored = [], []
+        for target, new in wanted:
+            if elsewhere := [key for key in new if key not in self.ledger and key in self.recorded]:
+                self.ledger.enter(elsewhere, np.stack([self.recorded[key] for key in elsewhere]))
+            missing = {key: one for key, one in new.items() if key not in self.ledger}
+            scored += list(missing)
+            requests += [
                 Request(PHASE, list(some), partial(self._prepare, target, np.stack([missing[key] for key in some])))
                 for some in _requests(missing, target.batch)
             ]
+        if requests:
             self._dispatcher.run(self._dispatcher.add(requests))
-            self.recorded.update(zip(missing, self.ledger.scores(list(missing)), strict=True))
-        self._used.update(new)
-        return self.ledger.scores(keys)
+            self.recorded.update(zip(scored, self.ledger.scores(scored), strict=True))
 
     def _prepare(self, target: Target, pixels: ImageBytes) -> Future[Send]:
         if isinstance(target, ConcurrentTarget):

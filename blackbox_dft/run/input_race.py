@@ -81,6 +81,9 @@ class Scoring(Protocol):
         """
         ...
 
+    def ahead(self, wanted: Sequence[tuple[Form, Ints]]) -> None:
+        """Called before images are scored in several forms, which may be done side by side."""
+
 
 @dataclass
 class Row:
@@ -274,14 +277,16 @@ class Race:
     def _extend(self, forms: list[Form], count: int) -> Ints:
         """Scores the forms on the first images, at least one; returns which."""
         images = self._images[: max(1, count)]
+        wanted = [(form, new) for form in forms if len(new := self._not_scored(form, images))]
+        if self._scored + sum(len(new) for _, new in wanted) <= self._limit:
+            self._score.ahead(wanted)
         for form in forms:
             self._add(form, images)
         return images
 
     def _add(self, form: Form, images: Ints) -> None:
         """Scores a form on those of the images on which it was not yet."""
-        row = self._row(form)
-        new = np.array([image for image in images.tolist() if image not in row.losses], np.int64)
+        row, new = self._row(form), self._not_scored(form, images)
         if len(new):
             self._scored += len(new)
             if self._scored > self._limit:
@@ -289,6 +294,11 @@ class Race:
             losses, right = self._score(form, new)
             row.losses.update(zip(new.tolist(), losses.tolist(), strict=True))
             row.right.update(zip(new.tolist(), right.tolist(), strict=True))
+
+    def _not_scored(self, form: Form, images: Ints) -> Ints:
+        """Those of the images on which the form was not scored yet."""
+        row = self._rows.get(form)
+        return images if row is None else np.array([n for n in images.tolist() if n not in row.losses], np.int64)
 
     def _halving(
         self,

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
-from blackbox_dft.errors import BudgetError, TargetError
+from blackbox_dft.errors import BudgetError, InputError, TargetError
 from blackbox_dft.estimators.base import SupportsDelayedTell
+from blackbox_dft.evaluation.metric import AUC, ProvableMetric
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import lacks_score
-from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.objectives.output_map import OutputMap, weights_learned
 from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import (
@@ -24,6 +25,7 @@ from blackbox_dft.run.first_look import (
     require_scores_still,
     stopping_without_scores,
 )
+from blackbox_dft.run.in_flight import in_flight_advice, proposals_in_flight
 from blackbox_dft.run.known import CHECKED, check_known, take_known
 from blackbox_dft.run.proving import prove
 from blackbox_dft.run.result import Result
@@ -38,17 +40,20 @@ from blackbox_dft.search.early_stopping import (
     make_early_stopping,
 )
 from blackbox_dft.search.estimate_accuracy import TriedCandidates
+from blackbox_dft.search.in_flight import InFlightSearch
 from blackbox_dft.search.loop import Task, Trajectory, tune
 from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
+from blackbox_dft.search.teaching import Lesson, answers_worth_having, teach
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
-from blackbox_dft.targets.base import ConcurrentTarget
 
 DRIFT_CHECKED = 1000
 """Tuning queries over which drift checks are spread if the search may stop long before its limit."""
+LESSON = "lesson"
+"""The ledger's note of how many images teach the output map after the search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +77,11 @@ def run_phases(
     """Runs all phases; the times of the summary are still missing."""
     plan, data = experiment.plan, experiment.data
     first = _first_look(experiment, scorer, progress, find_call_plan)
+    if isinstance(experiment.metric, AUC) and first.decoder.labels_only:
+        raise InputError(
+            f"--metric {experiment.metric.name} needs probabilities, and the target returns labels without scores: "
+            "take --metric f1, balanced-accuracy or accuracy."
+        )
     name = experiment.objective(first.decoder)
     progress.note(f"scores: {MEANING[first.decoder.kind]}; objective: {name}")
     if not first.scored.all():
@@ -136,7 +146,7 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
         progress.note(f"{short} more images are in doubt than the reserve covers: the search is shorter by as many")
         if limit <= 0:
             raise BudgetError(f"{ledger.in_doubt} images in doubt used up the search: give resume a larger --budget.")
-    if advice := _in_flight_advice(experiment, scorer):
+    if advice := in_flight_advice(experiment, scorer):
         progress.note(advice)
     progress.phase("tune", limit)
     watch = (
@@ -155,13 +165,14 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
     if config.early_stop and isinstance(estimator, SupportsDelayedTell):
         worth = WORTH_OF_A_QUERY if plan.sequential else WORTH_OF_A_BUDGET / plan.tune
         early_stopping = make_early_stopping(estimator, experiment.search_space, worth / plan.repeats)
+    in_flight = proposals_in_flight(experiment, scorer, estimator, early_stopping)
     trajectory = tune(
         task,
         estimator,
         experiment.data.splits["train"],
         limit=limit,
         seed=config.seed,
-        in_flight=config.in_flight,
+        in_flight=in_flight,
         early_stopping=early_stopping,
         tried=TriedCandidates(experiment.search_space),
         on_step=progress.step,
@@ -170,6 +181,8 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
     )
     if plan.sequential:
         _end_concurrency_search(scorer, progress)
+    if isinstance(in_flight, InFlightSearch):
+        progress.note(f"search: {in_flight}")
     if watch and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     if trajectory.stopped:
@@ -186,12 +199,13 @@ def _evaluate(
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, val, test = experiment.space.initial(), first.images, experiment.test_images
     progress.phase("select", plan.select + plan.part_queries - plan.repeats * plan.select_images)
-    choice, map_alone = choose(task, trajectory, val, identity, config.output_map, config.seed)
+    metric, labels = experiment.metric, task.labels
+    choice, map_alone = choose(task, trajectory, val, identity, config.output_map, config.seed, metric)
     progress.note(f"chosen on {len(val)} validation images: {choice.name}")
     mapped = replace(task, decoder=task.decoder.with_map(choice.output_map))
     parts: list[PartGain] = []
     if plan.part_queries and isinstance(experiment.space, Composed) and not np.array_equal(choice.z, identity):
-        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images])
+        parts = part_gains(mapped, experiment.space, choice.z, val[: plan.part_images], metric)
     views = _views(experiment, task, choice.z, choice.output_map, progress, val)
     joined = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", (1 + len(views.sent)) * plan.repeats * len(test))
@@ -213,8 +227,9 @@ def _evaluate(
         replace(task, decoder=task.decoder.with_map(map_alone)).probabilities("evaluate", test, identity),
     )
     scorer.cached = cached
-    threshold = fit_threshold(on_val[0], task.labels[val])
-    again = fit_threshold(on_val[1], task.labels[val]) if config.calibrate else None
+    weights = metric.image_weights(labels[val])
+    threshold = fit_threshold(on_val[0], labels[val], weights)
+    again = fit_threshold(on_val[1], labels[val], weights) if config.calibrate else None
     return (
         choice,
         views,
@@ -237,9 +252,13 @@ def _prove(
     """Proves the gain of z and its map on held-out images, and keeps them if that speaks for them."""
     plan, config, scorer = experiment.plan, experiment.config, task.scorer
     identity, z, seed = experiment.space.initial(), trajectory.average(1 / 4), experiment.config.seed
+    metric = experiment.metric
+    assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        fitted = fit_search_map(task, trajectory, z, config.output_map, seed)
+        # The shift of each label is learned by then.
+        lesson = None if config.output_map == "bias" else _lesson(experiment, task, trajectory, z, progress)
+        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, lesson, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", plan.evaluate)
@@ -255,11 +274,21 @@ def _prove(
                 scorer.ledger.forget_scoreless(scorer.keys(images, view))
             raise
 
-    proven = prove(task, mapped, identity, views.sent, experiment.proof_draws, precision=config.precision, check=check)
+    proven = prove(
+        task,
+        mapped,
+        identity,
+        views.sent,
+        experiment.proof_draws,
+        precision=config.precision,
+        metric=metric,
+        whole=experiment.proof_round,
+        check=check,
+    )
     proof, test = proven.proof, proven.images
     raw = (proven.before, proven.after)
     found = views.output_map if isinstance(views.output_map, JoinedMap) else None
-    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found)
+    choice = select_proven(task, fitted, (identity, z), raw, test, proof.verdict, seed, found, metric)
     progress.note(f"proof on {proof.draws:,} of {len(experiment.proof_draws):,} draws: {proof.verdict}; {choice.name}")
     before = task.decoder(proven.before)
     kept = choice.name != IDENTITY
@@ -267,10 +296,11 @@ def _prove(
         views = ViewChoice.single(identity, None)
     after = mapped.decoder(proven.after) if kept else before
     labels = task.labels[test]
+    weights = metric.image_weights(labels)
     output = before
     if config.output_map != "none":
-        output = cross_fitted_map(task, proven.before, test, config.output_map, seed)
-    again = fit_threshold(after, labels) if config.calibrate else None
+        output = cross_fitted_map(task, proven.before, test, config.output_map, seed, metric)
+    again = fit_threshold(after, labels, weights) if config.calibrate else None
     return (
         choice,
         views,
@@ -278,11 +308,32 @@ def _prove(
             test,
             (before, after),
             (task.decoder(proven.after[:, : proven.before.shape[1]]) if kept else before, output),
-            free=(cross_fitted(before, labels, seed), fit_threshold(before, labels).bias),
-            calibrated=(cross_fitted(after, labels, seed), again.bias) if again else None,
+            free=(cross_fitted(before, labels, seed, weights), fit_threshold(before, labels, weights).bias),
+            calibrated=(cross_fitted(after, labels, seed, weights), again.bias) if again else None,
         ),
         proof,
     )
+
+
+def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress) -> Lesson | None:
+    """Images scored under z for its map, from what a search that has stopped leaves of its share."""
+    plan, ledger = experiment.plan, task.scorer.ledger
+    # Where a query has a price, a map learns enough from the answers of the search.
+    if not trajectory.stopped or experiment.config.price is not None or experiment.counts_in_doubt:
+        return None
+    spent = trajectory.points[-1].queries
+    # A proof that goes on under a larger budget is of the same z and map.
+    if (recorded := ledger.note(LESSON)) is None:
+        wanted = answers_worth_having(
+            weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
+            plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
+        )
+        recorded = str(min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
+        ledger.set_note(LESSON, recorded)
+    lesson = teach(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
+    if lesson:
+        progress.note(f"{len(lesson.images)} training images scored under z teach its output map")
+    return lesson
 
 
 def _views(
@@ -309,6 +360,7 @@ def _views(
         most=config.views,
         seed=config.seed,
         last=last,
+        metric=experiment.metric,
     )
     progress.note(f"views: {', '.join(found.names)}; queries an image at use: {len(found.names)}")
     return found
@@ -324,19 +376,3 @@ def _end_concurrency_search(scorer: Scorer, progress: Progress) -> None:
     search.end()
     if search.rates:
         progress.note(f"concurrency: {search}")
-
-
-def _in_flight_advice(experiment: Experiment, scorer: Scorer) -> str | None:
-    """Advice to use ``--in-flight`` if a step of the search needs less than half of the requests allowed at once."""
-    if not (experiment.cluster or isinstance(experiment.target, ConcurrentTarget)) or not isinstance(
-        experiment.estimator(), SupportsDelayedTell
-    ):
-        return None
-    requests = -(-experiment.proposal * experiment.config.repeats // scorer.batch) * experiment.config.in_flight
-    times = scorer.concurrency.limit // requests
-    if times < 2:
-        return None
-    return (
-        f"a step of the search is {requests} request{'s' if requests > 1 else ''}, and {scorer.concurrency.limit} may "
-        f"be sent at once: --in-flight {times * experiment.config.in_flight} would use them"
-    )

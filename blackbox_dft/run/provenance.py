@@ -120,4 +120,11 @@ def made(config: Config, inputs: Mapping[str, str], summary: Summary) -> dict[st
         "test": {"before": test.before, "after": test.after, "n": test.n, "ci95": list(test.ci95)},
         "gain": round(test.after - test.before, 6),
         "verdict": summary.verdict,
+        **({} if summary.judged.name == "accuracy" else {"metric": _metric(summary)}),
     }
+
+
+def _metric(summary: Summary) -> dict[str, Any]:
+    """What the verdict is about, if it is not accuracy."""
+    judged = summary.judged
+    return {name: getattr(judged, name) for name in ("name", "before", "after", "gain")} | {"ci95": list(judged.ci95)}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft.evaluation.metric import ACCURACY, ProvableMetric
 from blackbox_dft.evaluation.proof import Proof
-from blackbox_dft.objectives.losses import decide
 from blackbox_dft.search.loop import Task
 
 STEP = 16
@@ -41,6 +41,8 @@ def prove(
     draws: Sequence[Ints],
     *,
     precision: float | None = None,
+    metric: ProvableMetric = ACCURACY,
+    whole: int = 1,
     check: Callable[[Ints, Scores, Scores], None] = lambda images, before, after: None,
 ) -> Proven:
     """Scores ``draws`` under the identity and under all views until the gain is decided, or images or budget end.
@@ -51,20 +53,24 @@ def prove(
         identity: the z ``(k,)`` that changes nothing.
         views: z ``(k,)`` alone, or several of ``score_views``, z the first.
         draws: images of each draw, as indices into the pool, in the order in which they are taken.
-        precision: go on until the interval is as narrow as +- so many points, even if the gain is decided before.
+        precision: go on until the interval is as narrow as +- so many points, even if the gain is decided before; of a
+            cost, hundredths of the greatest difference that an image can make.
+        metric: whose gain is proven.
+        whole: draws of a round, one of each label, after which the proof may be looked at.
         check: called with all images and their raw scores before and after, after each step; may raise.
 
     Raises:
         TargetError: the target failed; the scores it gave before are recorded.
     """
-    scorer, labels, proof = before.scorer, before.labels, Proof()
+    scorer, labels, proof = before.scorer, before.labels, Proof(bound=metric.bound, round=whole)
     images = np.empty(0, np.int64)
     raw: tuple[list[Scores], list[Scores]] = ([], [])
     taken = 0
     while taken < len(draws) and not _ended(proof, precision):
-        step = draws[taken : taken + max(STEP, int(STEP_SHARE * taken))]
+        count = max(STEP, int(STEP_SHARE * taken))
+        step = draws[taken : taken + whole * -(-count // whole)]
         while step and scorer.unrecorded(np.concatenate(step), [identity, *views]) > scorer.ledger.remaining:
-            step = step[:-1]
+            step = step[:-whole]
         if not step:
             break
         new = np.concatenate(step)
@@ -75,16 +81,16 @@ def prove(
             found.append(more)
         images, taken = np.concatenate([images, new]), taken + len(step)
         check(images, np.concatenate(raw[0]), np.concatenate(raw[1]))
-        right = [
-            (decide(task.decoder(found)) == labels[new]).astype(np.float64)
+        measured = [
+            metric.of_images(task.decoder(found), labels[new])
             for task, found in zip((before, after), scores, strict=True)
         ]
         ends = np.cumsum([len(draw) for draw in step])[:-1]
-        proof.add(float(part.mean()) for part in np.split(right[1] - right[0], ends))
+        proof.add(float(part.mean()) for part in np.split(measured[1] - measured[0], ends))
     return Proven(proof, images, np.concatenate(raw[0]), np.concatenate(raw[1]))
 
 
 def _ended(proof: Proof, precision: float | None) -> bool:
     if precision is not None:
-        return 100 * proof.half_width <= precision
-    return proof.decided_at is not None or not proof.plausible(FUTILE_POINTS / 100)
+        return 100 * proof.half_width <= precision * proof.bound
+    return proof.decided_at is not None or not proof.plausible(FUTILE_POINTS / 100 * proof.bound)

@@ -36,8 +36,15 @@ def with_cluster(config: Config, cluster: str | None, workers: int | None) -> Co
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes a run's proposals."""
-    return {"blackbox-dft": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    """Versions of what computes a run's proposals and changes its images."""
+    import cv2
+
+    return {
+        "blackbox-dft": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "python": platform.python_version(),
+    }
 
 
 @dataclass(frozen=True)

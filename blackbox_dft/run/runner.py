@@ -30,6 +30,7 @@ from blackbox_dft.scoring.concurrency import ConcurrencySearch
 from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy, FixedConcurrency
 from blackbox_dft.scoring.ledger import LEDGER, Ledger, ReplayError
 from blackbox_dft.scoring.scorer import Scorer
+from blackbox_dft.scoring.speed import remember_speed
 from blackbox_dft.search.progress import NoProgress, Progress
 from blackbox_dft.targets.base import ConcurrentTarget, Target
 
@@ -257,6 +258,7 @@ def _run(
             seconds = time.perf_counter() - started
             ledger.set_note("seconds", str(before + seconds))
         rate = round((ledger.total - known) / seconds, 1)
+        remember_speed(experiment.target, ledger.total - known, seconds)
         summary = replace(result.summary, seconds=round(before + seconds, 3), images_per_second=rate)
         made_of = made(experiment.config, input_digests(experiment), summary)
         result = replace(result, summary=summary, tuning=replace(result.tuning, made=made_of))

@@ -14,11 +14,12 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.data.photos import Photos
 from blackbox_dft.deploy.tuning import Tuning
+from blackbox_dft.evaluation.metric import ACCURACY, AccuracyOfShares, Metric, ProvableMetric
 from blackbox_dft.evaluation.paired import PairedResult, bootstrap, compare
 from blackbox_dft.evaluation.proof import ALPHA, Verdict
 from blackbox_dft.evaluation.proof import Proof as SequentialProof
 from blackbox_dft.images.similarity import psnr, ssim
-from blackbox_dft.objectives.losses import decide, lacks_score
+from blackbox_dft.objectives.losses import lacks_score
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.form_scoring import PHASE
 from blackbox_dft.scoring.scorer import Scorer
@@ -103,6 +104,37 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What the run is judged by, on the test images: ``--metric``."""
+
+    name: str
+    """``accuracy``, ``balanced-accuracy``, ``f1``, ``auc`` (with a label: ``f1:smile``) or ``cost``."""
+    title: str
+    """In words: ``F1 of smile``."""
+    before: float
+    after: float
+    n: int
+    """Images."""
+    gain: float
+    """After - before; of a cost, before - after."""
+    ci95: Interval
+    """Of the gain."""
+    less_is_better: bool
+    """Whether it is a cost, whose gain is a fall."""
+    decomposes: bool
+    """Whether it is a mean over images, or over those of each label: only then there can be a sequential proof."""
+    threshold: float
+    """With the free threshold."""
+    threshold_ci95: Interval
+    """Of the gain over the free threshold."""
+    parts: Parts | None = None
+    """The metric with the image change alone, with an output map alone, and as chosen; not of an evaluation."""
+    scored: Accuracy | None = None
+    """The metric of the test images with a score both before and after, if there are others, and the interval of its
+    gain."""
+
+
+@dataclass(frozen=True)
 class Proof:
     """How the gain was proven."""
 
@@ -117,7 +149,7 @@ class Proof:
     e_value: float | None
     """Of a sequential proof, against "no gain": the greatest so far."""
     precision: float
-    """Half the width of the interval, in points."""
+    """Half the width of the interval, in points; of a cost, in its unit."""
     ci95: Interval | None = None
     """Of a sequential proof: the interval of the gain of the tuned candidate, kept or not."""
     verdict: Verdict | None = None
@@ -126,7 +158,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class PartSummary:
-    """What one part of a composed space gains on the validation split."""
+    """What one part of a composed space gains on the validation split, by the metric of the run."""
 
     part: str
     gain: float
@@ -193,6 +225,8 @@ class Summary(Document):
     scores: str
     """Kind of the target's scores: ``probabilities``, ``logits`` ..."""
     stopped_early: bool
+    metric: Measured | None = None
+    """What the verdict is about; None in files of earlier versions, where it is accuracy."""
     queries_per_image: int = 1
     """At use: the views that an image is scored under."""
     views: tuple[str, ...] = ("plain",)
@@ -204,6 +238,16 @@ class Summary(Document):
     """What ``--find-input`` found, if it was given."""
     seconds: float = 0.0
     images_per_second: float = 0.0
+
+    @property
+    def judged(self) -> Measured:
+        """``metric``, and in its place accuracy in a run of an earlier version."""
+        if self.metric:
+            return self.metric
+        test, free = self.accuracy["test"], self.threshold
+        gain = round(test.after - test.before, 6)
+        levels = (test.before, test.after, test.n, gain, test.ci95, False, True, free.test, free.ci95)
+        return Measured(ACCURACY.name, ACCURACY.title, *levels, self.parts, self.scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,12 +301,15 @@ def summarize(
     """
     data, config, ledger = experiment.data, experiment.config, scorer.ledger
     test, on_test = found.test, found.on_test
-    paired = compared(data, test, *on_test)
-    against = compared(data, test, found.free[0], on_test[1])
-    on_all = accuracy(paired)
-    if proof and choice.name != IDENTITY:
+    by = _accuracy_of(experiment, proof)
+    paired = compared(data, test, *on_test, by)
+    against = compared(data, test, found.free[0], on_test[1], by)
+    on_all, metric = accuracy(paired), experiment.metric
+    proven = rounded(proof.interval) if proof and choice.name != IDENTITY else None
+    if proven and metric is ACCURACY:
         # Only this interval holds although one looked after every image.
-        on_all = replace(on_all, ci95=rounded(proof.interval))
+        on_all = replace(on_all, ci95=proven)
+    judged = measured(data, metric, test, on_test, found.free[0], apart=found.apart, proven=proven)
     db, alike = _similarity(data, test[:SIMILARITY_IMAGES], tuning)
     paid = scorer.paid
     return Summary(
@@ -289,17 +336,17 @@ def summarize(
         views=tuple(views),
         accuracy=_on_val(data, found) | {"test": on_all},
         threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(found.free[1].tolist())),
-        calibrated=_calibrated(data, found),
-        parts=_parts(data.labels[test], *found.apart, on_test[1]),
+        calibrated=_calibrated(data, found, by),
+        parts=_parts(data.labels[test], by, *found.apart, on_test[1]),
         space_parts=tuple(_part(data, found.val[0], part) for part in found.parts) if found.val else (),
-        proof=_proof(proof, on_all),
+        proof=_proof(proof, judged),
         mcnemar_p=paired.mcnemar_p,
         psnr_db=db,
         ssim=alike,
-        verdict=verdict(on_all.ci95),
-        beats_threshold=against.ci95[0] > 0,
+        verdict=verdict(judged.ci95),
+        beats_threshold=judged.threshold_ci95[0] > 0,
         no_score=no_score(*on_test),
-        scored=scored(data, test, *on_test),
+        scored=scored(data, test, *on_test, by),
         warnings=warnings,
         interval=_interval_in_words(experiment, proof),
         chosen=choice.name,
@@ -308,6 +355,7 @@ def summarize(
         objective=objective,
         scores=scores,
         stopped_early=stopped_early,
+        metric=judged,
         price=Price.of(config.price, ledger.total),
         input=dict(experiment.found_input) if experiment.found_input else None,
     )
@@ -317,11 +365,67 @@ def _on_val(data: Dataset, found: Evaluated) -> dict[str, Accuracy]:
     return {"val": accuracy(compared(data, *found.val))} if found.val else {}
 
 
-def _proof(proof: SequentialProof | None, on_test: Accuracy) -> Proof:
+def _accuracy_of(experiment: Experiment, proof: SequentialProof | None) -> Metric:
+    """Accuracy on the images that the test images were drawn from; the proof may have drawn as many of each label."""
+    equal = isinstance(experiment.metric, ProvableMetric) and experiment.metric.equal_labels
+    return AccuracyOfShares(tuple(experiment.held_shares.tolist())) if proof and equal else ACCURACY
+
+
+def measured(
+    data: Dataset,
+    metric: Metric,
+    indices: Ints,
+    both: tuple[Floats, Floats],
+    free: Floats,
+    *,
+    apart: tuple[Floats, Floats] | None = None,
+    proven: Interval | None = None,
+) -> Measured:
+    """The metric before and after, rounded as in all documents; probabilities are ``(N, L)``.
+
+    Args:
+        data: with the images.
+        metric: what is measured.
+        indices: the images ``(N,)``.
+        both: probabilities before and after.
+        free: unchanged images with the free threshold.
+        apart: with the image change alone, and with an output map alone.
+        proven: the interval of a sequential proof, in the place of the bootstrap's.
+    """
+    result = compared(data, indices, *both, metric)
+    against = compared(data, indices, free, both[1], metric)
+    if rest := scored(data, indices, *both, metric):
+        # As for the levels below, costs become positive again.
+        sign = -1 if metric.less_is_better else 1
+        rest = replace(rest, before=sign * rest.before, after=sign * rest.after)
+    return Measured(
+        metric.name,
+        metric.title,
+        _level(metric, result.before),
+        _level(metric, result.after),
+        result.n,
+        round(result.after - result.before, 6),
+        proven or rounded(result.ci95),
+        metric.less_is_better,
+        isinstance(metric, ProvableMetric),
+        _level(metric, against.before),
+        rounded(against.ci95),
+        _parts(data.labels[indices], metric, *apart, both[1]) if apart else None,
+        rest,
+    )
+
+
+def _level(metric: Metric, value: float) -> float:
+    """A metric as the user knows it: costs are positive again."""
+    return round(-value if metric.less_is_better else value, 6) + 0.0
+
+
+def _proof(proof: SequentialProof | None, judged: Measured) -> Proof:
+    unit = 1 if judged.less_is_better else 100
     if proof is None:
-        half = (on_test.ci95[1] - on_test.ci95[0]) / 2
-        return Proof("bootstrap", on_test.n, None, ALPHA, None, round(100 * half, 3))
-    half = 100 * proof.half_width
+        half = (judged.ci95[1] - judged.ci95[0]) / 2
+        return Proof("bootstrap", judged.n, None, ALPHA, None, round(unit * half, 3))
+    half = unit * proof.half_width
     return Proof(
         "betting",
         proof.draws,
@@ -338,8 +442,12 @@ def _interval_in_words(experiment: Experiment, proof: SequentialProof | None) ->
     repeats = experiment.config.repeats
     each = f", each decided by {repeats} answers" if repeats > 1 else ""
     whose = "images" if experiment.data.groups is None else "groups of images"
+    metric = experiment.metric
     if proof:
-        return f"valid whenever one stops, by betting on {whose} drawn one after the other{each}"
+        equal = ", as many of each label" if proof.round > 1 else ""
+        return f"valid whenever one stops, by betting on {whose} drawn one after the other{equal}{each}"
+    if not isinstance(metric, ProvableMetric):
+        each += f"; as the {metric.title} is no mean over images, of its linear part, for as many as were fixed before"
     return f"paired bootstrap over {whose}{each}"
 
 
@@ -348,30 +456,30 @@ def no_score(before: Floats, after: Floats) -> NoScore:
     return NoScore(*(int(lacks_score(p).sum()) for p in (before, after)))
 
 
-def scored(data: Dataset, indices: Ints, before: Floats, after: Floats) -> Accuracy | None:
+def scored(data: Dataset, indices: Ints, before: Floats, after: Floats, by: Metric = ACCURACY) -> Accuracy | None:
     """Accuracy on the images ``indices (N,)`` with a score both before and after; ``None`` if all have, or none has."""
     both = ~lacks_score(before) & ~lacks_score(after)
     if both.all() or not both.any():
         return None
-    return accuracy(compared(data, indices[both], before[both], after[both]))
+    return accuracy(compared(data, indices[both], before[both], after[both], by))
 
 
-def _calibrated(data: Dataset, found: Evaluated) -> Threshold | None:
+def _calibrated(data: Dataset, found: Evaluated, by: Metric) -> Threshold | None:
     """Changed images with a threshold fitted on them, against unchanged ones with theirs."""
     if found.calibrated is None:
         return None
-    result = compared(data, found.test, found.free[0], found.calibrated[0])
+    result = compared(data, found.test, found.free[0], found.calibrated[0], by)
     return Threshold(round(result.after, 6), rounded(result.ci95), tuple(found.calibrated[1].tolist()))
 
 
-def _parts(labels: Ints, *probabilities: Floats) -> Parts:
-    return Parts(*(round(float((decide(p) == labels).mean()), 6) for p in probabilities))
+def _parts(labels: Ints, metric: Metric, *probabilities: Floats) -> Parts:
+    return Parts(*(_level(metric, float(metric.contributions(p, labels).mean())) for p in probabilities))
 
 
 def _part(data: Dataset, val: Ints, part: PartGain) -> PartSummary:
-    """Validation accuracy with the part minus that without it."""
-    interval = bootstrap(part.accuracy, data.groups_of(val[: len(part.accuracy)]))
-    return PartSummary(part.name, round(float(part.accuracy.mean()), 6), rounded(interval))
+    """What the part gains on the validation images, over the space without it."""
+    interval = bootstrap(part.gains, data.groups_of(val[: len(part.gains)]))
+    return PartSummary(part.name, round(float(part.gains.mean()), 6), rounded(interval))
 
 
 def verdict(ci95: Interval) -> Verdict:
@@ -385,12 +493,12 @@ def verdict(ci95: Interval) -> Verdict:
     return "worse" if ci95[1] < 0 else "no significant change"
 
 
-def compared(data: Dataset, indices: Ints, before: Floats, after: Floats) -> PairedResult:
+def compared(data: Dataset, indices: Ints, before: Floats, after: Floats, metric: Metric = ACCURACY) -> PairedResult:
     """Paired comparison of probabilities ``(N, L)`` before and after on the images ``indices (N,)``.
 
     Whole groups of images are resampled as one.
     """
-    return compare(before, after, data.labels[indices], data.groups_of(indices))
+    return compare(before, after, data.labels[indices], data.groups_of(indices), metric)
 
 
 def accuracy(result: PairedResult) -> Accuracy:

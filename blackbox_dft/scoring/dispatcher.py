@@ -7,11 +7,13 @@ more requests may be sent, and if images cost money, no request is sent before i
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from blackbox_dft._utils.types import Scores
@@ -25,6 +27,9 @@ MAX_TRIES = 5
 MAX_TRIES_NOT_FINITE = 3
 """The same if its scores are NaN or infinite. If they stay so once, the model is like that: later ones are not retried.
 """
+
+MAX_UNRECORDED_SECONDS = 0.05
+"""A response that arrives later than this after the last was recorded is recorded without waiting for others."""
 
 
 class ConcurrencyPolicy(Protocol):
@@ -45,6 +50,8 @@ class FixedConcurrency:
     """``limit`` requests at once, whatever happens."""
 
     limit: int
+    queued: bool = False
+    """Whether as many again are sent ahead: they cost nothing, and the target queues what it does not work on."""
 
     def answered(self, images: int) -> None:
         """Changes nothing."""
@@ -101,10 +108,17 @@ class Dispatcher:
         self._keeps_not_finite = False
         """Whether scores that are not finite are recorded at once, as retries have not helped."""
         self._event = threading.Event()
+        self._woken = 0.0
+        self._enough = 0
+        """Unanswered requests at which a response is reason to wake up."""
         self._batches = 0
         self._waiting: deque[Request] = deque()
         self._preparing: deque[Request] = deque()
         self._under_way: list[Request] = []
+        self._unsent: list[Request] = []
+        """Those of ``_under_way`` that are to be sent."""
+        self._arrived: deque[Request] = deque()
+        """Those that have a response which is not recorded yet."""
 
     def add(self, requests: Sequence[Request]) -> int:
         """Queues ``requests`` behind all others, to be sent while ``run`` runs; returns their batch id."""
@@ -122,10 +136,14 @@ class Dispatcher:
             TargetError: the target failed; the responses it gave before are recorded.
             NoScoreError: the first responses, which are recorded, hold nearly no score.
         """
+        self._woken = time.monotonic()
         try:
             while self._step(batch_id):
-                self._event.wait()
+                self._enough = self._unanswered_to_wait_for(batch_id)
+                if self._unanswered > self._enough:
+                    self._event.wait()
                 self._event.clear()
+                self._woken = time.monotonic()
         except BaseException:
             self.drain()
             raise
@@ -135,9 +153,11 @@ class Dispatcher:
         self._prepare()
         # One transaction for all that arrived and all that is sent now: a commit costs more than a row.
         with self.ledger.transaction():
-            for request in [r for r in self._under_way if r.response and r.response.done()]:
-                self._record(request)
-            while len(self._under_way) < self._limit and self._preparing and self._preparing[0].ready:
+            while self._arrived:
+                request = self._arrived.popleft()
+                if request in self._under_way:
+                    self._record(request)
+            while self._preparing and self._preparing[0].ready and len(self._under_way) < self._limit:
                 self._reserve(self._preparing.popleft())
             if not self.ledger.counts_in_doubt:
                 # A local model costs nothing, so it may work while the transaction is committed.
@@ -145,8 +165,30 @@ class Dispatcher:
         # Otherwise only what is committed is sent.
         self._send()
         self._prepare()
-        unfinished = [*self._under_way, *self._preparing, *self._waiting]
-        return any(request.batch_id <= batch_id for request in unfinished)
+        # Those that are not under way yet are in order.
+        first = [*self._under_way, *list(self._preparing)[:1], *list(self._waiting)[:1]]
+        return any(request.batch_id <= batch_id for request in first)
+
+    @property
+    def _unanswered(self) -> int:
+        """Requests under way without a response."""
+        return len(self._under_way) - len(self._arrived)
+
+    def _unanswered_to_wait_for(self, batch_id: int) -> int:
+        """How few of the requests under way may be unanswered when there is something to do.
+
+        To be woken for every response takes longer than to record it. If requests are sent ahead, the target has enough
+        to do until half of them are answered.
+        """
+        most = len(self._under_way) - 1
+        if not self._sends_ahead:
+            return most
+        later = sum(request.batch_id > batch_id for request in self._under_way)
+        return min(most, max(later, self.concurrency.limit if self._preparing or self._waiting else 0))
+
+    @property
+    def _sends_ahead(self) -> bool:
+        return isinstance(self.concurrency, FixedConcurrency) and self.concurrency.queued
 
     @property
     def _limit(self) -> int:
@@ -154,26 +196,30 @@ class Dispatcher:
         first = self.first_scores
         if first and not first.enough and self.ledger.counts_in_doubt:
             return 1
-        return self.concurrency.limit
+        return (1 + self._sends_ahead) * self.concurrency.limit
 
     def _prepare(self) -> None:
         # One more than may be under way, so that the next request never waits for its images.
-        while self._waiting and len(self._preparing) <= self.concurrency.limit:
+        while self._waiting and len(self._preparing) <= self._limit:
             request = self._waiting.popleft()
             request.prepared = request.prepare()
-            request.prepared.add_done_callback(self._wake)
+            if not request.prepared.done():
+                request.prepared.add_done_callback(self._wake)
             self._preparing.append(request)
 
     def _reserve(self, request: Request) -> None:
         request.number = self.ledger.reserve(request.phase, request.keys)
         self._under_way.append(request)
+        self._unsent.append(request)
 
     def _send(self) -> None:
-        for request in self._under_way:
-            if request.response is None:
-                assert request.prepared
-                request.response = request.prepared.result()()
-                request.response.add_done_callback(self._wake)
+        # A request leaves the list once it is sent, so that one that cannot be sent is withdrawn.
+        while self._unsent:
+            request = self._unsent[0]
+            assert request.prepared
+            request.response = request.prepared.result()()
+            request.response.add_done_callback(partial(self._arrive, request))
+            del self._unsent[0]
 
     def _record(self, request: Request) -> None:
         assert request.response
@@ -212,6 +258,12 @@ class Dispatcher:
     def _wake(self, _: object) -> None:
         self._event.set()
 
+    def _arrive(self, request: Request, _: object) -> None:
+        self._arrived.append(request)
+        # What took long is recorded at once, so that a killed run has not lost it.
+        if self._unanswered <= self._enough or time.monotonic() - self._woken > MAX_UNRECORDED_SECONDS:
+            self._event.set()
+
     def drain(self) -> None:
         """Sends nothing more; waits for and records the responses to what was sent, as it has been paid for.
 
@@ -227,5 +279,7 @@ class Dispatcher:
             with suppress(BlackboxError):
                 self.ledger.record(request.number, request.response.result())
         self._under_way.clear()
+        self._unsent.clear()
+        self._arrived.clear()
         self._preparing.clear()
         self._waiting.clear()

@@ -63,13 +63,17 @@ class Keys:
         if self._views and candidates.shape[1] != len(self._identity):
             return self._views.of(images, candidates, rows)
         changed = (candidates != self._identity).any(axis=1).tolist()
-        stems = [self._stem(z) if moved else self._unchanged for z, moved in zip(candidates, changed, strict=True)]
+        joined, size = candidates.tobytes(), self._identity.nbytes
+        stems = [
+            self._stem(joined[row * size : (row + 1) * size]) if moved else self._unchanged
+            for row, moved in enumerate(changed)
+        ]
         return [
             blake2b(image, digest_size=KEY_BYTES, key=stems[row]).digest()
             for image, row in zip(images, rows, strict=True)
         ]
 
-    def _stem(self, z: Floats) -> bytes:
+    def _stem(self, z: bytes) -> bytes:
         hasher = self._prefix.copy()
-        hasher.update(z.tobytes())
+        hasher.update(z)
         return hasher.digest()

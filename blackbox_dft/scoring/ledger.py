@@ -50,6 +50,12 @@ CREATE TABLE IF NOT EXISTS requests(
     answered REAL, scores BLOB, width INTEGER);
 CREATE TABLE IF NOT EXISTS proposals(id INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 """
+# Replacing, so that a commit that failed half way, as the disk was full, can be tried again.
+_REQUEST = (
+    "INSERT OR REPLACE INTO requests(id, phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?,?)"
+)
+_ANSWER = "UPDATE requests SET answered=?, scores=?, width=? WHERE id=?"
+_PROPOSAL = "INSERT OR REPLACE INTO proposals(id, digest) VALUES(?, ?)"
 
 
 class ReplayError(InputError):
@@ -97,6 +103,10 @@ class Ledger:
         self._filled = 0
         """Rows of ``_scores`` in use; more than there are keys once some were forgotten."""
         self._pending: dict[int, list[bytes]] = {}
+        # What the next commit writes, all at once: a statement costs more than a row.
+        self._new_requests: dict[int, tuple[Any, ...]] = {}
+        self._new_answers: list[tuple[Any, ...]] = []
+        self._new_proposals: list[tuple[int, bytes]] = []
         self._in_transaction = False
         self._lag, self._committed = lag, time.monotonic()
         try:
@@ -124,6 +134,7 @@ class Ledger:
                 f"{self.path} has ledger version {found}, this program reads {SCHEMA}: take the version that made it."
             )
         self._proposals: dict[int, bytes] = dict(self._db.execute("SELECT id, digest FROM proposals"))
+        self._last_number = int(self._db.execute("SELECT max(id) FROM requests").fetchone()[0] or 0)
         self._reserved = self._unanswered = 0
         rows = self._db.execute("SELECT phase, images, keys, scores, width FROM requests")
         for phase, images, keys, scores, width in rows:
@@ -163,11 +174,13 @@ class Ledger:
 
     def in_doubt_of(self, phase: str) -> int:
         """Queries of a phase that were never answered."""
+        self._flush()
         row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NULL", (phase,))
         return int(row.fetchone()[0] or 0)
 
     def spent(self, phase: str) -> int:
         """Queries of a phase that were answered."""
+        self._flush()
         row = self._db.execute("SELECT sum(images) FROM requests WHERE phase=? AND answered IS NOT NULL", (phase,))
         return int(row.fetchone()[0] or 0)
 
@@ -181,7 +194,7 @@ class Ledger:
 
     def scores(self, keys: Sequence[bytes]) -> Scores:
         """Recorded scores ``(Q, K)``; all keys must be in the ledger."""
-        return self._scores[[self._rows[key] for key in keys]]
+        return self._scores[np.fromiter(map(self._rows.__getitem__, keys), np.int64, len(keys))]
 
     def reserve(self, phase: str, keys: Sequence[bytes]) -> int:
         """Counts a request that is about to be sent against the budget; returns its number.
@@ -194,23 +207,31 @@ class Ledger:
                 f"{len(keys)} more images would pass the budget of {self.budget} "
                 f"({self.total} are spent): give a larger --budget."
             )
-        row = (phase, time.time(), len(keys), b"".join(keys))
-        number = self._write("INSERT INTO requests(phase, asked, images, keys) VALUES(?, ?, ?, ?)", row)
+        number = self._add((phase, time.time(), len(keys), b"".join(keys), None, None, None))
         self._pending[number] = list(keys)
         self._reserved += len(keys)
         self._unanswered += len(keys)
+        self._changed()
         return number
+
+    def _add(self, row: tuple[Any, ...]) -> int:
+        """Queues a row of ``requests``, without its id, for the next commit; returns its id."""
+        self._last_number += 1
+        self._new_requests[self._last_number] = (self._last_number, *row)
+        return self._last_number
 
     def record(self, request: int, scores: Scores) -> None:
         """Records the scores ``(images, K)`` of a request."""
         keys = self._pending[request]
         rows = np.ascontiguousarray(scores, np.float32)
-        self._write(
-            "UPDATE requests SET answered=?, scores=?, width=? WHERE id=?",
-            (time.time(), rows.tobytes(), rows.shape[1], request),
-        )
+        answer = (time.time(), rows.tobytes(), rows.shape[1])
+        if row := self._new_requests.get(request):
+            self._new_requests[request] = row[: -len(answer)] + answer
+        else:
+            self._new_answers.append((*answer, request))
         self._unanswered -= len(self._pending.pop(request))
         self._index(keys, rows)
+        self._changed()
 
     def reuse(self, other: str | Path) -> int:
         """Copies another ledger's scores, which are free here; returns how many there are.
@@ -237,20 +258,22 @@ class Ledger:
         """Whether the scores of a key were copied from another ledger, or known."""
         return key in self._free
 
+    @property
+    def has_free(self) -> bool:
+        """Whether any scores are free."""
+        return bool(self._free)
+
     def _take(self, found: list[tuple[Any, ...]]) -> int:
         taken = 0
         for images, keys, answered, scores, width in found:
             split = _split(keys)
             if self._scores.shape[1] not in (0, width) or all(key in self._rows for key in split):
                 continue
-            row = (REUSED, answered, images, keys, answered, scores, width)
-            statement = (
-                "INSERT INTO requests(phase, asked, images, keys, answered, scores, width) VALUES(?,?,?,?,?,?,?)"
-            )
-            self._write(statement, row)
+            self._add((REUSED, answered, images, keys, answered, scores, width))
             self._free.update(key for key in split if key not in self._rows)
             self._index(split, np.frombuffer(scores, np.float32).reshape(images, width))
             taken += images
+        self._changed()
         return taken
 
     def is_pending(self, request: int) -> bool:
@@ -263,10 +286,11 @@ class Ledger:
 
     def withdraw(self, request: int) -> None:
         """Takes back the reservation of a request that was never sent."""
-        self._write("DELETE FROM requests WHERE id=?", (request,))
         count = len(self._pending.pop(request))
         self._reserved -= count
         self._unanswered -= count
+        if self._new_requests.pop(request, None) is None:
+            self._write("DELETE FROM requests WHERE id=?", (request,))
 
     def forget_scoreless(self, keys: Sequence[bytes]) -> None:
         """Takes back the scores of requests that hold any of ``keys`` and not one score: they are in doubt again.
@@ -275,6 +299,7 @@ class Ledger:
         run sends the requests again.
         """
         wanted = set(keys)
+        self._flush()
         rows = self._db.execute("SELECT id, phase, images, keys, scores, width FROM requests WHERE scores IS NOT NULL")
         for number, phase, images, joined, scores, width in rows.fetchall():
             held = _split(joined)
@@ -299,12 +324,15 @@ class Ledger:
                     f"{rows.shape[1]}: it changed; start a new run."
                 )
             self._scores = np.empty((1024, rows.shape[1]), np.float32)
-        fresh = [i for i, key in enumerate(keys) if key not in self._rows]
-        while start + len(fresh) > len(self._scores):
+        if not self._rows.keys().isdisjoint(keys):
+            fresh = [i for i, key in enumerate(keys) if key not in self._rows]
+            keys, rows = [keys[i] for i in fresh], rows[fresh]
+        end = start + len(keys)
+        while end > len(self._scores):
             self._scores = np.concatenate([self._scores, np.empty_like(self._scores)])
-        self._scores[start : start + len(fresh)] = rows[fresh]
-        self._rows.update((keys[i], start + n) for n, i in enumerate(fresh))
-        self._filled += len(fresh)
+        self._scores[start:end] = rows
+        self._rows.update(zip(keys, range(start, end), strict=True))
+        self._filled = end
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
@@ -322,8 +350,9 @@ class Ledger:
                     "version, or an edited configuration): go on with the version in config.json, or start a new run."
                 )
             return
-        self._write("INSERT INTO proposals(id, digest) VALUES(?, ?)", (number, proposal))
+        self._new_proposals.append((number, proposal))
         self._proposals[number] = proposal
+        self._changed()
 
     def set_note(self, name: str, value: str) -> None:
         """Writes a note about the run."""
@@ -346,21 +375,40 @@ class Ledger:
             self._in_transaction = False
             self._commit(self._lag)
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
         try:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN")
-            number = int(self._db.execute(statement, values).lastrowid or 0)
+            self._db.execute(statement, values)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        self._changed()
+
+    def _changed(self) -> None:
         if not self._in_transaction:
             self._commit(self._lag)
-        return number
+
+    def _flush(self) -> None:
+        """Writes what is queued, without committing it."""
+        if not (self._new_requests or self._new_answers or self._new_proposals):
+            return
+        try:
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN")
+            self._db.executemany(_REQUEST, self._new_requests.values())
+            self._db.executemany(_ANSWER, self._new_answers)
+            self._db.executemany(_PROPOSAL, self._new_proposals)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        self._new_requests.clear()
+        self._new_answers.clear()
+        self._new_proposals.clear()
 
     def _commit(self, lag: float = 0.0) -> None:
         """Commits, unless the last commit is less than ``lag`` seconds old."""
         if lag and time.monotonic() - self._committed < lag:
             return
+        self._flush()
         try:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")

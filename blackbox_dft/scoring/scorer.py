@@ -116,6 +116,14 @@ class Scorer:
             return scores
         return merge_repeats(scores.reshape(self.repeats, len(submission.keys) // self.repeats, -1))
 
+    def score_under(self, phase: str, indices: Ints, candidates: Sequence[Floats]) -> list[Scores]:
+        """Raw scores ``(N, K)`` of images ``indices (N,)`` under each of several z ``(k,)``, all submitted at once.
+
+        All of them are of the run's space, or all are views of it: see ``ViewBackend``.
+        """
+        submitted = [self.submit(phase, indices, z) for z in candidates]
+        return [self.result(submission) for submission in submitted]
+
     @contextmanager
     def checking_first_scores(self) -> Iterator[None]:
         """Within it, scoring ends with a ``NoScoreError`` if nearly none of the images scored there has a score."""
@@ -129,7 +137,7 @@ class Scorer:
         """Keys in the ledger of queries and their repeats; arguments as for ``score``."""
         z = np.atleast_2d(candidates)
         rows = np.zeros(len(indices), np.int64) if rows is None else rows
-        keys = self._keys.of([self.pool.digests[i] for i in indices], z, rows.tolist())
+        keys = self._keys.of([self.pool.digests[i] for i in indices.tolist()], z, rows.tolist())
         if again:
             keys = [digest(key, str(again)) for key in keys]
         return self._repeated(keys)
@@ -165,17 +173,16 @@ class Scorer:
         """Queries not yet in the ledger, split into evenly sized requests."""
         first = []
         for position, key in enumerate(keys):
-            if key in self._used:
-                self.cached += 1
-            else:
+            if key not in self._used:
                 self._used.add(key)
                 first.append(position)
+        self.cached += len(keys) - len(first)
         requests = []
-        for positions in np.array_split(np.asarray(first, np.int64), -(-len(first) // self.batch)) if first else []:
-            free = sum(self.ledger.is_free(keys[i]) for i in positions.tolist())
+        for positions in _split_evenly(first, self.batch):
+            free = sum(self.ledger.is_free(keys[i]) for i in positions) if self.ledger.has_free else 0
             self.paid[phase] += len(positions) - free
             self.cached += free
-            missing = [i for i in positions.tolist() if keys[i] not in self.ledger]
+            missing = [i for i in positions if keys[i] not in self.ledger]
             if known := len(positions) - len(missing):
                 self._progress(known, 0)
             if missing:
@@ -190,7 +197,20 @@ def usual_concurrency(backend: Backend, target: Target, ledger: Ledger) -> Fixed
     Local models get one request more than they work on, so that none of them waits for the thread of the search.
     """
     spare = not isinstance(target, ConcurrentTarget) and not ledger.counts_in_doubt
-    return FixedConcurrency(max(1, (backend.concurrency >> ledger.halvings) + spare))
+    return FixedConcurrency(max(1, (backend.concurrency >> ledger.halvings) + spare), queued=spare)
+
+
+def _split_evenly(positions: list[int], most: int) -> Iterator[list[int]]:
+    """As few lists of up to ``most`` positions as hold them, longer ones first, as by ``np.array_split``."""
+    if not positions:
+        return
+    parts = -(-len(positions) // most)
+    size, longer = divmod(len(positions), parts)
+    start = 0
+    for number in range(parts):
+        end = start + size + (number < longer)
+        yield positions[start:end]
+        start = end
 
 
 def _shared(z: Floats, rows: Ints) -> Floats:

@@ -87,6 +87,18 @@ class ByPromise:
         """Whether the last ``STEPS_IN_A_ROW`` steps promised too little."""
         return self._in_a_row >= STEPS_IN_A_ROW and self._queries >= MIN_QUERIES
 
+    @property
+    def queries_left(self) -> float:
+        """How many more queries the search needs, about; infinite before the first ``tell``.
+
+        A query promises ``G/n``, and both G and 1/n fall as 1/n; so it is worth less once there are ``sqrt`` of
+        promise over worth times the queries.
+        """
+        if not self._queries:
+            return math.inf
+        promised = self._estimator.promised_gain / self._queries
+        return max(MIN_QUERIES, self._queries * math.sqrt(promised / self._worth)) - self._queries
+
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         """Called after the estimator was told ``losses (Q,)`` of ``proposal``."""
         self._queries += len(losses)

@@ -44,6 +44,30 @@ class Measured(NamedTuple):
     images: int
 
 
+class _Step:
+    """What ``TriedCandidates`` is told of a step; put together when it is asked for, not while the search goes on."""
+
+    def __init__(
+        self, proposal: Proposal, read: Floats, gone: float, offset: Floats | None, images: Ints, right: Bools
+    ) -> None:
+        self.images, self.right = images, right
+        self._read, self._gone, self._offset = read, gone, offset
+        # Not the proposal itself: its candidates may be long.
+        self._rows, self._slots, self._weights = proposal.rows, proposal.slots, proposal.weights
+
+    @property
+    def where(self) -> Floats:
+        """``(Q, R + 2)``: the coordinates read, how far the others are gone, and their spread."""
+        count = len(self._read)
+        offset = np.zeros(count) if self._offset is None else self._offset
+        return np.column_stack([self._read, np.full(count, self._gone), offset])[self._rows]
+
+    @property
+    def weights(self) -> Floats:
+        """Of the queries ``(Q,)``."""
+        return np.ones(len(self.images)) if self._weights is None else self._weights[self._slots]
+
+
 class TriedCandidates:
     """The candidates of a search so far, each with its image and whether the model was right.
 
@@ -67,10 +91,8 @@ class TriedCandidates:
         self._read = np.flatnonzero(read)
         self._others = np.flatnonzero(~read)
         self._start = np.asarray(space.start, np.float64)
-        self._candidates: list[Floats] = []
-        self._images: list[Ints] = []
-        self._right: list[Floats] = []
-        self._weights: list[Floats] = []
+        self._steps: list[_Step] = []
+        self._count = 0
         self._path: list[Floats] = [np.append(0, self._where(self._start))]
 
     def add(
@@ -89,16 +111,11 @@ class TriedCandidates:
         if not len(self._read):
             return
         candidates, others = proposal.candidates, self._others
-        offset = (
-            ((candidates[:, others] - centre[others]) ** 2).mean(axis=1) if len(others) else np.zeros(len(candidates))
-        )
-        where = np.column_stack([candidates[:, self._read], np.full(len(candidates), self._gone(centre)), offset])
-        self._candidates.append(where[proposal.rows])
-        self._images.append(images)
-        self._right.append(np.asarray(right, np.float64))
-        weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
-        self._weights.append(weights)
-        self._path.append(np.append(queries, self._where(estimate)))
+        offset = ((candidates[:, others] - centre[others]) ** 2).mean(axis=1) if len(others) else None
+        read = candidates[:, self._read] if len(others) else candidates
+        self._steps.append(_Step(proposal, read, self._gone(centre), offset, images, right))
+        self._count += len(right)
+        self._path.append(np.concatenate([[queries], self._where(estimate)]))
 
     def curve(self, last: Floats, measured: Sequence[Measured] = ()) -> Floats:
         """The accuracy at up to ``MAX_POINTS`` estimates, the last of them ``last (k,)``.
@@ -111,10 +128,12 @@ class TriedCandidates:
             ``(P, 4)``: queries, accuracy, and both ends of its 95 % interval; empty if the answers do not tell: too
             few, or too many coordinates.
         """
-        if sum(map(len, self._right)) < MIN_QUERIES:
+        if self._count < MIN_QUERIES:
             return np.empty((0, 4))
-        tried, right, weights = (np.concatenate(part) for part in (self._candidates, self._right, self._weights))
-        images = np.concatenate(self._images)
+        tried = np.concatenate([step.where for step in self._steps])
+        weights = np.concatenate([step.weights for step in self._steps])
+        right = np.concatenate([step.right for step in self._steps]).astype(np.float64)
+        images = np.concatenate([step.images for step in self._steps])
         read = np.unique(np.linspace(0, len(right) - 1, MAX_READ).round().astype(int))
         tried, right, weights, images = tried[read], right[read], weights[read], images[read]
         path = np.array(self._path)
@@ -153,7 +172,7 @@ class TriedCandidates:
 
     def _where(self, z: Floats) -> Floats:
         """The coordinates read one by one, and how far the others are gone."""
-        return np.append(z[self._read], self._gone(z))
+        return np.concatenate([z[self._read], [self._gone(z)]])
 
     def _gone(self, z: Floats) -> float:
         """How far the coordinates that are not read one by one are from the start, root mean square."""

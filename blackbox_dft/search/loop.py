@@ -6,17 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
+from typing import NamedTuple
 
 import numpy as np
 
 from blackbox_dft._utils.hashing import digest
-from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
 from blackbox_dft.estimators.base import Estimator, Proposal
 from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losses
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
 from blackbox_dft.search.early_stopping import EarlyStopping
 from blackbox_dft.search.estimate_accuracy import Measured, TriedCandidates
+from blackbox_dft.search.in_flight import FixedInFlight, InFlight
 from blackbox_dft.search.minibatches import ImportanceSampler, StratifiedSampler
 from blackbox_dft.search.progress import Point
 
@@ -115,7 +117,7 @@ def tune(
     *,
     limit: int,
     seed: int,
-    in_flight: int = 1,
+    in_flight: InFlight | None = None,
     early_stopping: EarlyStopping | None = None,
     tried: TriedCandidates | None = None,
     on_step: Callable[[Point], None] = lambda point: None,
@@ -133,8 +135,8 @@ def tune(
         train: images to draw minibatches from ``(N,)``, as indices into the pool.
         limit: tuning queries, repeats included.
         seed: of the draws.
-        in_flight: proposals scored at once, more than 1 only for a ``SupportsDelayedTell`` estimator: the next one is
-            made before the estimator was told the losses of the ``in_flight - 1`` before it.
+        in_flight: how many proposals are scored at once, one by default; more only for a ``SupportsDelayedTell``
+            estimator: it makes the next ones before it is told the losses of those in flight.
         early_stopping: ends the search before the limit.
         tried: is told all candidates, for the accuracy of the estimates.
         on_step: called after every step.
@@ -147,46 +149,127 @@ def tune(
         TargetError: the target failed; the scores it gave before are recorded.
         ReplayError: the estimator's proposals are not those of the recorded search.
     """
+    in_flight = in_flight or FixedInFlight()
     width = max(SEGMENT_QUERIES, -(-limit // MAX_SEGMENTS))
     trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS, tried=tried)
     importance = ImportanceSampler(train, task.labels, seed)
     proposals = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
-    pending: deque[tuple[Proposal, Ints, Submission]] = deque()
-    spent = 0
+    pending: deque[_Step] = deque()
+    spent, ledger = 0, task.scorer.ledger
+    sent = ledger.total
     while True:
-        for proposal, images in islice(proposals, 0 if trajectory.stopped else in_flight - len(pending)):
-            submission = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
-            pending.append((proposal, images, submission))
+        while not trajectory.stopped and (room := in_flight.room(len(pending))):
+            if not (steps := list(islice(proposals, room))):
+                break
+            pending.extend(_submit(task, steps))
         if not pending:
             return trajectory
-        proposal, images, submission = pending.popleft()
-        raw = task.scorer.result(submission)
-        probabilities = task.decoder(raw)
-        if lacks_score(probabilities).all():
-            check_scores(spent, submission.keys)
-        labels = task.labels[images]
-        loss = losses(task.objective, probabilities, labels) + task.penalty(proposal.candidates)[proposal.rows]
+        step = pending.popleft()
+        proposal, images, scored = step.proposal, step.images, step.scored(task)
+        if lacks_score(scored.probabilities).all():
+            check_scores(spent, step.keys)
         if proposal.uneven:
-            # An image without a score counts as surely wrong, as in its loss.
-            importance.update(images, np.nan_to_num(probabilities[np.arange(len(images)), labels], nan=0.0))
-        centre = estimator.best
+            importance.update(images, scored.of_label)
+        centre, loss = estimator.best, scored.losses
         estimator.tell(proposal, loss)
         if early_stopping:
             early_stopping.tell(proposal, loss)
             trajectory.stopped = early_stopping.should_stop
-        spent += proposal.queries * task.scorer.repeats
+        queries = proposal.queries * task.scorer.repeats
+        in_flight.step(queries, ledger.total - sent)
+        spent, sent = spent + queries, ledger.total
         segment = (spent - 1) // width if early_stopping else min(SEGMENTS - 1, int(spent / limit * SEGMENTS))
-        trajectory.visit(estimator.best, segment)
+        best = estimator.best
+        trajectory.visit(best, segment)
         spread = float(((proposal.candidates - centre) ** 2).sum(axis=1).mean())
-        trajectory.scored.append(ScoredProposal(images, raw, segment, spread))
-        right = decide(probabilities) == labels
+        trajectory.scored.append(ScoredProposal(images, scored.raw, segment, spread))
         if tried:
-            tried.add(spent, proposal, images, right, centre, estimator.best)
-        weights = np.ones(len(images)) if proposal.weights is None else proposal.weights[proposal.slots]
-        mean_loss, accuracy = (float(np.average(values, weights=weights)) for values in (loss, right))
+            tried.add(spent, proposal, images, scored.right, centre, best)
+        mean_loss, accuracy = _means(proposal, loss, scored.right)
         trajectory.points.append(Point(spent, mean_loss, accuracy))
         on_step(trajectory.points[-1])
         check_drift(spent)
+
+
+class _Scored(NamedTuple):
+    """What the losses of queries follow from, and the losses; the first axis is that of the queries."""
+
+    raw: Scores
+    probabilities: Floats
+    losses: Floats
+    of_label: Floats
+    """Probability of the true label; 0 without a score, which counts as surely wrong, as in the loss."""
+    right: Bools
+
+
+@dataclass(eq=False)
+class _Group:
+    """Queries of steps that were submitted as one."""
+
+    images: Ints
+    candidates: Floats
+    rows: Ints
+    submission: Submission
+    scored: _Scored | None = None
+    """Once the first step is told."""
+
+    def score(self, task: Task) -> _Scored:
+        """Waits for the scores, the first time."""
+        if self.scored is None:
+            raw = task.scorer.result(self.submission)
+            probabilities, labels = task.decoder(raw), task.labels[self.images]
+            loss = losses(task.objective, probabilities, labels) + task.penalty(self.candidates)[self.rows]
+            of_label = np.nan_to_num(probabilities[np.arange(len(labels)), labels], nan=0.0)
+            self.scored = _Scored(raw, probabilities, loss, of_label, decide(probabilities) == labels)
+        return self.scored
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A proposal in flight."""
+
+    proposal: Proposal
+    images: Ints
+    """Of its queries ``(Q,)``."""
+    group: _Group
+    place: slice
+    """Of its queries in the group."""
+
+    def scored(self, task: Task) -> _Scored:
+        """Waits for the scores of its group."""
+        raw, probabilities, loss, of_label, right = self.group.score(task)
+        at = self.place
+        return _Scored(raw[at], probabilities[at], loss[at], of_label[at], right[at])
+
+    @property
+    def keys(self) -> list[bytes]:
+        """In the ledger, of its queries and their repeats."""
+        keys, count = self.group.submission.keys, len(self.group.images)
+        return [key for first in range(0, len(keys), count) for key in keys[first : first + count][self.place]]
+
+
+def _submit(task: Task, steps: Sequence[tuple[Proposal, Ints]]) -> list[_Step]:
+    """Submits the queries of several steps as one, so that they are cut into as few requests as they fill."""
+    proposals = [proposal for proposal, _ in steps]
+    firsts = np.cumsum([0, *(len(proposal.candidates) for proposal in proposals[:-1])])
+    images = np.concatenate([images for _, images in steps])
+    candidates = np.concatenate([proposal.candidates for proposal in proposals])
+    rows = np.concatenate([proposal.rows + first for proposal, first in zip(proposals, firsts, strict=True)])
+    group = _Group(images, candidates, rows, task.scorer.submit("tune", images, candidates, rows))
+    ends = np.cumsum([proposal.queries for proposal in proposals]).tolist()
+    return [
+        _Step(proposal, own, group, slice(end - proposal.queries, end))
+        for (proposal, own), end in zip(steps, ends, strict=True)
+    ]
+
+
+def _means(proposal: Proposal, loss: Floats, right: Bools) -> tuple[float, float]:
+    """Mean loss and accuracy of a proposal's queries, by the weights of its images."""
+    if proposal.weights is None:
+        return float(loss.mean()), float(right.mean())
+    weights = proposal.weights[proposal.slots]
+    total = float(weights.sum())
+    return float((loss * weights).sum()) / total, float((right * weights).sum()) / total
 
 
 def _proposals(

@@ -16,8 +16,8 @@ from scipy.special import log_softmax
 
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints, Scores
+from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap
-from blackbox_dft.objectives.losses import decide
 from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.selection import (
@@ -30,7 +30,9 @@ from blackbox_dft.search.selection import (
     better_than_chance,
     in_standard_errors,
     select,
+    weighed,
 )
+from blackbox_dft.search.teaching import Lesson
 
 MapChoice = Literal["auto", "none", "bias", "linear"]
 FAMILIES: dict[MapChoice, tuple[Family, ...]] = {
@@ -56,18 +58,44 @@ class _Candidate:
     z: Floats
     output_map: OutputMap | None
     probabilities: Floats
-    right: Floats
-    """``(N,)``: 1 if the decision is right."""
+    measured: Floats
+    """``(N,)``: what each image contributes to the metric; to accuracy, 1 if the decision is right."""
     penalty: float = 0.0
     """Of z, added to every loss."""
 
-    def losses(self, labels: Ints) -> Floats:
+    def losses(self, judge: _Judge) -> Floats:
         """Log losses ``(N,)`` and the penalty."""
-        return _log_losses(self.probabilities, labels) + self.penalty
+        return weighed(_log_losses(self.probabilities, judge.labels), judge.weights) + self.penalty
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """The true labels of the images that candidates are judged on, and by what."""
+
+    labels: Ints
+    metric: Metric
+    weights: Floats | None
+    """What an error on each image counts ``(N,)``; the same if there are none."""
+
+    @classmethod
+    def of(cls, labels: Ints, metric: Metric) -> _Judge:
+        return cls(labels, metric, metric.image_weights(labels))
+
+    def measured(self, probabilities: Floats) -> Floats:
+        return self.metric.contributions(probabilities, self.labels)
+
+    def weights_of(self, rows: Ints) -> Floats | None:
+        return None if self.weights is None else self.weights[rows]
 
 
 def choose(
-    task: Task, trajectory: Trajectory, val: Ints, identity: Floats, choice: MapChoice, seed: int
+    task: Task,
+    trajectory: Trajectory,
+    val: Ints,
+    identity: Floats,
+    choice: MapChoice,
+    seed: int,
+    metric: Metric = ACCURACY,
 ) -> tuple[Selection, OutputMap | None]:
     """``select``, or with an output map ``select_with_map``.
 
@@ -75,16 +103,22 @@ def choose(
         What is kept, and the map of unchanged images alone, if there is one.
     """
     if choice == "none" or not trajectory.scored:
-        return select(task, trajectory, val, identity), None
-    return select_with_map(task, trajectory, val, identity, choice, seed)
+        return select(task, trajectory, val, identity, metric), None
+    return select_with_map(task, trajectory, val, identity, choice, seed, metric)
 
 
 def select_with_map(
-    task: Task, trajectory: Trajectory, val: Ints, identity: Floats, choice: MapChoice, seed: int
+    task: Task,
+    trajectory: Trajectory,
+    val: Ints,
+    identity: Floats,
+    choice: MapChoice,
+    seed: int,
+    metric: Metric = ACCURACY,
 ) -> tuple[Selection, OutputMap]:
     """Keeps the best of four: the identity or the last quarter's mean iterate, each with or without an output map.
 
-    All four are made comparable by a temperature, which moves no decision, and judged by log loss and accuracy together
+    All four are made comparable by a temperature, which moves no decision, and judged by log loss and metric together
     as ``select`` judges two. Both is taken if it beats the identity, else z alone, else the map alone; a simpler
     candidate replaces it if it decides clearly better. A map kept with z is fitted again, with the validation images.
 
@@ -92,34 +126,38 @@ def select_with_map(
         What is kept, and the map of unchanged images alone: what the output side is worth without z.
     """
     z, labels = trajectory.average(1 / 4), task.labels[val]
+    judge = _Judge.of(labels, metric)
     raw = {name: task.scorer.score("select", val, where) for name, where in ((IDENTITY, identity), (LAST_QUARTER, z))}
     before, after = (_class_probabilities(task, scores) for scores in raw.values())
-    answers = _Answers.of(task, trajectory, z)
+    answers = _Answers.of(task, trajectory, z, metric)
     families, matrix = FAMILIES[choice], task.decoder.label_matrix
     penalty = float(task.penalty(z[None])[0])
     fitted = answers.fit(matrix, families, seed)
     mapped = fitted(after)
     seen = np.flatnonzero(~np.isnan(before).any(axis=1))
-    alone = fit_output_map(before[seen], labels[seen], matrix, families=families, seed=seed)
+    alone = fit_output_map(
+        before[seen], labels[seen], matrix, weights=judge.weights_of(seen), families=families, seed=seed
+    )
+    temperature = _log_temperature(answers.probabilities @ matrix, answers.labels, answers.weights)
     candidates = {
-        BOTH: _Candidate(z, fitted, mapped, _right(mapped, labels), penalty),
+        BOTH: _Candidate(z, fitted, mapped, judge.measured(mapped), penalty),
         LAST_QUARTER: _Candidate(
             z,
             None,
-            _tempered(after @ matrix, _log_temperature(answers.probabilities @ matrix, answers)),
-            _right(after @ matrix, labels),
+            _tempered(after @ matrix, temperature),
+            judge.measured(after @ matrix),
             penalty,
         ),
-        MAP_ALONE: _cross_fitted(identity, before, labels, alone, families, seed),
-        IDENTITY: _calibrated(identity, before @ matrix, labels, seed),
+        MAP_ALONE: _cross_fitted(identity, before, judge, alone, families, seed),
+        IDENTITY: _calibrated(identity, before @ matrix, judge, seed),
     }
-    name = _best(candidates, labels)
+    name = _best(candidates, judge)
     kept = candidates[name].output_map
     if name == BOTH:
         rows = np.flatnonzero(~np.isnan(after).any(axis=1))
-        more = answers.also(after[rows], labels[rows], val[rows])
+        more = answers.also(after[rows], labels[rows], val[rows], metric)
         kept = more.fit(matrix, families, seed)
-    return _selection(name, candidates, labels, kept), alone
+    return _selection(name, candidates, judge, kept), alone
 
 
 def select_proven(
@@ -131,10 +169,11 @@ def select_proven(
     verdict: str,
     seed: int,
     joined: JoinedMap | None = None,
+    metric: Metric = ACCURACY,
 ) -> Selection:
     """Keeps z with its map, or the identity, by the images of a sequential proof.
 
-    What is proven is kept, what is proven worse is not. In between it is kept if loss and accuracy together speak for
+    What is proven is kept, what is proven worse is not. In between it is kept if loss and metric together speak for
     it, as in ``select``: the interval that is reported holds for it whether it is kept or not.
 
     Args:
@@ -146,69 +185,87 @@ def select_proven(
         verdict: of the proof.
         seed: of the folds that temperatures are fitted on.
         joined: the map of several views, in place of that of z.
+        metric: that was proven.
     """
-    labels, matrix = task.labels[images], task.decoder.label_matrix
+    judge, matrix = _Judge.of(task.labels[images], metric), task.decoder.label_matrix
     before, after = (_class_probabilities(task, scores[:, : raw[0].shape[1]]) for scores in raw)
-    unchanged = _calibrated(zs[0], before @ matrix, labels, seed)
-    changed = _calibrated(zs[1], after @ matrix, labels, seed)
+    unchanged = _calibrated(zs[0], before @ matrix, judge, seed)
+    changed = _calibrated(zs[1], after @ matrix, judge, seed)
     name, kept = LAST_QUARTER, changed
     if (found := joined or output_map) is not None:
         # A search looks at hard images more often, so its map is too unsure: all are judged at a temperature of theirs.
-        name, kept = BOTH, _calibrated(zs[1], task.decoder.with_map(found)(raw[1]), labels, seed)
+        name, kept = BOTH, _calibrated(zs[1], task.decoder.with_map(found)(raw[1]), judge, seed)
     kept = replace(kept, output_map=output_map, penalty=float(task.penalty(zs[1][None])[0]))
     candidates = {name: kept, IDENTITY: unchanged}
     if name == BOTH:
         candidates[LAST_QUARTER] = changed
-    if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, labels, MIN_PROVEN_GAIN)):
+    if verdict != "improved" and (verdict == "worse" or not _beats(name, candidates, judge, MIN_PROVEN_GAIN)):
         name = IDENTITY
-    return _selection(name, candidates, labels, candidates[name].output_map)
+    return _selection(name, candidates, judge, candidates[name].output_map)
 
 
-def cross_fitted_map(task: Task, raw: Scores, images: Ints, choice: MapChoice, seed: int) -> Floats:
+def cross_fitted_map(
+    task: Task, raw: Scores, images: Ints, choice: MapChoice, seed: int, metric: Metric = ACCURACY
+) -> Floats:
     """Probabilities ``(N, L)`` of images with raw scores ``(N, K)``, by maps that were fitted on the others of them."""
-    before, labels = _class_probabilities(task, raw), task.labels[images]
+    before, judge = _class_probabilities(task, raw), _Judge.of(task.labels[images], metric)
     unmapped = OutputMap(task.decoder.label_matrix)
-    return _cross_fitted(np.empty(0), before, labels, unmapped, FAMILIES[choice], seed).probabilities
+    return _cross_fitted(np.empty(0), before, judge, unmapped, FAMILIES[choice], seed).probabilities
 
 
-def fit_search_map(task: Task, trajectory: Trajectory, z: Floats, choice: MapChoice, seed: int) -> OutputMap:
-    """The output map of ``z (k,)``, fitted on the scores of a finished search alone."""
-    return _Answers.of(task, trajectory, z).fit(task.decoder.label_matrix, FAMILIES[choice], seed)
+def fit_search_map(
+    task: Task,
+    trajectory: Trajectory,
+    z: Floats,
+    choice: MapChoice,
+    seed: int,
+    lesson: Lesson | None = None,
+    metric: Metric = ACCURACY,
+) -> OutputMap:
+    """The output map of ``z (k,)``, fitted on the scores of a finished search, and of a lesson after it, alone."""
+    answers = _Answers.of(task, trajectory, z, metric)
+    if lesson:
+        rows = np.flatnonzero(task.decoder.has_score(lesson.scores))
+        images = lesson.images[rows]
+        answers = answers.also(
+            task.decoder.class_probabilities(lesson.scores[rows]), task.labels[images], images, metric
+        )
+    return answers.fit(task.decoder.label_matrix, FAMILIES[choice], seed)
 
 
-def _selection(name: str, candidates: dict[str, _Candidate], labels: Ints, output_map: OutputMap | None) -> Selection:
+def _selection(name: str, candidates: dict[str, _Candidate], judge: _Judge, output_map: OutputMap | None) -> Selection:
     return Selection(
         name,
         candidates[name].z,
-        {each: float(c.losses(labels).mean()) for each, c in candidates.items()},
-        {each: float(c.right.mean()) for each, c in candidates.items()},
+        {each: float(c.losses(judge).mean()) for each, c in candidates.items()},
+        {each: float(c.measured.mean()) for each, c in candidates.items()},
         output_map,
     )
 
 
-def _best(candidates: dict[str, _Candidate], labels: Ints) -> str:
-    best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if _beats(name, candidates, labels)), IDENTITY)
+def _best(candidates: dict[str, _Candidate], judge: _Judge) -> str:
+    best = next((name for name in (BOTH, LAST_QUARTER, MAP_ALONE) if _beats(name, candidates, judge)), IDENTITY)
     for simpler in (LAST_QUARTER, MAP_ALONE):
         # Only decisions count here: a map is calibrated, so its log loss is less by itself.
-        if best != IDENTITY and _gains(candidates[simpler], candidates[best], labels)[1] > MIN_GAIN:
+        if best != IDENTITY and _gains(candidates[simpler], candidates[best], judge)[1] > MIN_GAIN:
             best = simpler
     return best
 
 
-def _gains(one: _Candidate, other: _Candidate, labels: Ints) -> tuple[float, float]:
-    """What ``one`` gains over ``other`` in loss and in accuracy, each in its standard errors."""
-    losses = other.losses(labels) - one.losses(labels)
-    return in_standard_errors(losses), in_standard_errors(one.right - other.right)
+def _gains(one: _Candidate, other: _Candidate, judge: _Judge) -> tuple[float, float]:
+    """What ``one`` gains over ``other`` in loss and in metric, each in its standard errors."""
+    losses = other.losses(judge) - one.losses(judge)
+    return in_standard_errors(losses), in_standard_errors(one.measured - other.measured)
 
 
-def _beats(name: str, candidates: dict[str, _Candidate], labels: Ints, min_gain: float = MIN_GAIN) -> bool:
+def _beats(name: str, candidates: dict[str, _Candidate], judge: _Judge, min_gain: float = MIN_GAIN) -> bool:
     """Whether a candidate is better than the identity, by more than ``min_gain`` if it is better than chance."""
     # One standard error more than ``select`` demands, as chance has three candidates here instead of one.
     # The model's own scores say whether it tells labels apart: a map has looked at the labels.
     own = [LAST_QUARTER] if name == LAST_QUARTER else [IDENTITY, LAST_QUARTER] if name == BOTH else [IDENTITY]
     scores = [np.nan_to_num(candidates[each].probabilities, nan=0.0) for each in own]
-    least = min_gain if all(better_than_chance(p, labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
-    found = _gains(candidates[name], candidates[IDENTITY], labels)
+    least = min_gain if all(better_than_chance(p, judge.labels) for p in scores) else MIN_GAIN_AT_CHANCE + 1
+    found = _gains(candidates[name], candidates[IDENTITY], judge)
     return sum(found) > least and min(found) >= -MAX_FALL
 
 
@@ -223,7 +280,7 @@ class _Answers:
     weights: Floats
 
     @classmethod
-    def of(cls, task: Task, trajectory: Trajectory, z: Floats) -> _Answers:
+    def of(cls, task: Task, trajectory: Trajectory, z: Floats, metric: Metric) -> _Answers:
         scored = trajectory.scored
         counts = [len(proposal.images) for proposal in scored]
         images = np.concatenate([proposal.images for proposal in scored])
@@ -234,15 +291,17 @@ class _Answers:
         # What has no score teaches a map nothing.
         rows = np.flatnonzero(task.decoder.has_score(raw))
         probabilities = task.decoder.class_probabilities(raw[rows])
-        return cls(probabilities, task.labels[images[rows]], images[rows], weights[rows])
+        labels = task.labels[images[rows]]
+        weights = weighed(weights[rows], metric.image_weights(labels))
+        return cls(probabilities, labels, images[rows], weights)
 
-    def also(self, probabilities: Floats, labels: Ints, images: Ints) -> _Answers:
+    def also(self, probabilities: Floats, labels: Ints, images: Ints, metric: Metric) -> _Answers:
         """With the scores of further images under z."""
         return _Answers(
             np.concatenate([self.probabilities, probabilities]),
             np.concatenate([self.labels, labels]),
             np.concatenate([self.images, images]),
-            np.concatenate([self.weights, np.ones(len(labels))]),
+            np.concatenate([self.weights, weighed(np.ones(len(labels)), metric.image_weights(labels))]),
         )
 
     def fit(self, matrix: Floats, families: tuple[Family, ...], seed: int) -> OutputMap:
@@ -257,24 +316,32 @@ class _Answers:
         )
 
 
-def _calibrated(z: Floats, probabilities: Floats, labels: Ints, seed: int) -> _Candidate:
+def _calibrated(z: Floats, probabilities: Floats, judge: _Judge, seed: int) -> _Candidate:
     """Without a map, at the temperature that other validation images suggest."""
     tempered = np.empty_like(probabilities)
     for train, test in _folds(probabilities, seed):
-        tempered[test] = _tempered(probabilities[test], _log_temperature(probabilities[train], labels[train]))
-    return _Candidate(z, None, tempered, _right(probabilities, labels))
+        found = _log_temperature(probabilities[train], judge.labels[train], judge.weights_of(train))
+        tempered[test] = _tempered(probabilities[test], found)
+    return _Candidate(z, None, tempered, judge.measured(probabilities))
 
 
 def _cross_fitted(
-    z: Floats, probabilities: Floats, labels: Ints, alone: OutputMap, families: tuple[Family, ...], seed: int
+    z: Floats, probabilities: Floats, judge: _Judge, alone: OutputMap, families: tuple[Family, ...], seed: int
 ) -> _Candidate:
     """The map of unchanged images, judged on images it was not fitted on."""
-    matrix = alone.label_matrix
+    matrix, labels = alone.label_matrix, judge.labels
     mapped = np.empty((len(labels), matrix.shape[1]))
     for train, test in _folds(probabilities, seed):
-        fitted = fit_output_map(probabilities[train], labels[train], matrix, families=families, seed=seed)
+        fitted = fit_output_map(
+            probabilities[train],
+            labels[train],
+            matrix,
+            weights=judge.weights_of(train),
+            families=families,
+            seed=seed,
+        )
         mapped[test] = fitted(probabilities[test])
-    return _Candidate(z, alone, mapped, _right(mapped, labels))
+    return _Candidate(z, alone, mapped, judge.measured(mapped))
 
 
 def _class_probabilities(task: Task, raw: Scores) -> Floats:
@@ -293,17 +360,15 @@ def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
     ]
 
 
-def _log_temperature(probabilities: Floats, answers: _Answers | Ints) -> float:
+def _log_temperature(probabilities: Floats, labels: Ints, weights: Floats | None) -> float:
     """The exponent's logarithm of greatest likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2)."""
     from scipy.optimize import minimize_scalar
 
-    labels, weights = (
-        (answers.labels, answers.weights) if isinstance(answers, _Answers) else (answers, np.ones(len(answers)))
-    )
+    used = np.ones(len(labels)) if weights is None else weights
 
     def loss(log_scale: float) -> float:
         tempered = _log_losses(_tempered(probabilities, log_scale), labels)
-        return float(weights @ tempered) + SCALE_PENALTY * log_scale**2
+        return float(used @ tempered) + SCALE_PENALTY * log_scale**2
 
     return float(minimize_scalar(loss, bounds=(-3, 2), method="bounded").x)
 
@@ -315,7 +380,3 @@ def _tempered(probabilities: Floats, log_scale: float) -> Floats:
 def _log_losses(probabilities: Floats, labels: Ints) -> Floats:
     """An image without a score costs as much as a sure error."""
     return -clipped_logs(np.nan_to_num(probabilities, nan=0.0))[np.arange(len(labels)), labels]
-
-
-def _right(probabilities: Floats, labels: Ints) -> Floats:
-    return np.asarray(decide(probabilities) == labels, np.float64)

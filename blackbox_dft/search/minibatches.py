@@ -71,13 +71,17 @@ class ImportanceSampler:
         shuffled = self._rng.permutation(indices)
         self._indices = shuffled[np.argsort(labels[shuffled], kind="stable")]
         self._position = {image: position for position, image in enumerate(self._indices.tolist())}
-        self._probability = np.full(len(indices), np.nan)
+        self._probability: list[float | None] = [None] * len(indices)
+        self._informativeness = np.full(len(indices), np.nan)
+        self._unseen = len(indices)
 
     def __call__(self, count: int) -> tuple[Ints, Floats]:
         """``count`` images, as indices into the pool, and the weight of each."""
-        informativeness = self._probability * (1 - self._probability) + MIN_INFORMATIVENESS
-        seen = ~np.isnan(informativeness)
-        informativeness[~seen] = informativeness[seen].mean() if seen.any() else 1.0
+        informativeness = self._informativeness
+        if self._unseen:
+            seen = ~np.isnan(informativeness)
+            mean = informativeness[seen].mean() if self._unseen < len(seen) else 1.0
+            informativeness = np.where(seen, informativeness, mean)
         share = informativeness / informativeness.sum()
         # Madow 1949: equidistant marks on the cumulated shares, from a random start.
         marks = (np.arange(count) + self._rng.random()) / count
@@ -89,5 +93,9 @@ class ImportanceSampler:
         """Learns the probabilities ``(Q,)`` of the true labels of ``images (Q,)``, which may repeat."""
         for image, probability in zip(images.tolist(), probabilities.tolist(), strict=True):
             position = self._position[image]
-            before = self._probability[position]
-            self._probability[position] = probability if np.isnan(before) else (before + probability) / 2
+            if (before := self._probability[position]) is None:
+                self._unseen -= 1
+            else:
+                probability = (before + probability) / 2
+            self._probability[position] = probability
+            self._informativeness[position] = probability * (1 - probability) + MIN_INFORMATIVENESS

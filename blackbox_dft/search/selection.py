@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.objectives.losses import decide, losses
+from blackbox_dft.evaluation.metric import ACCURACY, Metric
+from blackbox_dft.objectives.losses import losses
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.spaces.composed import Composed
@@ -16,11 +17,11 @@ from blackbox_dft.spaces.composed import Composed
 IDENTITY, LAST_QUARTER = "identity", "mean of the last quarter"
 
 MIN_GAIN = 1.0
-"""Standard errors that the gains of loss and of accuracy on the validation images, added up, must exceed."""
+"""Standard errors that the gains of loss and of metric on the validation images, added up, must exceed."""
 MIN_GAIN_AT_CHANCE = 3.0
 """The same if the model under z tells the labels apart no better than chance."""
 MAX_FALL = 1.0
-"""Standard errors by which one of the two, loss or accuracy, may get worse."""
+"""Standard errors by which one of the two, loss or metric, may get worse."""
 FEW_IMAGES = 4
 """A label with fewer images says too little of how much its probabilities vary: that of all images is taken."""
 MIN_ABOVE_CHANCE = 2.0
@@ -38,15 +39,15 @@ class Selection:
     losses: dict[str, float]
     """Mean validation loss of every candidate."""
     accuracies: dict[str, float]
-    """Validation accuracy of every candidate."""
+    """The metric on the validation images of every candidate: accuracy, or another one; a cost is negative."""
     output_map: OutputMap | None = None
     """What is kept with z, if anything."""
 
 
-def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> Selection:
+def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats, metric: Metric = ACCURACY) -> Selection:
     """Keeps the mean iterate of the search's last quarter, or the identity, by paired differences on ``val`` images.
 
-    The mean iterate is kept if loss and accuracy together are better under it: their gains, each in its own standard
+    The mean iterate is kept if loss and metric together are better under it: their gains, each in its own standard
     errors, add up to more than ``MIN_GAIN``, and neither falls by more than ``MAX_FALL``. Loss sees how sure the model
     is, so the two say more together than either alone. That is lenient: whether the gain is real is for the test images
     to decide, and to demand a proof on a few dozen validation images would throw away half of what is worth keeping. If
@@ -58,18 +59,20 @@ def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> S
         trajectory: of a finished search.
         val: validation images ``(N,)``, as indices into the pool; they cost ``2 N`` queries in the phase ``select``.
         identity: the z ``(k,)`` that changes nothing.
+        metric: what candidates are chosen by, beside the loss, whose images are weighted as it weighs their errors.
     """
     candidates = {IDENTITY: identity, LAST_QUARTER: trajectory.average(1 / 4)}
     labels = task.labels[val]
     probabilities = {name: task.probabilities("select", val, z) for name, z in candidates.items()}
+    weights = metric.image_weights(labels)
     loss = {
-        name: losses(task.objective, probabilities[name], labels) + task.penalty(z[None])
+        name: weighed(losses(task.objective, probabilities[name], labels), weights) + task.penalty(z[None])
         for name, z in candidates.items()
     }
-    right = {name: (decide(p) == labels).astype(np.float64) for name, p in probabilities.items()}
+    measured = {name: metric.contributions(p, labels) for name, p in probabilities.items()}
     gains = (
         in_standard_errors(loss[IDENTITY] - loss[LAST_QUARTER]),
-        in_standard_errors(right[LAST_QUARTER] - right[IDENTITY]),
+        in_standard_errors(measured[LAST_QUARTER] - measured[IDENTITY]),
     )
     needed = MIN_GAIN if better_than_chance(probabilities[LAST_QUARTER], labels) else MIN_GAIN_AT_CHANCE
     kept = sum(gains) > needed and min(gains) >= -MAX_FALL
@@ -78,7 +81,7 @@ def select(task: Task, trajectory: Trajectory, val: Ints, identity: Floats) -> S
         best,
         candidates[best],
         {name: float(values.mean()) for name, values in loss.items()},
-        {name: float(values.mean()) for name, values in right.items()},
+        {name: float(values.mean()) for name, values in measured.items()},
     )
 
 
@@ -87,22 +90,18 @@ class PartGain:
     """What one part of a composed space contributes."""
 
     name: str
-    accuracy: Floats
-    """Right with the part minus right without it ``(N,)``, each -1, 0 or 1, on validation images."""
+    gains: Floats
+    """Of the metric, with the part over without it ``(N,)``: of accuracy each -1, 0 or 1, on validation images."""
 
 
-def part_gains(task: Task, space: Composed, z: Floats, val: Ints) -> list[PartGain]:
+def part_gains(task: Task, space: Composed, z: Floats, val: Ints, metric: Metric = ACCURACY) -> list[PartGain]:
     """Sets one part of ``z (k,)`` after the other to the identity, on the ``val (N,)`` images."""
-    labels = task.labels[val]
-
-    def right(candidate: Floats) -> Floats:
-        return np.asarray(decide(task.probabilities("select", val, candidate)) == labels, np.float64)
-
-    whole, numbers = right(z), range(len(space.parts))
-    return [
-        PartGain(part.spec, whole - right(space.rest(z, [n for n in numbers if n != out])))
-        for out, part in enumerate(space.parts)
-    ]
+    labels, numbers = task.labels[val], range(len(space.parts))
+    without = [space.rest(z, [n for n in numbers if n != out]) for out in numbers]
+    whole, *rest = (
+        metric.contributions(task.decoder(raw), labels) for raw in task.scorer.score_under("select", val, [z, *without])
+    )
+    return [PartGain(part.spec, whole - left) for part, left in zip(space.parts, rest, strict=True)]
 
 
 def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
@@ -123,6 +122,11 @@ def better_than_chance(probabilities: Floats, labels: Ints) -> bool:
     every = float(np.concatenate(groups).var())
     variances = (float(group.var()) if len(group) >= FEW_IMAGES else every for group in groups)
     return above > MIN_ABOVE_CHANCE * math.sqrt(sum(v / len(g) for v, g in zip(variances, groups, strict=True)))
+
+
+def weighed(values: Floats, weights: Floats | None) -> Floats:
+    """``values (N,)``, each times its weight if there are any."""
+    return values if weights is None else values * weights
 
 
 def in_standard_errors(gains: Floats) -> float:

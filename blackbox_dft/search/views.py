@@ -7,20 +7,20 @@ has no less cross-validated log loss with it than without.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap, fit_joined_map
 from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs
-from blackbox_dft.scoring.views import score_views
 from blackbox_dft.search.loop import Task
 from blackbox_dft.search.mapped_selection import FAMILIES, MapChoice
 from blackbox_dft.search.minibatches import StratifiedSampler
-from blackbox_dft.search.selection import better_than_chance
+from blackbox_dft.search.selection import better_than_chance, weighed
 from blackbox_dft.spaces.viewed import Viewed
 
 PLAIN = "plain"
@@ -86,6 +86,7 @@ def choose_views(
     most: int,
     seed: int,
     last: Ints | None = None,
+    metric: Metric = ACCURACY,
 ) -> ViewChoice:
     """Adds up to ``most - 1`` views to the z that is kept; all queries are of the phase ``views``.
 
@@ -103,6 +104,7 @@ def choose_views(
         seed: of the draws and folds.
         last: images of the last round, such as validation images on which z is scored already; further training images
             by default.
+        metric: whose weights of errors the losses take.
     """
     single = ViewChoice.single(z, output_map)
     if most == 1:
@@ -117,23 +119,23 @@ def choose_views(
     if last is None:
         last = draw(min(LAST_ROUND * images, len(train) - rounds))
     each = output_map or OutputMap(task.decoder.label_matrix)
-    race = _Race(task, np.concatenate([sample, last[: LAST_ROUND * images]]), each, FAMILIES[choice], seed)
+    race = _Race(task, np.concatenate([sample, last[: LAST_ROUND * images]]), each, FAMILIES[choice], seed, metric)
     sent = {name: space.shortest(row) for name, row in rows.items()}
 
     left = list(CANDIDATES)
     for count in (images, 2 * images):
-        for name in (PLAIN, *left):
-            race.score(name, sent[name], min(count, rounds))
+        race.score([PLAIN], sent, min(count, rounds))
+        race.score(left, sent, min(count, rounds))
         left = race.ranked([PLAIN], left)[: _second(most)]
     if not race.better_than_chance():
         # To join what has nothing to do with the labels only adds noise.
         return single
-    race.score(PLAIN, sent[PLAIN])
+    race.score([PLAIN], sent)
     names = [PLAIN]
     while left and len(names) < most:
         best = race.ranked(names, left)[0]
         left.remove(best)
-        race.score(best, sent[best])
+        race.score([best], sent)
         # Against the first view once more: two that are the same are no gain, though their map is shrunk less.
         gains = race.losses([*names, PLAIN]) - race.losses([*names, best])
         if gains.mean() + DOUBT * gains.std() / np.sqrt(len(gains)) <= MIN_GAIN:
@@ -154,18 +156,22 @@ class _Race:
     each: OutputMap
     families: tuple[Family, ...]
     seed: int
+    metric: Metric
     outputs: dict[str, Floats] = field(default_factory=dict)
     """Of each view, probabilities ``(n, K)`` of the model's classes; NaN without a score."""
 
-    def score(self, name: str, view: Floats, count: int | None = None) -> None:
-        """Scores the first ``count`` images, or all, under a view."""
+    def score(self, names: Sequence[str], views: Mapping[str, Floats], count: int | None = None) -> None:
+        """Scores the first ``count`` images, or all, under views that were scored on as many before, all at once."""
         decoder = self.task.decoder
-        before = self.outputs.get(name, np.zeros((0, len(decoder.label_matrix))))
-        if len(images := self.images[len(before) : count]):
-            raw = score_views(self.task.scorer, "views", images, [view])
+        before = [self.outputs.get(name, np.zeros((0, len(decoder.label_matrix)))) for name in names]
+        images = self.images[len(before[0]) : count] if before else self.images[:0]
+        if not len(images):
+            return
+        scores = self.task.scorer.score_under("views", images, [views[name] for name in names])
+        for name, known, raw in zip(names, before, scores, strict=True):
             found = decoder.class_probabilities(raw)
             found[~decoder.has_score(raw)] = np.nan
-            self.outputs[name] = np.concatenate([before, found])
+            self.outputs[name] = np.concatenate([known, found])
 
     def better_than_chance(self) -> bool:
         """Whether the model's own scores under z tell the labels apart."""
@@ -201,7 +207,15 @@ class _Race:
         outputs = self._stacked(names)
         used = rows[~np.isnan(outputs[rows]).all(axis=1)]
         labels = self.task.labels[self.images[used]]
-        return fit_joined_map(self.each, outputs[used], labels, len(names), families=self.families, seed=self.seed)
+        return fit_joined_map(
+            self.each,
+            outputs[used],
+            labels,
+            len(names),
+            families=self.families,
+            seed=self.seed,
+            weights=self.metric.image_weights(labels),
+        )
 
     def _stacked(self, names: Sequence[str]) -> Floats:
         count = min(len(self.outputs[name]) for name in names)
@@ -211,4 +225,4 @@ class _Race:
         """Log losses ``(N,)`` of ``rows`` of the images, or the first N; without a score, that of a sure error."""
         labels = self.task.labels[self.images[: len(outputs)] if rows is None else self.images[rows]]
         logs = clipped_logs(np.nan_to_num(joined(outputs), nan=0.0))
-        return np.asarray(-logs[np.arange(len(labels)), labels], np.float64)
+        return weighed(-logs[np.arange(len(labels)), labels], self.metric.image_weights(labels))

@@ -1,8 +1,8 @@
 """The space ``affine``: zoom, shift and rotation about the centre, bilinear, with a choice of borders.
 
 With z of 1 for each: content grows by ``exp(.1)``, moves right and down by .05 of the image, turns counter-clockwise by
-5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. OpenCV's ``warpAffine`` defines the
-warp for all backends: from version 5.0 on it interpolates exactly, on floats as fast as on bytes.
+5 degrees. An output pixel q is read at ``c + R(-angle) (q - c - shift) / zoom``. Exact bilinear interpolation defines
+the warp for all backends: the ``warpAffine`` of OpenCV 5, or the same from parts of OpenCV 4.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from typing import Literal, get_args
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
+from blackbox_dft.images.encoding import to_floats
+from blackbox_dft.spaces.base import Change, SupportsBlocks, SupportsLongSteps, ZeroIdentity
+from blackbox_dft.spaces.blocks import changed_images, rows_of
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.scratch import Scratch
+from blackbox_dft.spaces.warp import warp
 
 Border = Literal["edge", "black", "white", "mean", "mirror"]
 """What lies beyond the image: its outer pixels drawn out, black, white, its mean colour, or its mirror image."""
@@ -36,7 +40,7 @@ LONG_ZOOM = 3.5
 
 
 @dataclass(frozen=True, eq=False)
-class Affine(ZeroIdentity, SupportsLongSteps):
+class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
     """Zoom, shift right and down, rotation: four coordinates.
 
     >>> dot = np.zeros((1, 4, 4, 1), np.float32)
@@ -81,19 +85,41 @@ class Affine(ZeroIdentity, SupportsLongSteps):
 
     @override
     def apply(self, images: Images, z: Floats) -> Images:
+        return changed_images(self, images, z, levels=False)
+
+    @override
+    def change_by(self, z: Floats, scratch: Scratch) -> Change:
         import cv2
 
-        matrices = self._matrix(np.atleast_2d(np.clip(z, self.lower, self.upper)))
-        images = np.ascontiguousarray(images)
-        out = np.empty_like(images)
-        size = self.shape[1::-1]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        matrices = self._matrix(np.clip(z, self.lower, self.upper))
+        height, width, depth = self.shape
         modes = {"edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
         mode = modes.get(self.border, cv2.BORDER_CONSTANT)
-        for image, matrix, warped in zip(images, np.broadcast_to(matrices, (len(images), 2, 3)), out, strict=True):
-            beyond = cv2.mean(image) if self.border == "mean" else WHITE if self.border == "white" else ()
-            cv2.warpAffine(image, matrix, size, dst=warped, flags=flags, borderMode=mode, borderValue=beyond)
-        return out
+        # OpenCV warps four channels in half the time of three, to the same bits.
+        four = depth == 3
+        wide, warped, levels = (scratch((height, width, 4), kind) for kind in (np.float32, np.float32, np.uint8))
+        room: Images | None = None
+
+        def change(images: ImageBytes | Images, rows: slice) -> Images:
+            nonlocal room
+            if not four or self.border == "mean":
+                images = to_floats(images)
+            room = scratch(images.shape) if room is None else room
+            out = room[: len(images)]
+            for given, matrix, own in zip(images, rows_of(matrices, rows, len(images)), out, strict=True):
+                image: Array = np.ascontiguousarray(given)
+                beyond = cv2.mean(image) if self.border == "mean" else WHITE if self.border == "white" else ()
+                read, written = (wide, warped) if four else (image, own)
+                if four and image.dtype == np.uint8:
+                    to_floats(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=levels), wide)
+                elif four:
+                    cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=wide)
+                warp(read, matrix, written, mode, beyond)
+                if four:
+                    cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=own)
+            return out
+
+        return change
 
     @cached_property
     def _mirrors(self) -> tuple[int, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, ImageBytes, Images
-from blackbox_dft.images.encoding import Encoding, to_floats
+from blackbox_dft.images.encoding import Encoding, through_jpeg
 from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.blocks import changed_images
 
 
 def sent_images(space: Space, encoding: Encoding, images: ImageBytes | Images, z: Floats) -> ImageBytes | Images:
@@ -19,7 +20,8 @@ def sent_images(space: Space, encoding: Encoding, images: ImageBytes | Images, z
     """
     if images.dtype == np.uint8 and is_identity(space, z):
         return encoding.encode_bytes(np.asarray(images, np.uint8))
-    return encoding.encode(space.apply(to_floats(images), z))
+    changed = changed_images(space, images, z, levels=encoding.levels)
+    return through_jpeg(np.asarray(changed, np.uint8), encoding.quality) if encoding.kind == "jpeg" else changed
 
 
 def is_identity(space: Space, z: Floats) -> bool:

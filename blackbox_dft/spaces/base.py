@@ -1,12 +1,20 @@
 """``Space``: the Protocol of image changes parameterised by a short vector z."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Floats, Images
+from blackbox_dft._utils.types import Floats, ImageBytes, Images
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.scratch import Scratch
+
+Change: TypeAlias = Callable[[ImageBytes | Images, slice], Images]
+"""Changes some images ``(n, H, W, C)``, bytes or floats in [0, 1], which are those rows of a batch.
+
+The result belongs to the caller until the next call, which may overwrite it; the images given stay as they are.
+"""
 
 
 class Space(Protocol):
@@ -76,6 +84,22 @@ class SupportsLongSteps(Protocol):
 
     def long_steps(self) -> Floats:
         """Steps from the identity ``(M, k)``, most promising first; a search tries them before it begins."""
+        ...
+
+
+@runtime_checkable
+class SupportsBlocks(Protocol):
+    """A space that prepares a change of a batch once, and then makes it on a few images at a time.
+
+    A few images stay in the processor's cache from one step to the next, and in memory that is used again.
+    """
+
+    def change_by(self, z: Floats, scratch: Scratch) -> Change:
+        """The change by ``z (M, k)``, one row for all images or one for each; for one thread and one batch.
+
+        The first images that it is given are the most that it will be given at once. Equals ``apply`` of the same
+        images as floats, to the bit.
+        """
         ...
 
 

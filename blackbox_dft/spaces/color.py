@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Bools, Floats, ImageBytes, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.encoding import LUMA_WEIGHTS
-from blackbox_dft.spaces.base import ZeroIdentity
+from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_floats
+from blackbox_dft.spaces.base import Change, SupportsBlocks, ZeroIdentity
+from blackbox_dft.spaces.blocks import changed_images, rows_of
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.scratch import Scratch
 
 UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature": 0.05, "tint": 0.05}
 """Size of a step: the parameter at z of 1."""
@@ -24,10 +26,49 @@ MAX_Z = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperatur
 """Upper bounds of z; the lower bounds are their negatives."""
 TEMPERATURE = np.array([1, 0, -1], np.float32)
 TINT = np.array([0.5, -1, 0.5], np.float32)
+LEAST, LEAST_EXP = np.float32(1e-45), np.float32(-60)
+"""The least float, and the exponent of the least power: OpenCV's logarithm of 0 takes 50 times as long as another."""
+NEARLY_ZERO = 1e-12
+"""Powers of what stands for zero are below it, and become zero in the end."""
+LEVELS = to_floats(np.arange(256, dtype=np.uint8)).reshape(1, 256, 1, 1)
+"""All that a byte can be, as an image."""
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Gain, bias and gamma of a batch: one number each for all images, or one for each image, ``(M, 1, 1, 1)``."""
+
+    gain: Array
+    bias: Array
+    exponent: Array
+    least: Array
+    """What values are raised to before a logarithm is taken."""
+    bends: Bools
+    """``(M,)``: whether the exponent is not 1, with which exp(log(x)) is not x to the bit."""
+
+    @classmethod
+    def of(cls, u: Array) -> Tone:
+        """That of parameters ``(M, k)``."""
+        gain, bias, exponent = (column.reshape(-1, 1, 1, 1) for column in (1 + u[:, 0], u[:, 1], np.exp(u[:, 2])))
+        least = np.where(exponent == 1, np.float32(0), np.maximum(LEAST, np.exp(LEAST_EXP / exponent)))
+        return cls(gain, bias, exponent, least, exponent.ravel() != 1)
+
+    def __call__(self, images: Images, rows: slice, out: Images) -> Images:
+        """Changes images ``(N, H, W, C)``, which are those rows of the batch, to ``out``."""
+        rows = rows if len(self.gain) > 1 else slice(None)
+        np.multiply(images, self.gain[rows], out=out)
+        out += self.bias[rows]
+        np.clip(out, self.least[rows], 1, out=out)
+        exponent, bends = self.exponent[rows], self.bends[rows]
+        if bends.all():
+            _power(out, exponent)
+        elif bends.any():
+            out[bends] = _power(out[bends], exponent[bends])
+        return out
 
 
 @dataclass(frozen=True, eq=False)
-class Color(ZeroIdentity):
+class Color(ZeroIdentity, SupportsBlocks):
     """Tone and colour: six coordinates, three for grey images.
 
     >>> grey = np.full((1, 2, 2, 3), 0.5, np.float32)
@@ -60,21 +101,40 @@ class Color(ZeroIdentity):
 
     @override
     def apply(self, images: Images, z: Floats) -> Images:
-        z = np.atleast_2d(np.clip(z, self.lower, self.upper))
-        u = (z * [UNIT[name] for name in self.names]).astype(np.float32)[:, :, None, None, None]
-        out = np.multiply(images, 1 + u[:, 0], order="C")
-        out += u[:, 1]
-        np.clip(out, 0, 1, out=out)
-        exponent = np.exp(u[:, 2])
-        if (exponent != 1).all():
-            _power(out, exponent)
-        elif len(exponent) > 1:
-            # With an exponent of 1, exp(log(x)) is not x to the bit.
-            rows = np.flatnonzero(exponent != 1)
-            out[rows] = _power(out[rows], exponent[rows])
-        if self.size > 3:
-            _mix(out, _mixing(u))
-        return np.clip(out, 0, 1, out=out)
+        return changed_images(self, images, z, levels=False)
+
+    @override
+    def change_by(self, z: Floats, scratch: Scratch) -> Change:
+        import cv2
+
+        z = np.clip(z, self.lower, self.upper)
+        u = (z * [UNIT[name] for name in self.names]).astype(np.float32)
+        tone, mixing = Tone.of(u), _mixing(u) if self.size > 3 else None
+        least = NEARLY_ZERO if tone.bends.any() else 0.0
+        tables: Images | None = None
+        room: Images | None = None
+
+        def change(images: ImageBytes | Images, rows: slice) -> Images:
+            nonlocal tables, room
+            if scratch.owns(images):
+                out = np.asarray(images, np.float32)
+            else:
+                room = scratch(images.shape) if room is None else room
+                out = room[: len(images)]
+            if images.dtype == np.uint8:
+                if tables is None:
+                    tables = tone(LEVELS, slice(None), np.empty((len(u), *LEVELS.shape[1:]), np.float32))
+                _look_up(np.asarray(images, np.uint8), rows_of(tables, rows, len(images)), out)
+            else:
+                tone(np.asarray(images, np.float32), rows, out)
+            if mixing is not None:
+                _mix(out, rows_of(mixing, rows, len(images)))
+            flat = out.reshape(len(out) * out.shape[1], -1)
+            cv2.threshold(flat, least, 0, cv2.THRESH_TOZERO, dst=flat)
+            cv2.threshold(flat, 1, 1, cv2.THRESH_TRUNC, dst=flat)
+            return out
+
+        return change
 
     @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:
@@ -112,30 +172,40 @@ def color(argument: str, shape: tuple[int, int, int], **_: object) -> Color:
 
 
 def _power(values: Images, exponent: Array) -> Images:
-    """Powers ``(N, H, W, C)``, in place; zero stays zero, as exp(-inf).
+    """Powers ``(N, H, W, C)`` of positive values, in place.
 
     numpy's logarithm and exponential are fast only with AVX-512: six times slower than OpenCV's without it.
     """
     import cv2
 
-    flat = values.reshape(-1, values.shape[-1])
+    flat = values.reshape(len(values) * values.shape[1], -1)
     cv2.log(flat, dst=flat)
     values *= exponent
     cv2.exp(flat, dst=flat)
     return values
 
 
-def _mix(images: Images, mixing: Array) -> None:
-    """Colours of images ``(N, H, W, 3)`` times ``(1, 3, 3)`` or ``(N, 3, 3)``, in place."""
+def _look_up(images: ImageBytes, tables: Images, out: Images) -> None:
+    """Levels of images ``(N, H, W, C)`` replaced by the entries of tables ``(N, 256, 1, 1)``, to ``out``."""
     import cv2
 
-    for image, matrix in zip(images, np.broadcast_to(mixing, (len(images), 3, 3)), strict=True):
-        # OpenCV multiplies column vectors.
-        cv2.transform(image, np.ascontiguousarray(matrix.T), dst=image)
+    flat = len(images), images.shape[1], -1
+    pairs = zip(np.ascontiguousarray(images).reshape(flat), tables.reshape(-1, 256), out.reshape(flat), strict=True)
+    for image, table, toned in pairs:
+        cv2.LUT(image, np.ascontiguousarray(table), dst=toned)
+
+
+def _mix(images: Images, mixing: Array) -> None:
+    """Matrices ``(N, 3, 3)`` times the colours of images ``(N, H, W, 3)``, in place."""
+    import cv2
+
+    for image, matrix in zip(images, mixing, strict=True):
+        cv2.transform(image, matrix, dst=image)
 
 
 def _mixing(u: Array) -> Array:
-    """Saturation and white balance as one matrix for row vectors of colour, ``(N, 3, 3)``; exact at the identity."""
-    saturation, temperature, tint = (u[:, index, 0] for index in (3, 4, 5))
+    """Saturation and white balance as one matrix for columns of colour, ``(M, 3, 3)``; exact at the identity."""
+    saturation, temperature, tint = (u[:, index, None, None] for index in (3, 4, 5))
     mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA_WEIGHTS[:, None])
-    return np.asarray(mixed * np.exp(temperature * TEMPERATURE + tint * TINT), np.float32)
+    for_rows = np.asarray(mixed * np.exp(temperature * TEMPERATURE + tint * TINT), np.float32)
+    return np.ascontiguousarray(for_rows.transpose(0, 2, 1))

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Floats, Images
-from blackbox_dft.spaces.base import Space, SupportsLongSteps
+from blackbox_dft._utils.types import Floats, ImageBytes, Images
+from blackbox_dft.spaces.base import Change, Space, SupportsBlocks, SupportsLongSteps
+from blackbox_dft.spaces.blocks import change_of, changed_images
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.scratch import Scratch
 
 
 @dataclass(frozen=True, eq=False)
-class Composed(Space, SupportsLongSteps):
+class Composed(Space, SupportsBlocks, SupportsLongSteps):
     """Several spaces, applied in order; z is the concatenation of their vectors.
 
     >>> from blackbox_dft.spaces import make_space
@@ -85,9 +87,19 @@ class Composed(Space, SupportsLongSteps):
 
     @override
     def apply(self, images: Images, z: Floats) -> Images:
-        for part, own in zip(self.parts, self.split(z), strict=True):
-            images = part.apply(images, own)
-        return images
+        return changed_images(self, images, z, levels=False)
+
+    @override
+    def change_by(self, z: Floats, scratch: Scratch) -> Change:
+        changes = [change_of(part, own, scratch) for part, own in zip(self.parts, self.split(z), strict=True)]
+
+        def change(images: ImageBytes | Images, rows: slice) -> Images:
+            changed = changes[0](images, rows)
+            for later in changes[1:]:
+                changed = later(changed, rows)
+            return changed
+
+        return change
 
     @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:

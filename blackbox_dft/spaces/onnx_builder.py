@@ -45,7 +45,8 @@ class OnnxBuilder:
         from onnx import helper
 
         name = self.name()
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        # ONNX Runtime 1.20 refuses graphs in which its fusions meet several nodes without names.
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
     def mean(self, values: str, axes: Sequence[int], share: np.floating[Any]) -> str:

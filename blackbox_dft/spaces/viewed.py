@@ -8,17 +8,19 @@ from functools import cached_property
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Array, Floats, Images
+from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images
 from blackbox_dft.spaces.affine import MAX_Z, Affine
-from blackbox_dft.spaces.base import Space
+from blackbox_dft.spaces.base import Change, Space, SupportsBlocks
+from blackbox_dft.spaces.blocks import change_of, changed_images, rows_of
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.spaces.scratch import Scratch
 
 GEOMETRY = 5
 """Coordinates before those of z: whether the image is mirrored, and zoom, shifts and rotation as in ``affine``."""
 
 
 @dataclass(frozen=True, eq=False)
-class Viewed(Space):
+class Viewed(Space, SupportsBlocks):
     """A space with a change of geometry before it: z is (mirror, zoom, right, down, turn) and the z of ``base``.
 
     A mirror coordinate above .5 swaps left and right.
@@ -89,15 +91,23 @@ class Viewed(Space):
 
     @override
     def apply(self, images: Images, z: Floats) -> Images:
-        rows = np.atleast_2d(z)
-        if (mirrored := rows[:, 0] > 0.5).any():
-            flipped = images[:, :, ::-1]
-            images = np.ascontiguousarray(
-                flipped if mirrored.all() else np.where(mirrored[:, None, None, None], flipped, images)
-            )
-        if rows[:, 1:GEOMETRY].any():
-            images = self._affine.apply(images, rows[:, 1:GEOMETRY])
-        return self.base.apply(images, z[..., GEOMETRY:])
+        return changed_images(self, images, z, levels=False)
+
+    @override
+    def change_by(self, z: Floats, scratch: Scratch) -> Change:
+        mirrored, moves = z[:, 0] > 0.5, z[:, 1:GEOMETRY]
+        move = self._affine.change_by(moves, scratch) if moves.any() else None
+        base = change_of(self.base, z[:, GEOMETRY:], scratch)
+
+        def change(images: ImageBytes | Images, rows: slice) -> Images:
+            flips = rows_of(mirrored, rows, len(images))
+            if flips.any():
+                flipped = images[:, :, ::-1]
+                mirrors: Array = flipped if flips.all() else np.where(flips[:, None, None, None], flipped, images)
+                images = np.ascontiguousarray(mirrors)
+            return base(move(images, rows) if move else images, rows)
+
+        return change
 
     @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:

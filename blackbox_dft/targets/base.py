@@ -174,6 +174,10 @@ class GraphTarget(Protocol):
         """Options with which the files of the model, without others beside them, make the same target."""
         ...
 
+    def scores(self, images: ImageBytes | Images) -> Scores:
+        """As of every ``Target``."""
+        ...
+
     def graph(self) -> ModelProto:
         """The model with its weights, a new copy at each call; in half precision if the user chose that."""
         ...

@@ -3,6 +3,8 @@
 from dataclasses import MISSING, dataclass, field
 from typing import Literal
 
+import pytest
+
 from blackbox_dft._utils.options import Option, described, option, options_of
 
 
@@ -19,6 +21,7 @@ class Walk:
     stops: tuple[str, ...] = option((), help="Where to stop.", fingerprint=True, flags=("--stop",))
     sizes: tuple[float, ...] | None = option(None, help="Sizes.", fingerprint=True, parse=_halves, separator="x")
     far: bool = option(False, help="Far.", fingerprint=False)
+    pace: int | Literal["auto"] = option(1, help="Pace.", fingerprint=False, minimum=1)
     note: str = ""
 
 
@@ -26,7 +29,7 @@ OPTIONS = options_of(Walk)
 
 
 def test_fields_with_a_description_are_options() -> None:
-    assert list(OPTIONS) == ["start", "gait", "steps", "mood", "stops", "sizes", "far"]
+    assert list(OPTIONS) == ["start", "gait", "steps", "mood", "stops", "sizes", "far", "pace"]
     assert OPTIONS["start"].default is MISSING
     assert {name: option.about.fingerprint for name, option in OPTIONS.items() if option.about.fingerprint} == {
         "gait": True,
@@ -45,6 +48,14 @@ def test_types_and_choices_are_those_of_the_annotations() -> None:
     assert kind(OPTIONS["stops"]) == (str, (), True)
     assert kind(OPTIONS["sizes"]) == (float, (), False)
     assert kind(OPTIONS["far"]) == (bool, (), False)
+
+
+def test_a_number_may_be_a_text_too() -> None:
+    assert (OPTIONS["pace"].type, OPTIONS["pace"].texts, OPTIONS["pace"].choices) == (int, ("auto",), ())
+    assert [OPTIONS["pace"].accept(value) for value in ("auto", 3, 2.0)] == ["auto", 3, 2]
+    for wrong, said in (("fast", "a whole number or 'auto'"), (0, "at least 1")):
+        with pytest.raises(ValueError, match=said):
+            OPTIONS["pace"].accept(wrong)
 
 
 def test_the_first_spelling_names_the_parameter() -> None:

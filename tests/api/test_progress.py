@@ -2,6 +2,7 @@
 
 import io
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,21 @@ def test_a_notebook_gets_one_line_that_is_replaced() -> None:
     line.phase("done", 0)
     assert len(shown) == 1
     assert "done: 40 of up to 100 queries  loss 0.500" in shown[0]
+
+
+def test_the_line_of_a_notebook_says_what_was_paid_and_how_long_it_takes() -> None:
+    shown: list[str] = []
+    handle = SimpleNamespace(update=shown.append)
+    times = iter(range(0, 1000, 10))
+    line = NotebookProgress(
+        lambda html, display_id: handle, lambda text: text, 100, price=0.5, clock=lambda: float(next(times))
+    )
+    line.phase("tune", 80)
+    assert "paid now" in shown[-1]
+    assert "left" not in shown[-1]
+    line.scored(20, 20)
+    line.scored(20, 4)
+    # 20 images between two notices, which are 20 s apart, as every look at the clock takes 10 s.
+    assert "tuning: 40 of up to 100 queries  12.00 paid now  60 s left at most" in shown[-1]
+    line.phase("done", 0)
+    assert "left" not in shown[-1]

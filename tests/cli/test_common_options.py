@@ -41,6 +41,8 @@ def another_value(option: Option) -> Any:
         return "enough"
     if option.name == "fit":
         return "crop:0.875"
+    if option.name == "metric":
+        return "balanced-accuracy"
     values = {bool: not option.default, int: 3, float: 0.5, str: "other"}
     return values[option.type]
 

@@ -1,9 +1,11 @@
 """``bbdft optimize`` as users start it: real processes, real files."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from blackbox_dft import Tuning
 from blackbox_dft.images.files import read_image
@@ -135,3 +137,19 @@ def test_the_plan_says_how_long_it_takes_at_a_given_rate(bbdft: Bbdft, tiny: Pat
         shown = json.loads(bbdft(*line, "--rate", "2/s", "--out", tmp_path / "run", "--dry-run", "--json").stdout)
     # Four images a second.
     assert f"time: about {shown['expected'] / 240:.2g} min at 2/s requests of 2 images" in done.stdout
+
+
+def test_the_plan_says_how_long_it_takes_here(
+    bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a first look at a local model, then as in its last run; of a URL only the latter, and nothing is sent."""
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path / "cache"))
+    line = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 500, "--out", tmp_path / "run"]
+    plan = bbdft("optimize", tiny / "model.onnx", *line, "--dry-run", code=0).stdout
+    assert re.search(r"^  time: .* images/s, by a first look", plan, re.M)
+    bbdft("optimize", tiny / "model.onnx", *line, code=0)
+    assert "images/s, as in its last run" in bbdft("evaluate", tmp_path / "run", "--fresh", code=0).stderr
+    with serving(tmp_path / "count") as url:
+        plan = bbdft("optimize", url, *line[:-1], tmp_path / "other", "--dry-run", code=0).stdout
+        assert "time: known once the first images are scored" in plan
+    assert not (tmp_path / "count").exists() or not (tmp_path / "count").read_text()

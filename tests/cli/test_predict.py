@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_tables_on_standard_output_and_in_files(run: Path, bbdft: Bbdft, tiny: P
     refused = bbdft("predict", run, tiny / "images", "--out", tmp_path / "p.jsonl", code=2).stderr
     assert "p.jsonl exists: take another name, or give --overwrite" in refused
     planned = bbdft("predict", run, tiny / "images", "--fresh", "--price", 0.5, "--dry-run", code=0).stdout
-    assert planned == "200 queries: 200 images\ncost: 100.00\n"
+    assert re.fullmatch(r"200 queries: 200 images\ncost: 100.00\ntime: .* images/s, as in its last run\n", planned)
     assert "give fewer images" in bbdft("predict", run, tiny / "images", "--fresh", "--budget", 10, code=3).stderr
 
 

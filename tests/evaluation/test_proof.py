@@ -1,13 +1,14 @@
 """The sequential proof: hand-computed values, its error rates however often one looks, and whole groups as one draw."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackbox_dft.evaluation.proof import ALPHA, MIN_DRAWS, STAKES, Proof, draw_order
+from blackbox_dft.evaluation.proof import ALPHA, MIN_DRAWS, STAKES, Proof, draw_order, equal_draws
 
 
 def proof_of(differences: list[float]) -> Proof:
@@ -145,3 +146,94 @@ def test_people_whose_images_agree_raise_no_false_alarm() -> None:
         proof = proof_of([float(differences[draw].mean()) for draw in draw_order(groups, 1000, seed)])
         decided += proof.decided_at is not None
     assert decided <= 10 + 3 * math.sqrt(200 * 0.05 * 0.95)
+
+
+def errors(draw: Callable[[np.random.Generator], list[float]], runs: int, **options: float) -> int:
+    """Of so many proofs of differences without a gain, looked at all the time, those that say there is one."""
+    found = 0
+    for seed in range(runs):
+        proof = Proof(**options)  # type: ignore[arg-type]
+        proof.add(draw(np.random.default_rng(seed)))
+        found += proof.decided_at is not None
+    return found
+
+
+# Label 0 gains 30 points in the mean, label 1 loses as many: the mean over the labels gains nothing.
+GAINS = np.array([[0.05, 0.60, 0.35], [0.35, 0.60, 0.05]])
+SHARE = 0.85
+
+
+def differences(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+    cumulated = GAINS.cumsum(axis=1)[labels]
+    return (rng.random((len(labels), 1)) > cumulated).sum(axis=1) - 1.0
+
+
+def test_a_balanced_proof_errs_at_most_as_often_as_it_says() -> None:
+    """Rounds of one image of each label, 200 rounds, on differences whose means cancel; of 300 runs, 15 may err."""
+
+    def rounds(rng: np.random.Generator) -> list[float]:
+        return differences(rng, np.tile([0, 1], 200)).tolist()
+
+    # 5 % of 300 is 15, and more than 24 has a probability of one in a hundred if it is just that.
+    assert errors(rounds, 300, round=2) <= 24
+
+
+def test_images_as_they_come_would_prove_the_gain_of_the_frequent_label() -> None:
+    def as_they_come(rng: np.random.Generator) -> list[float]:
+        return differences(rng, (rng.random(400) > SHARE).astype(int)).tolist()
+
+    # Why rounds are needed: the same labels in their own shares.
+    assert errors(as_they_come, 40) == 40
+
+
+@pytest.mark.parametrize("labels", [2, 7])
+def test_a_balanced_proof_of_symmetric_differences_errs_at_most_as_often_as_it_says(labels: int) -> None:
+    """Each difference with a random sign; labels change other shares of their decisions."""
+    changed = np.linspace(0.05, 0.9, labels)
+
+    def rounds(rng: np.random.Generator) -> list[float]:
+        order = np.tile(changed, 60)
+        return (np.sign(rng.random(len(order)) - 0.5) * (rng.random(len(order)) < order)).tolist()
+
+    assert errors(rounds, 200, round=labels) <= 18
+
+
+def test_a_proof_of_costs_errs_at_most_as_often_as_it_says() -> None:
+    """Differences of costs, -5 to 5, that are rare and dear one way, frequent and cheap the other: no gain."""
+
+    def costs(rng: np.random.Generator) -> list[float]:
+        return rng.choice([5.0, -1.0, 0.0], 300, p=[0.05, 0.25, 0.7]).tolist()
+
+    assert errors(costs, 200, bound=5.0) <= 18
+
+
+def test_a_bound_only_changes_the_unit() -> None:
+    plain, dear = Proof(), Proof(bound=5.0)
+    plain.add([1, 0, 1, -0.2] * 10)
+    dear.add([5, 0, 5, -1] * 10)
+    assert (dear.decided_at, dear.verdict, dear.log_e) == (plain.decided_at, plain.verdict, plain.log_e)
+    np.testing.assert_allclose(dear.interval, [5 * end for end in plain.interval])
+    assert dear.mean == pytest.approx(5 * plain.mean)
+    with pytest.raises(ValueError, match="between -5 and 5"):
+        dear.add([5.1])
+
+
+def test_a_proof_in_rounds_is_looked_at_after_whole_rounds_only() -> None:
+    proof = Proof(round=5)
+    proof.add([1] * 20)
+    assert proof.decided_at == 10  # 8 gains prove one; the round ends with the tenth.
+    with pytest.raises(ValueError, match="whole rounds of 5"):
+        proof.add([1, 1])
+
+
+def test_rounds_take_one_draw_of_each_label_and_end_with_the_rarest() -> None:
+    labels = np.array([0] * 10 + [2] * 3 + [1] * 5)
+    rounds = equal_draws(draw_order(None, len(labels), seed=3), labels)
+    assert labels[np.concatenate(rounds)].reshape(-1, 3).tolist() == [[0, 1, 2]] * 3
+    assert len(np.unique(np.concatenate(rounds))) == 9
+
+
+def test_a_draw_of_a_group_keeps_the_images_of_one_label() -> None:
+    labels = np.array([0, 1, 0, 1, 1, 0])
+    rounds = equal_draws([np.array([0, 1, 2]), np.array([3, 4, 5])], labels)
+    assert [draw.tolist() for draw in rounds] == [[0, 2], [3, 4]]

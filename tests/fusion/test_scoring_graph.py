@@ -77,19 +77,15 @@ def test_models_of_every_opset_can_be_joined(opset: int, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("spec", "outer", "inner_size", "outer_rounds"),
-    [
-        ("affine+color", "affine+color", 0, True),
-        ("affine+dct:2", "affine", 12, False),
-        ("dct:2+color", None, 18, False),
-    ],
+    ("spec", "outer", "inner_size"),
+    [("affine+dct:2", "affine", 12), ("affine+color+dct:2", "affine+color", 12), ("dct:2+color", None, 18)],
 )
 def test_leading_geometry_and_tone_stay_outside_on_a_cpu(
-    spec: str, outer: str | None, inner_size: int, outer_rounds: bool, mirror_file: Path
+    spec: str, outer: str | None, inner_size: int, mirror_file: Path
 ) -> None:
     graph = fuse_scorer(make_space(spec, SHAPE), SHAPE, mirror(), mirror_file, form(), levels=True, cpu=True)
     assert (graph.outer.spec if graph.outer else None) == outer
-    assert (graph.inner_size, graph.outer_rounds, graph.keep_quantizers) == (inner_size, outer_rounds, True)
+    assert (graph.inner_size, graph.keep_quantizers) == (inner_size, True)
     taken = {value.name for value in ort.InferenceSession(graph.model).get_inputs()}
     images = {IMAGES} if outer else {POOL, INDICES}
     assert taken == images | ({Z} if inner_size else set())

@@ -10,14 +10,14 @@ import pytest
 from blackbox_dft._utils.types import Bools, Floats, Ints
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.images.fitting import Fitting
-from blackbox_dft.run.input_race import Race, RaceResult
+from blackbox_dft.run.input_race import Race, RaceResult, Scoring
 from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.input_forms import VALUES, Form, with_values
 
 GIVEN = Form(InputFormat("nchw", "rgb", "0..1", None, None, "float32", (8, 8), None))
 
 
-class Drawn:
+class Drawn(Scoring):
     """Losses: hard and easy images, a form's own penalty, and noise of each image in each form."""
 
     def __init__(self, penalty: Callable[[Form], float], budget: int, seed: int) -> None:

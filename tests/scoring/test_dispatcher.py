@@ -217,3 +217,40 @@ def test_without_scores_it_stops_after_the_first_images(ledger: Ledger) -> None:
     with pytest.raises(NoScoreError):
         dispatcher.run(dispatcher.add([wire.request(n) for n in range(50)]))
     assert len(wire.sent()) == ledger.total == 8
+
+
+def test_if_requests_cost_nothing_as_many_again_are_sent_ahead(ledger: Ledger) -> None:
+    most = 0
+
+    def respond(number: int) -> Scores | None:
+        nonlocal most
+        unfinished = [n for n, response in wire.open.items() if not response.done()]
+        most = max(most, len(unfinished))
+        if len(unfinished) == 4 or number == 9:
+            for n in unfinished:
+                if n != number:
+                    wire.open[n].set_result(ONE)
+            return ONE
+        return None
+
+    wire = Wire(ledger, respond)
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(2, queued=True))
+    dispatcher.run(dispatcher.add([wire.request(n) for n in range(10)]))
+    assert most == 4
+    assert ledger.spent("tune") == 10
+
+
+def test_an_earlier_batch_is_complete_although_a_later_one_has_no_response(ledger: Ledger) -> None:
+    def respond(number: int) -> Scores | None:
+        return ONE if number < 2 else None
+
+    wire = Wire(ledger, respond)
+    dispatcher = Dispatcher(ledger, lambda images: None, FixedConcurrency(2, queued=True))
+    first = dispatcher.add([wire.request(0), wire.request(1)])
+    second = dispatcher.add([wire.request(2)])
+    dispatcher.run(first)
+    assert wire.sent() == [0, 1, 2]
+    assert (ledger.spent("tune"), ledger.in_doubt_of("tune")) == (2, 1)
+    wire.open[2].set_result(ONE)
+    dispatcher.run(second)
+    assert ledger.spent("tune") == 3

@@ -208,3 +208,26 @@ def test_scores_of_another_run_that_are_taken_back_cost_nothing(tmp_path: Path) 
         new.reuse(tmp_path / "old.sqlite")
         new.forget_scoreless([key(0)])
         assert (key(0) in new, new.total, new.in_doubt) == (False, 0, 0)
+
+
+def test_what_is_not_committed_yet_is_counted_recorded_and_withdrawn_like_the_rest(tmp_path: Path) -> None:
+    one = np.array([answer_of(3)], np.float32)
+    with Ledger(tmp_path / "l.sqlite", budget=9, in_doubt="free", lag=1e9) as ledger:
+        first, second = ledger.reserve("tune", [key(1)]), ledger.reserve("tune", [key(2)])
+        # What is counted is written before it is counted, the others only at the end.
+        assert ledger.in_doubt_of("tune") == 2
+        third, fourth = ledger.reserve("tune", [key(3)]), ledger.reserve("tune", [key(4)])
+        for request in (first, third):
+            ledger.record(request, one)
+        for request in (second, fourth):
+            ledger.withdraw(request)
+        ledger.check_replay(0, b"a")
+        assert (ledger.spent("tune"), ledger.in_doubt_of("tune"), ledger.total) == (2, 0, 2)
+    with Ledger(tmp_path / "l.sqlite", budget=9) as ledger:
+        assert (len(ledger), ledger.total, ledger.in_doubt) == (2, 2, 0)
+        np.testing.assert_array_equal(ledger.scores([key(3), key(1)]), np.concatenate([one, one]))
+        with pytest.raises(ReplayError):
+            ledger.check_replay(0, b"b")
+        # Numbers go on behind those that are there.
+        ledger.record(ledger.reserve("tune", [key(5)]), one)
+        assert ledger.spent("tune") == 3

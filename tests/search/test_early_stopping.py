@@ -192,6 +192,20 @@ def test_nothing_ends_before_the_model_has_seen_a_little() -> None:
     assert told == MIN_QUERIES
 
 
+def test_how_many_queries_are_left_follows_from_what_the_next_promises() -> None:
+    estimator = Still()
+    early_stopping = ByPromise(estimator, worth=1e-4)
+    assert early_stopping.queries_left == np.inf
+    proposal = Proposal.paired(np.zeros((200, 1)), np.arange(200))
+    early_stopping.tell(proposal, np.zeros(200))
+    # A query promises .09 / 200, 4.5 times what it is worth: as the promise falls with the square, sqrt(4.5) times 200.
+    estimator.promised_gain = 0.09
+    assert early_stopping.queries_left == pytest.approx(200 * (4.5**0.5 - 1))
+    # Below its worth already: what is left of the steps in a row is not counted.
+    estimator.promised_gain = 0.01
+    assert early_stopping.queries_left <= 0
+
+
 @pytest.mark.slow
 def test_a_run_that_stops_early_says_so_and_goes_on_when_given_more(bbdft: Bbdft, tmp_path: Path) -> None:
     run = tmp_path / "run"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from blackbox_dft import Config
+from blackbox_dft.evaluation.metric import ACCURACY
 from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.run.runner import optimize
-from blackbox_dft.search.mapped_selection import BOTH, IDENTITY, LAST_QUARTER, MAP_ALONE, _best, _Candidate
+from blackbox_dft.search.mapped_selection import BOTH, IDENTITY, LAST_QUARTER, MAP_ALONE, _best, _Candidate, _Judge
 
 
 def candidate(right: float, confidence: float, *, penalty: float = 0.0, mapped: bool = False) -> _Candidate:
@@ -32,7 +33,7 @@ def best(**changes: _Candidate) -> str:
         IDENTITY: candidate(0.6, 0.7),
     }
     names = {"both": BOTH, "z": LAST_QUARTER, "alone": MAP_ALONE}
-    return _best(usual | {names[name]: changed for name, changed in changes.items()}, LABELS)
+    return _best(usual | {names[name]: changed for name, changed in changes.items()}, _Judge.of(LABELS, ACCURACY))
 
 
 def test_nothing_is_kept_without_a_gain() -> None:

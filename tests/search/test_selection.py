@@ -1,6 +1,7 @@
 """Selection on validation images: the tuned z is kept if loss and accuracy speak for it, and not by chance."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,17 +109,16 @@ def test_part_gains_set_one_part_at_a_time_to_the_identity() -> None:
     labels = np.zeros(4, np.int64)
 
     class Scorer:
-        def score(self, phase: str, indices: Ints, candidates: Floats, rows: Ints | None = None) -> Floats:
-            right = [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]][
-                next(i for i, one in enumerate([z, *without]) if np.array_equal(one, candidates))
-            ]
-            return np.eye(2)[1 - np.array(right)]
+        def score_under(self, phase: str, indices: Ints, candidates: Sequence[Floats]) -> list[Floats]:
+            assert all(map(np.array_equal, candidates, [z, *without]))
+            right = [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+            return [np.eye(2)[1 - np.array(one)] for one in right]
 
     task = Task(Scorer(), OutputDecoder("probabilities", np.eye(2)), sigmoid_margin, labels)  # type: ignore[arg-type]
     affine, color = part_gains(task, space, z, np.arange(4))
     assert (affine.name, color.name) == ("affine", "color")
-    np.testing.assert_array_equal(affine.accuracy, [0, 1, 1, 0])
-    np.testing.assert_array_equal(color.accuracy, [0, 0, 0, -1])
+    np.testing.assert_array_equal(affine.gains, [0, 1, 1, 0])
+    np.testing.assert_array_equal(color.gains, [0, 0, 0, -1])
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from blackbox_dft._utils.types import Array
 from blackbox_dft.deploy.serve.batching import Batcher
 from blackbox_dft.deploy.serve.protocol_v2 import Tensor
 from blackbox_dft.errors import TargetError
+from blackbox_dft.targets.onnx.all_outputs import JOINED
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
 V2_TYPES = {
@@ -80,13 +81,13 @@ class OnnxModel:
 
 
 def _served_outputs(target: OnnxTarget) -> list[Any]:
-    """The output with scores, and the others that have one row for each image."""
+    """The output with scores, and the others that have one row for each image; not the one that joins them all."""
     batch, batched = target.input_format.batch, target.input_format.batched
 
     def has_rows(shape: list[Any]) -> bool:
         return not batched or (bool(shape) and (not isinstance(shape[0], int) or shape[0] == batch))
 
-    outputs = [output for output in target.session.get_outputs() if output.type in V2_TYPES]
+    outputs = [output for output in target.session.get_outputs() if output.type in V2_TYPES and output.name != JOINED]
     return [output for output in outputs if output.name == target.output.name or has_rows(output.shape)]
 
 

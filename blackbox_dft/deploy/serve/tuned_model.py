@@ -24,6 +24,8 @@ from blackbox_dft.objectives.losses import lacks_score
 
 LABELS = "labels"
 """The output, as in a file of ``bbdft export --fuse``."""
+MAX_STRANGE = 2
+"""Responses in a row with labels that are not known, and no other, before the target counts as another model."""
 
 
 class TunedModel:
@@ -56,6 +58,7 @@ class TunedModel:
         self.platform = "blackbox-dft"
         self._scoring, self._metrics, self._limits = scoring, metrics, limits
         self._explain, self._accepted_hint = explain_no_score, explain_no_score()
+        self._strange = 0
         self._threads = ThreadPoolExecutor(cores(), "images")
 
     async def predict(self, data: bytes) -> dict[str, Any]:
@@ -120,20 +123,25 @@ class TunedModel:
             )
         found = self.tuning.decide(raw[0] if len(raw) == 1 else np.stack(raw, axis=1))
         missing = lacks_score(found)
-        self._check_hint(bool(missing.any()))
+        self._check_labels(bool(missing.all()))
         self._metrics.add("bbdft_predictions_total", len(found))
         self._metrics.add("bbdft_no_score_total", int(missing.sum()))
         return found
 
-    def _check_hint(self, missing: bool) -> None:
-        """Refuses a response without a score if what the target returned instead is new: it is no score of this model.
+    def _check_labels(self, missing: bool) -> None:
+        """Refuses a response without a score if it is not the first in a row that says something new instead.
 
-        An image without a face, say, has no score either, and nothing new is in its response.
+        A service may have labels that the run never saw, so one of them alone does not tell another model. An image
+        without a face, say, has no score either, and nothing new is in its response.
         """
         hint = self._explain()
         if not missing:
-            self._accepted_hint = hint
-        elif hint != self._accepted_hint:
+            self._accepted_hint, self._strange = hint, 0
+            return
+        if hint == self._accepted_hint:
+            return
+        self._strange += 1
+        if self._strange > MAX_STRANGE:
             raise ServiceError(
                 502, "the target returns other labels than at the run: it is another model now", detail=str(hint)
             )

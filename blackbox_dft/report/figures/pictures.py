@@ -15,6 +15,7 @@ from blackbox_dft.report.figures.charts import line_figure
 from blackbox_dft.report.figures.contact_sheet import Caption, contact_sheet
 from blackbox_dft.report.figures.search_curve import search_curve
 from blackbox_dft.report.figures.style import write_png
+from blackbox_dft.report.outcome import Outcome, accuracy_beside
 from blackbox_dft.run.predictions import Predictions
 from blackbox_dft.run.result import Result
 from blackbox_dft.run.summary import Summary
@@ -64,9 +65,11 @@ def contact_figure(predictions: Predictions, summary: Summary, images: ImageByte
         )
         for i in shown
     ]
-    test_accuracy = summary.accuracy["test"]
-    change = f"{test_accuracy.before:.3f} before, {test_accuracy.after:.3f} after"
-    title = f"{summary.verdict}: test accuracy {change}"
+    outcome = Outcome.of(summary.to_json())
+    change = f"{outcome.level(outcome.before)} before, {outcome.level(outcome.after)} after"
+    title = f"{summary.verdict}: test {outcome.title} {change}"
+    if beside := accuracy_beside(summary.to_json()):
+        title += f"; {beside}"
     return contact_sheet(images, changed, captions, title)
 
 

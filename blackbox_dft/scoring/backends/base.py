@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from typing_extensions import override
+
 from blackbox_dft._utils.types import Floats, Ints, Scores
 
 Send: TypeAlias = Callable[[], Future[Scores]]
@@ -34,6 +36,25 @@ class Backend(Protocol):
         ...
 
 
+class _Prepared(Future[Send]):
+    """A request that is prepared from the start; it does without the locks of other futures."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    @override
+    def done(self) -> bool:
+        return True
+
+    @override
+    def result(self, timeout: float | None = None) -> Send:
+        return self._send
+
+    @override
+    def add_done_callback(self, fn: Callable[[Future[Send]], object]) -> None:
+        fn(self)
+
+
 class CallThreads:
     """Threads that call a ``ScoreFunction``, for backends whose calls block.
 
@@ -47,9 +68,7 @@ class CallThreads:
 
     def prepare(self, score: ScoreFunction, indices: Ints, z: Floats) -> Future[Send]:
         """Nothing is prepared in advance: changing images takes the same cores as scoring them."""
-        send: Future[Send] = Future()
-        send.set_result(partial(self._threads.submit, score, indices, z))
-        return send
+        return _Prepared(partial(self._threads.submit, score, indices, z))
 
     def close(self) -> None:
         """Waits for running calls."""

@@ -15,8 +15,12 @@ import onnxruntime as ort
 import pytest
 
 from blackbox_dft import Tuning
+from blackbox_dft.deploy.serve.onnx_model import OnnxModel
 from blackbox_dft.targets.http.v2_tensors import NUMPY_TYPES, decode_response, encode_request
+from blackbox_dft.targets.onnx.target import OnnxTarget
+from blackbox_dft.targets.options import TargetOptions
 from tests.conftest import Bbdft
+from tests.helpers import mean_model
 
 ROOT = Path(__file__).parents[3]
 IMAGES = np.random.default_rng(0).random((40, 3, 16, 16), np.float32)
@@ -118,6 +122,16 @@ def test_invalid_requests_are_refused_in_one_sentence(body: bytes, sentence: str
     response = httpx.post(f"{url}/infer", content=body)
     assert response.status_code == 400
     assert sentence in response.json()["error"]
+
+
+def test_all_outputs_of_a_model_are_served_as_they_are(tmp_path: Path) -> None:
+    path = mean_model.build(tmp_path / "m.onnx", outputs=("scores", "label", "age"))
+    named = []
+    for output in ("scores", "all:scores"):
+        with OnnxTarget(path, TargetOptions(output=output, provider="cpu", range="0..1")) as target:
+            named.append([one.name for one in OnnxModel(target, "m").outputs])
+    assert named[0] == named[1]
+    assert {"scores", "age"} <= set(named[0])
 
 
 def test_unknown_models_and_lengths(url: str) -> None:

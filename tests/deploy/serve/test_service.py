@@ -191,7 +191,6 @@ def test_what_is_no_image_is_refused_in_one_sentence(healthy: PaidApi, service: 
         ({"share": 1.0, "faults": ("503",)}, 503),
         ({"share": 1.0, "faults": ("garbage",)}, 502),
         ({"share": 1.0, "faults": ("late",), "lateness": 1.2}, 504),
-        ({"names": ("cat", "dog")}, 502),
     ],
 )
 def test_trouble_of_the_target_is_a_status_and_a_sentence(
@@ -204,6 +203,23 @@ def test_trouble_of_the_target_is_a_status_and_a_sentence(
     assert set(response.json()) == {"error"}
     assert KEY not in response.text + service.log.read_text()
     assert "Traceback" not in service.log.read_text()
+
+
+def test_a_label_that_the_run_never_saw_has_no_score_and_labels_of_another_model_are_refused(
+    healthy: PaidApi, run: Path, tmp_path: Path
+) -> None:
+    with serving(run, tmp_path / "log", "--yes") as service:
+        healthy.names = ("unclear", "unclear")
+        found = service.predict(png(0.4)).json()
+        assert (found["label"], found["probabilities"], found["no_score"]) == (None, None, True)
+        healthy.names = ("dark", "bright")
+        assert service.predict(png(0.4)).json()["label"] == "dark"
+        healthy.names = ("cat", "dog")
+        responses = [service.predict(png(0.4)) for _ in range(4)]
+        assert [response.status_code for response in responses] == [200, 200, 502, 502]
+        assert "the target returns other labels than at the run" in responses[-1].json()["error"]
+        healthy.names = ("dark", "bright")
+        assert service.predict(png(0.4)).json()["label"] == "dark"
 
 
 def test_no_face_is_no_error_and_has_no_label(healthy: PaidApi, service: Service) -> None:
