@@ -317,23 +317,33 @@ def _prove(
 
 def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress) -> Lesson | None:
     """Images scored under z for its map, from what a search that has stopped leaves of its share."""
-    plan, ledger = experiment.plan, task.scorer.ledger
-    # Where a query has a price, a map learns enough from the answers of the search.
-    if not trajectory.stopped or experiment.config.price is not None or experiment.counts_in_doubt:
+    ledger = task.scorer.ledger
+    if not trajectory.stopped:
         return None
-    spent = trajectory.points[-1].queries
-    # A proof that goes on under a larger budget is of the same z and map.
+    # A proof that goes on, under a larger budget or from now on at a price, is of the same z and map.
     if (recorded := ledger.note(LESSON)) is None:
-        wanted = answers_worth_having(
-            weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
-            plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
-        )
-        recorded = str(min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
+        recorded = str(_images_of_lesson(experiment, task, trajectory.points[-1].queries, z))
         ledger.set_note(LESSON, recorded)
     lesson = teach(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
     if lesson:
         progress.note(f"{len(lesson.images)} training images scored under z teach its output map")
     return lesson
+
+
+def _images_of_lesson(experiment: Experiment, task: Task, spent: int, z: Floats) -> int:
+    """How many a lesson takes after a search of ``spent`` queries."""
+    plan, first = experiment.plan, experiment.proof_draws[0]
+    # Where a query has a price, a map learns enough from the answers of the search.
+    if experiment.config.price is not None or experiment.counts_in_doubt:
+        return 0
+    # An earlier version began the proof, and gave no lesson.
+    if task.scorer.unrecorded(first, [z]) < plan.repeats * len(first):
+        return 0
+    wanted = answers_worth_having(
+        weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
+        plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
+    )
+    return max(0, min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
 
 
 def _views(

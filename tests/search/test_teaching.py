@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blackbox_dft import Config
+from blackbox_dft.run import phases
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize, reopen
 from blackbox_dft.search.teaching import answers_worth_having
@@ -85,3 +86,22 @@ def test_a_larger_budget_proves_the_same_map(many: Path, tmp_path: Path) -> None
     assert second.summary.queries.tune == first.summary.queries.tune
     answers = np.random.default_rng(0).dirichlet(np.ones(10), 50).astype(np.float32)
     assert np.array_equal(second.tuning.decide(answers), first.tuning.decide(answers))
+
+
+def test_a_price_that_is_given_later_takes_no_lesson_back(many: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = optimize(config(many, 2000), run).summary
+    _, go = reopen(run, price=0.01)
+    assert go(None).summary.queries == first.queries
+
+
+def test_a_run_of_a_version_without_lessons_stays_what_it_was(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(phases, "_lesson", lambda *args: None)
+        first = optimize(config(many, 2000), run)
+    again = reopen(run)[1](None)
+    assert again.summary.queries == first.summary.queries
+    assert again.summary.accuracy == first.summary.accuracy
