@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
-from blackbox_dft.errors import BudgetError, InputError, TargetError
+from blackbox_dft.errors import BudgetError, TargetError
 from blackbox_dft.estimators.base import SupportsDelayedTell
-from blackbox_dft.evaluation.metric import AUC, ProvableMetric
+from blackbox_dft.evaluation.metric import ProvableMetric, require_probabilities
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
@@ -77,11 +77,7 @@ def run_phases(
     """Runs all phases; the times of the summary are still missing."""
     plan, data = experiment.plan, experiment.data
     first = _first_look(experiment, scorer, progress, find_call_plan)
-    if isinstance(experiment.metric, AUC) and first.decoder.labels_only:
-        raise InputError(
-            f"--metric {experiment.metric.name} needs probabilities, and the target returns labels without scores: "
-            "take --metric f1, balanced-accuracy or accuracy."
-        )
+    require_probabilities(experiment.metric, labels_only=first.decoder.labels_only)
     name = experiment.objective(first.decoder)
     progress.note(f"scores: {MEANING[first.decoder.kind]}; objective: {name}")
     if not first.scored.all():
