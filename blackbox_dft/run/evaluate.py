@@ -226,7 +226,7 @@ def open_evaluation(
         try:
             judge = make_metric(check_metric(metric), data_set.classes)
         except ValueError as error:
-            raise InputError(f"--metric {metric}: {error}.") from error
+            raise InputError(f"--metric {metric!r}: {error}.") from error
     which = f"the images of {config.data}" if split == "all" else f"the images of split {split!r}"
     require_images(judge, data_set.labels[indices], data_set.classes, which)
     require_probabilities(judge, labels_only=tuning.scores in LABELS_ONLY)
