@@ -16,7 +16,7 @@ from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import lacks_score
-from blackbox_dft.objectives.output_map import OutputMap, weights_learned
+from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import (
@@ -46,7 +46,7 @@ from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_s
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
-from blackbox_dft.search.teaching import Lesson, answers_worth_having, teach
+from blackbox_dft.search.teaching import Lesson, teach
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
 
@@ -252,8 +252,7 @@ def _prove(
     assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        # The shift of each label is learned by then.
-        lesson = None if config.output_map == "bias" else _lesson(experiment, task, trajectory, z, progress)
+        lesson = _lesson(experiment, task, trajectory, z, progress)
         fitted = fit_search_map(task, trajectory, z, config.output_map, seed, lesson, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
@@ -329,16 +328,10 @@ def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Float
 def _images_of_lesson(experiment: Experiment, task: Task, spent: int, z: Floats) -> int:
     """How many a lesson takes after a search of ``spent`` queries."""
     plan, first = experiment.plan, experiment.proof_draws[0]
-    # Where a query has a price, a map learns enough from the answers of the search.
-    if experiment.config.price is not None or experiment.counts_in_doubt:
-        return 0
     # An earlier version began the proof, and gave no lesson.
     if task.scorer.unrecorded(first, [z]) < plan.repeats * len(first):
         return 0
-    wanted = answers_worth_having(
-        weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
-        plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
-    )
+    wanted = experiment.answers_for_map(len(task.decoder.label_matrix))
     return max(0, min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
 
 

@@ -70,6 +70,9 @@ def test_what_a_stopped_search_leaves_teaches_the_map(many: Path, tmp_path: Path
     # Ten by ten numbers: as many answers as they are worth, but never more than the share of the search.
     assert plain < taught <= plan.tune
     assert taught == min(plan.tune, plain + 320, answers_worth_having(100, 0.02 / 3000))
+    # The plan counts these queries as usual.
+    assert plan.expected - Experiment(config(many, 3000, output_map="none")).plan.expected == 320
+    assert "to learn z and an output map" in "\n".join(plan.lines())
 
 
 def test_a_query_with_a_price_teaches_no_map(many: Path, tmp_path: Path) -> None:
