@@ -108,3 +108,17 @@ def test_a_run_of_a_version_without_lessons_stays_what_it_was(
     again = reopen(run)[1](None)
     assert again.summary.queries == first.summary.queries
     assert again.summary.accuracy == first.summary.accuracy
+
+
+def test_a_proof_that_gives_way_to_all_test_images_leaves_a_plan_that_knows_what_is_spent(
+    many: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    optimize(config(many, 2000), run)
+    experiment, go = reopen(run, evaluate="all")
+    # 320 answers of the lesson, and those of the proof under z, which are of no use to another z.
+    assert experiment.plan.spent_earlier > 320
+    assert experiment.plan.total <= 2000
+    queries = go(None).summary.queries
+    assert queries.total <= 2000
+    assert queries.total - queries.tune - queries.select - queries.evaluate == experiment.plan.spent_earlier
