@@ -54,6 +54,8 @@ def proof(run: Run) -> Figure:
     """See ``blackbox_dft.plots.proof``."""
     path = run.predictions().proof
     if not len(path):
+        if not run.summary.judged.decomposes:
+            raise InputError(f"a run by {run.summary.judged.title} has no sequential proof to show: see plot_parts().")
         raise InputError("the run scored all of its test images, without a sequential proof: give --evaluate enough.")
     shown = Outcome.of(run.summary.to_json())
     chart = proof_chart(path, shown.unit, shown.factor)

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from blackbox_dft.errors import BlackboxError
+from blackbox_dft.evaluation.metric_names import NAMES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +24,7 @@ WORDS = frozenset({
 })  # fmt: skip
 """Values of options that are plain words."""
 COMMAND = re.compile(r"'bbdft ([a-z]+)((?: [^']*)?)'")
-FLAG = re.compile(r"--(no-)?([a-z][a-z0-9-]*[a-z0-9])(?:([ =])('[^']*'|[^\s,;:()]*[^\s,;:().?]))?")
+FLAG = re.compile(r"--(no-)?([a-z][a-z0-9-]*[a-z0-9])(?:([ =])('[^']*'|(?:[^\s,;:()]|:(?=\S))*[^\s,;:().?]))?")
 ADVICE = r"\b(give|take|say)( (?:it|them|another|a larger|a smaller)){0,2} (?=--)"
 VALUE = re.compile(r"'.*'|[0-9].*|[A-Z][A-Z0-9_]*(\.[a-z]+)?|.*[=].*|[A-Za-z]+x[A-Za-z]+|a,b,c")
 
@@ -81,7 +82,8 @@ def _argument(found: re.Match[str]) -> str:
     name = flag.replace("-", "_")
     if negated or flag in SWITCHES:
         return f"{name}={not negated}{between or ''}{after or ''}"
-    if between and (VALUE.fullmatch(after) or after in WORDS):
+    is_metric = flag == "metric" and after and after.partition(":")[0] in NAMES
+    if between and (is_metric or VALUE.fullmatch(after) or after in WORDS):
         return f"{name}={_value(after)}"
     return f"{name}={between or ''}{after or ''}"
 

@@ -199,7 +199,9 @@ def metric_text(name: str, value: str | Mapping[str, Mapping[str, float]]) -> st
     if isinstance(value, str):
         return value
     try:
-        return f"cost:{json.dumps({str(true): dict(row) for true, row in value.items()})}"
+        # Labels and costs may be NumPy's.
+        rows = {str(true): {str(decided): cost for decided, cost in row.items()} for true, row in value.items()}
+        return f"cost:{json.dumps(rows, default=float)}"
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"{name}= takes a text, or costs as {{true: {{decided: cost}}}}.") from None
 

@@ -361,3 +361,16 @@ def require_images(metric: Metric, labels: Ints, names: Sequence[str], where: st
             f"--metric {metric.name} compares images of a label with others, and {where} have no others: add some, or "
             "take --metric accuracy."
         )
+
+
+def require_probabilities(metric: Metric, labels_only: bool) -> None:
+    """Checks that a target whose answers are ``labels_only`` gives the metric what it needs.
+
+    Raises:
+        InputError: the metric orders images by their probabilities.
+    """
+    if labels_only and isinstance(metric, AUC):
+        raise InputError(
+            f"--metric {metric.name} needs probabilities, and the target returns labels without scores: "
+            "take --metric f1, balanced-accuracy or accuracy."
+        )

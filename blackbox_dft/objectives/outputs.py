@@ -33,6 +33,8 @@ MEANING: dict[Kind, str] = {
     "one-hot": "labels only (one-hot)",
     "index": "labels only (class index)",
 }
+LABELS_ONLY: tuple[Kind, ...] = ("one-hot", "index")
+"""Kinds of a target that returns its decision and no scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ class OutputDecoder:
     @property
     def labels_only(self) -> bool:
         """Whether the target returns its decision and no scores."""
-        return self.kind in ("one-hot", "index")
+        return self.kind in LABELS_ONLY
 
     def __call__(self, raw: Scores) -> Floats:
         """Probabilities ``(N, L)`` of the labels, rows summing to 1 unless some class belongs to no label.

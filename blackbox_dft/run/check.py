@@ -23,7 +23,7 @@ from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.errors import InputError
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.objectives.losses import decide
-from blackbox_dft.objectives.outputs import rows_with_scores
+from blackbox_dft.objectives.outputs import LABELS_ONLY, rows_with_scores
 from blackbox_dft.objectives.repeats import merge_repeats
 from blackbox_dft.run.evaluate import Evaluation, open_evaluation
 from blackbox_dft.run.record import RunRecord
@@ -299,7 +299,7 @@ def _spread(then: Scores) -> float:
 
 
 def _labels_only(check: Check) -> bool:
-    return check.evaluation.tuning.scores in ("index", "one-hot")
+    return check.evaluation.tuning.scores in LABELS_ONLY
 
 
 def _right(check: Check, raw: Scores) -> Bools:

@@ -16,11 +16,12 @@ from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.data.dataset import Dataset
 from blackbox_dft.deploy.tuning import Tuning
 from blackbox_dft.errors import InputError
-from blackbox_dft.evaluation.metric import Metric, make_metric, require_images
+from blackbox_dft.evaluation.metric import Metric, make_metric, require_images, require_probabilities
 from blackbox_dft.evaluation.metric_names import check_metric
 from blackbox_dft.evaluation.proof import Verdict
 from blackbox_dft.evaluation.threshold import Calibration
 from blackbox_dft.objectives.joined_map import JoinedMap
+from blackbox_dft.objectives.outputs import LABELS_ONLY
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.run.paths import require_files
@@ -225,9 +226,10 @@ def open_evaluation(
         try:
             judge = make_metric(check_metric(metric), data_set.classes)
         except ValueError as error:
-            raise InputError(f"--metric {metric}: {error}.") from error
+            raise InputError(f"--metric {metric!r}: {error}.") from error
     which = f"the images of {config.data}" if split == "all" else f"the images of split {split!r}"
     require_images(judge, data_set.labels[indices], data_set.classes, which)
+    require_probabilities(judge, labels_only=tuning.scores in LABELS_ONLY)
     return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, judge, fresh)
 
 

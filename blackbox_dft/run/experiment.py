@@ -32,7 +32,7 @@ from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.images.fitting import Fitting
 from blackbox_dft.objectives import DEFAULT, make_objective
 from blackbox_dft.objectives.heads import Head, heads_of, split_heads
-from blackbox_dft.objectives.output_map import OutputMap
+from blackbox_dft.objectives.output_map import OutputMap, weights_learned
 from blackbox_dft.objectives.outputs import Kind, OutputDecoder, class_count_for, infer_kind, label_matrix, parse_map
 from blackbox_dft.run.budget import Plan, make_plan, make_sequential_plan, sequential
 from blackbox_dft.run.config import Config, parse_epsilon
@@ -46,6 +46,8 @@ from blackbox_dft.scoring.dispatcher import ConcurrencyPolicy
 from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
+from blackbox_dft.search.early_stopping import WORTH_OF_A_BUDGET
+from blackbox_dft.search.teaching import answers_worth_having
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.affine import Border
 from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
@@ -324,7 +326,20 @@ class Experiment:
                 found=self.input_queries,
             )
         stops = config.early_stop and isinstance(self.estimator(), SupportsDelayedTell)
-        return replace(plan, stops_early=stops)
+        # So many classes as are known before the first answer.
+        taught = self.answers_for_map(len(self.target.classes or self.data.classes)) if stops else 0
+        return replace(plan, stops_early=stops, taught=taught, lesson_images=len(splits["train"]) if taught else 0)
+
+    def answers_for_map(self, classes: int) -> int:
+        """How many answers an output map of so many ``classes`` should learn from; 0: those of the search do."""
+        config = self.config
+        # The shift of each label is learned by then; where a query has a price, so is a map well enough.
+        if not self.sequential or config.output_map in ("none", "bias"):
+            return 0
+        if config.price is not None or self.counts_in_doubt:
+            return 0
+        numbers = weights_learned(np.empty((classes, len(self.data.classes))), len(self.data.splits["train"]))
+        return answers_worth_having(numbers, config.repeats * WORTH_OF_A_BUDGET / config.budget)
 
     @cached_property
     def known(self) -> Known | None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
-from blackbox_dft.errors import BudgetError, InputError, TargetError
+from blackbox_dft.errors import BudgetError, TargetError
 from blackbox_dft.estimators.base import SupportsDelayedTell
-from blackbox_dft.evaluation.metric import AUC, ProvableMetric
+from blackbox_dft.evaluation.metric import ProvableMetric, require_probabilities
 from blackbox_dft.evaluation.proof import Proof
 from blackbox_dft.evaluation.threshold import cross_fitted, fit_threshold
 from blackbox_dft.objectives import make_objective
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.losses import lacks_score
-from blackbox_dft.objectives.output_map import OutputMap, weights_learned
+from blackbox_dft.objectives.output_map import OutputMap
 from blackbox_dft.objectives.outputs import MEANING, OutputDecoder, rows_with_scores
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import (
@@ -46,7 +46,7 @@ from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_s
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
-from blackbox_dft.search.teaching import Lesson, answers_worth_having, teach
+from blackbox_dft.search.teaching import Lesson, teach
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
 
@@ -77,11 +77,7 @@ def run_phases(
     """Runs all phases; the times of the summary are still missing."""
     plan, data = experiment.plan, experiment.data
     first = _first_look(experiment, scorer, progress, find_call_plan)
-    if isinstance(experiment.metric, AUC) and first.decoder.labels_only:
-        raise InputError(
-            f"--metric {experiment.metric.name} needs probabilities, and the target returns labels without scores: "
-            "take --metric f1, balanced-accuracy or accuracy."
-        )
+    require_probabilities(experiment.metric, labels_only=first.decoder.labels_only)
     name = experiment.objective(first.decoder)
     progress.note(f"scores: {MEANING[first.decoder.kind]}; objective: {name}")
     if not first.scored.all():
@@ -256,8 +252,7 @@ def _prove(
     assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        # The shift of each label is learned by then.
-        lesson = None if config.output_map == "bias" else _lesson(experiment, task, trajectory, z, progress)
+        lesson = _lesson(experiment, task, trajectory, z, progress)
         fitted = fit_search_map(task, trajectory, z, config.output_map, seed, lesson, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
@@ -317,23 +312,27 @@ def _prove(
 
 def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress) -> Lesson | None:
     """Images scored under z for its map, from what a search that has stopped leaves of its share."""
-    plan, ledger = experiment.plan, task.scorer.ledger
-    # Where a query has a price, a map learns enough from the answers of the search.
-    if not trajectory.stopped or experiment.config.price is not None or experiment.counts_in_doubt:
+    ledger = task.scorer.ledger
+    if not trajectory.stopped:
         return None
-    spent = trajectory.points[-1].queries
-    # A proof that goes on under a larger budget is of the same z and map.
+    # A proof that goes on, under a larger budget or from now on at a price, is of the same z and map.
     if (recorded := ledger.note(LESSON)) is None:
-        wanted = answers_worth_having(
-            weights_learned(task.decoder.label_matrix, len(experiment.data.splits["train"])),
-            plan.repeats * WORTH_OF_A_BUDGET / plan.budget,
-        )
-        recorded = str(min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
+        recorded = str(_images_of_lesson(experiment, task, trajectory.points[-1].queries, z))
         ledger.set_note(LESSON, recorded)
     lesson = teach(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
     if lesson:
         progress.note(f"{len(lesson.images)} training images scored under z teach its output map")
     return lesson
+
+
+def _images_of_lesson(experiment: Experiment, task: Task, spent: int, z: Floats) -> int:
+    """How many a lesson takes after a search of ``spent`` queries."""
+    plan, first = experiment.plan, experiment.proof_draws[0]
+    # An earlier version began the proof, and gave no lesson.
+    if task.scorer.unrecorded(first, [z]) < plan.repeats * len(first):
+        return 0
+    wanted = experiment.answers_for_map(len(task.decoder.label_matrix))
+    return max(0, min(wanted - spent // plan.repeats, (plan.tune - spent) // plan.repeats))
 
 
 def _views(

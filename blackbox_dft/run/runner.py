@@ -190,9 +190,11 @@ def reopen(
             return dict(json.loads(ledger.note("files") or "{}"))
 
     check_inputs(experiment, record.inputs, out, recorded_files)
-    if budget is not None and not experiment.sequential:
+    others = record.config.evaluate != recorded.config.evaluate and (out / LEDGER).exists()
+    if (budget is not None or others) and not experiment.sequential:
         record = replace(record, spent_earlier=spent_earlier(experiment, out, record.batch))
         experiment.spent_earlier = record.spent_earlier
+    if budget is not None and not experiment.sequential:
         require_longer_search(experiment, out)
     _ = experiment.plan
 

@@ -19,6 +19,8 @@ MAX_NUMBERS = 100
 """No map counts for more: penalties keep the numbers of larger ones together."""
 LEAST = 8
 """Fewer images are not worth a request."""
+PHASE = "lesson"
+"""Of its queries, in the ledger: another z than that of the search may not use them again."""
 SAMPLE = 3
 """Added to the seed of the draw."""
 
@@ -48,10 +50,10 @@ def answers_worth_having(numbers: int, worth: float) -> int:
 def teach(task: Task, train: Ints, z: Floats, count: int, seed: int) -> Lesson | None:
     """Scores up to ``count`` of the ``train`` images under ``z (k,)``, classes in proportion; None if they are few.
 
-    The queries are of the phase ``tune``.
+    A summary counts the queries with those of the search.
     """
     count = min(count, len(train))
     if count < LEAST:
         return None
     images = StratifiedSampler(train, task.labels, seed + SAMPLE)(count)
-    return Lesson(images, task.scorer.score("tune", images, z))
+    return Lesson(images, task.scorer.score(PHASE, images, z))

@@ -33,6 +33,9 @@ from tests.helpers.markdown import ROOT
             "resume('run', precision=3) with a larger budget=.",
         ),
         ("'bbdft inspect' shows what is assumed", "inspect() shows what is assumed"),
+        ("--metric f1:blue: 'blue' is no label", "metric='f1:blue': 'blue' is no label"),
+        ("take --metric f1, balanced-accuracy", "pass metric='f1', balanced-accuracy"),
+        ("leave --metric out", "leave metric= out"),
         ("a 3-2 score -- well", "a 3-2 score -- well"),
     ],
 )

@@ -2,12 +2,14 @@
 
 import typing
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import pytest
 
 from blackbox_dft import Config, InputError, Options, TargetOptions, load_options
-from blackbox_dft.api.options import configure, known_options
+from blackbox_dft.api.options import configure, known_options, metric_text
 from blackbox_dft.cli import bbdft
 from tests.helpers.markdown import ROOT, section
 
@@ -107,3 +109,9 @@ def test_options_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("bugdet = 700\n")
     with pytest.raises(InputError, match="did you mean budget="):
         load_options(tmp_path / "c.toml")
+
+
+def test_costs_may_have_labels_and_numbers_of_numpy() -> None:
+    zero, one = np.arange(2)
+    costs: Any = {zero: {zero: np.float32(0), one: np.int64(5)}, one: {zero: 1, one: 0}}
+    assert metric_text("metric", costs) == 'cost:{"0": {"0": 0.0, "1": 5.0}, "1": {"0": 1, "1": 0}}'

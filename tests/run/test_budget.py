@@ -98,6 +98,8 @@ def test_the_json_of_a_plan_keeps_its_keys() -> None:
         "queries_per_image": 1,
         "view_images": 0,
         "input": 0,
+        "taught": 0,
+        "lesson_images": 0,
         "views": 0,
         "known": 0,
         "stops_early": False,

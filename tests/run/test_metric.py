@@ -190,6 +190,9 @@ def test_auc_needs_scores(folder: Path) -> None:
 
     with pytest.raises(InputError, match="returns labels without scores"):
         optimize(label, data, budget=600, space="color", metric="auc", model_classes=["bright", "dark"], progress=False)
+    by_accuracy = optimize(label, data, budget=600, space="color", model_classes=["bright", "dark"], progress=False)
+    with pytest.raises(InputError, match="returns labels without scores"):
+        evaluate(by_accuracy, metric="auc", progress=False)
 
 
 def test_runs_of_earlier_versions_are_of_accuracy(copied: Path, bbdft: Bbdft) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blackbox_dft import Config
+from blackbox_dft.run import phases
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize, reopen
 from blackbox_dft.search.teaching import answers_worth_having
@@ -69,6 +70,9 @@ def test_what_a_stopped_search_leaves_teaches_the_map(many: Path, tmp_path: Path
     # Ten by ten numbers: as many answers as they are worth, but never more than the share of the search.
     assert plain < taught <= plan.tune
     assert taught == min(plan.tune, plain + 320, answers_worth_having(100, 0.02 / 3000))
+    # The plan counts these queries as usual.
+    assert plan.expected - Experiment(config(many, 3000, output_map="none")).plan.expected == 320
+    assert "to learn z and an output map" in "\n".join(plan.lines())
 
 
 def test_a_query_with_a_price_teaches_no_map(many: Path, tmp_path: Path) -> None:
@@ -85,3 +89,36 @@ def test_a_larger_budget_proves_the_same_map(many: Path, tmp_path: Path) -> None
     assert second.summary.queries.tune == first.summary.queries.tune
     answers = np.random.default_rng(0).dirichlet(np.ones(10), 50).astype(np.float32)
     assert np.array_equal(second.tuning.decide(answers), first.tuning.decide(answers))
+
+
+def test_a_price_that_is_given_later_takes_no_lesson_back(many: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = optimize(config(many, 2000), run).summary
+    _, go = reopen(run, price=0.01)
+    assert go(None).summary.queries == first.queries
+
+
+def test_a_run_of_a_version_without_lessons_stays_what_it_was(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(phases, "_lesson", lambda *args: None)
+        first = optimize(config(many, 2000), run)
+    again = reopen(run)[1](None)
+    assert again.summary.queries == first.summary.queries
+    assert again.summary.accuracy == first.summary.accuracy
+
+
+def test_a_proof_that_gives_way_to_all_test_images_leaves_a_plan_that_knows_what_is_spent(
+    many: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    optimize(config(many, 2000), run)
+    experiment, go = reopen(run, evaluate="all")
+    # 320 answers of the lesson, and those of the proof under z, which are of no use to another z.
+    assert experiment.plan.spent_earlier > 320
+    assert experiment.plan.total <= 2000
+    queries = go(None).summary.queries
+    assert queries.total <= 2000
+    assert queries.total - queries.tune - queries.select - queries.evaluate == experiment.plan.spent_earlier
