@@ -74,9 +74,11 @@ class QuadraticFeatures:
 
     def squared_distances(self, pairs: slice) -> Floats:
         """Mean squared distance of both sides of each pair from the centre, summed over the coordinates, ``(P,)``."""
-        shift, means = self._centre - self._origin, self._features[1, :, pairs]
-        linear, squares = means[1 : 1 + self.size], means[1 + self.size :][self.diagonal]
-        return np.asarray(2 * squares.sum(axis=0) - 2 * (shift @ linear) + shift @ shift, np.float64)
+        # |u|^2 is twice the sum of the features u_i u_i / 2.
+        shift, products = self._centre - self._origin, np.where(self.diagonal, 2.0, 0.0)
+        return np.asarray(
+            np.concatenate([[shift @ shift], -2 * shift, products]) @ self._features[1, :, pairs], np.float64
+        )
 
     def add_to_sums(self, pairs: slice, weights: Floats, observed: Floats) -> None:
         """Adds pairs of ``weights (P,)`` to the sums; ``observed (2, P)`` are their differences and their means."""

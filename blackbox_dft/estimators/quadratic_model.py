@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.curvature import CurvatureFactor
-from blackbox_dft.estimators.quadratic_features import FIRST_CAPACITY, QuadraticFeatures
+from blackbox_dft.estimators.quadratic_features import BLOCK, FIRST_CAPACITY, QuadraticFeatures
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -35,6 +35,8 @@ MIN_PROMISED_CURVATURE = 0.005
 """Curvature assumed at least for the gain that is promised: a flat surface would promise without end."""
 MAX_MOVE = 0.5
 """Trust region: the longest move of the estimate in one fit."""
+SUMMED_AT_ONCE = 2 * BLOCK
+"""Pairs that are added to the sums at once, at least, as each time costs something: 0.2 ms if k = 8."""
 MAX_ITERATIONS = 60
 """Of Newton's method for a step to the edge of the trust region; six are usual."""
 REFIT_GROWTH = 1.03
@@ -103,7 +105,9 @@ class QuadraticModel:
         else:
             # The next fit is about this estimate. Its sums are made evenly on the way there: all at once, they would
             # keep a fast target waiting.
-            self._sum(int(count * (count - fitted) / (math.ceil(REFIT_GROWTH * fitted) - fitted)))
+            due = int(count * (count - fitted) / (math.ceil(REFIT_GROWTH * fitted) - fitted))
+            if due - self._summed >= SUMMED_AT_ONCE:
+                self._sum(due)
 
     @property
     def promised_gain(self) -> float:

@@ -15,6 +15,7 @@ from blackbox_dft.estimators.quadratic_model import (
     MIXED_SPREAD,
     NEIGHBOURHOOD,
     SLOPE_SPREAD,
+    SUMMED_AT_ONCE,
     QuadraticModel,
     curvature_share,
     trust_region_step,
@@ -86,7 +87,7 @@ def test_estimates_are_those_of_a_regression_on_all_pairs_at_once() -> None:
     model, factor, rng = QuadraticModel(np.zeros(2)), CurvatureFactor(CURVATURE_RATE), np.random.default_rng(0)
     sides, losses, weights = np.empty((2, 0, 2)), np.empty((2, 0)), np.empty(0)
     fits = waits = 0
-    for _ in range(150):
+    for _ in range(3 * SUMMED_AT_ONCE // 8):
         before = model.minimum
         new = before + np.array([1, -1])[:, None, None] * rng.normal(0, 1.4, (8, 2))
         noise, own = rng.normal(0, 0.1, 8), np.exp(rng.normal(size=8))
