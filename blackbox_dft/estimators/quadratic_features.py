@@ -65,7 +65,7 @@ class QuadraticFeatures:
         self._compute(begin)
 
     def move(self, centre: Floats) -> None:
-        """What is asked from now on is about ``centre (k,)``, and the sums begin anew."""
+        """What is asked from now on is about ``centre (k,)``, and the sums are empty."""
         self._centre = centre
         self._gram[:], self._moment[:] = 0.0, 0.0
         if np.abs(centre - self._origin).max() > MAX_OFFSET:
