@@ -98,6 +98,10 @@ class SimulatedDevice(Target, GraphTarget):
         return self._scores(self._log_odds(mean))
 
     @override
+    def place(self, array: Array) -> Array:
+        return array
+
+    @override
     def open_graph(
         self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Array]
     ) -> Callable[[Mapping[str, Array], int], Scores]:

@@ -153,6 +153,8 @@ def searched(folder: Path, in_flight: int | str, queries: int) -> Speed:
     """A whole search on the simulated device, evaluation and choice left out."""
     device = SimulatedDevice(folder / "model.onnx")
     settings: dict[str, object] = {"budget": queries, "early_stop": False, "evaluate": "all", "in_flight": in_flight}
+    # A path that changes images in this process would be measured instead of the device's.
+    settings["path"] = "fused"
     experiment = Experiment(
         Config("simulated-device", str(folder / "labels.csv"), "affine+color", **settings),  # type: ignore[arg-type]
         target=device,

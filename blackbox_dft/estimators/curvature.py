@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from blackbox_dft._utils.types import Floats
@@ -49,6 +51,6 @@ class CurvatureFactor:
             weights: importance weights of the images ``(P,)``.
         """
         terms = weights * (spans @ displacement) * differences
-        if error := float(np.sqrt((terms**2).sum())):
-            moved = self._log_factor + self._rate * terms.sum() / error
-            self._log_factor = float(np.clip(moved, -MAX_LOG_FACTOR, MAX_LOG_FACTOR))
+        if error := math.sqrt(terms @ terms):
+            moved = self._log_factor + self._rate * float(terms.sum()) / error
+            self._log_factor = min(max(moved, -MAX_LOG_FACTOR), MAX_LOG_FACTOR)

@@ -6,10 +6,12 @@ import numpy as np
 
 from blackbox_dft._utils.types import Bools, Floats
 
-MAX_OFFSET = 0.25
+MAX_OFFSET = 1.0
 """How far the estimate may be from the origin in a coordinate, in units of z: near it, no digits are lost."""
 FIRST_CAPACITY = 64
 """Pairs that there is room for at first; twice as many each time that is full."""
+BLOCK = 512
+"""Pairs whose features are worked on at once: what they need in between stays in the processor's cache."""
 
 
 class QuadraticFeatures:
@@ -19,13 +21,15 @@ class QuadraticFeatures:
     ``f(u - s) = T f(u)`` with a matrix T that depends on the shift s alone. So they are computed once, about an origin,
     and again only if the estimate has moved away from it.
 
+    Sums over pairs may be made in parts, whenever there is time, as long as the centre stays.
+
     >>> features = QuadraticFeatures(np.zeros(1))
     >>> features.add(np.array([[2.0]]), np.array([[-1.0]]))
     >>> features.move(np.array([1.0]))  # u is 1 and -2 about there
-    >>> features.squared_distances.tolist()  # (1 + 4) / 2
+    >>> features.squared_distances(slice(0, 1)).tolist()  # (1 + 4) / 2
     [2.5]
-    >>> observed = np.array([[1.0], [0.0]])  # a difference of 1, and a mean that does not count
-    >>> gram, moment = features.weighted_sums(np.array([[1.0], [0.0]]), observed)
+    >>> features.add_to_sums(slice(0, 1), np.array([1.0]), np.array([[1.0], [0.5]]))
+    >>> gram, moment = features.sums(1.0, 0.0)  # of differences alone
     >>> moment  # f(1) - f(-2) = (1, 1, 1/2) - (1, -2, 2)
     array([ 0. ,  3. , -1.5])
 
@@ -45,6 +49,9 @@ class QuadraticFeatures:
         width = 1 + self.size + len(self._scales)
         # Differences within pairs, and their means; pairs along the rows of memory.
         self._features = np.empty((2, width, FIRST_CAPACITY))
+        self._room = np.empty(width * BLOCK)
+        # About the origin; of the differences, and of the means.
+        self._gram, self._moment = np.zeros((2, width, width)), np.zeros((2, width))
 
     def add(self, plus: Floats, minus: Floats) -> None:
         """Adds pairs of candidates ``(P, k)``."""
@@ -58,44 +65,58 @@ class QuadraticFeatures:
         self._compute(begin)
 
     def move(self, centre: Floats) -> None:
-        """What is asked from now on is about ``centre (k,)``."""
+        """What is asked from now on is about ``centre (k,)``, and the sums are empty."""
         self._centre = centre
+        self._gram[:], self._moment[:] = 0.0, 0.0
         if np.abs(centre - self._origin).max() > MAX_OFFSET:
             self._origin = centre
             self._compute(0)
 
-    @property
-    def squared_distances(self) -> Floats:
+    def squared_distances(self, pairs: slice) -> Floats:
         """Mean squared distance of both sides of each pair from the centre, summed over the coordinates, ``(P,)``."""
-        shift, means = self._centre - self._origin, self._features[1, :, : self.count]
-        linear, squares = means[1 : 1 + self.size], means[1 + self.size :][self.diagonal]
-        return np.asarray(2 * squares.sum(axis=0) - 2 * (shift @ linear) + shift @ shift, np.float64)
+        # |u|^2 is twice the sum of the features u_i u_i / 2.
+        shift, products = self._centre - self._origin, np.where(self.diagonal, 2.0, 0.0)
+        return np.asarray(
+            np.concatenate([[shift @ shift], -2 * shift, products]) @ self._features[1, :, pairs], np.float64
+        )
 
-    def weighted_sums(self, weights: Floats, observed: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums over the differences and the means of all pairs, ``weights`` and ``observed (2, P)``.
+    def add_to_sums(self, pairs: slice, weights: Floats, observed: Floats) -> None:
+        """Adds pairs of ``weights (P,)`` to the sums; ``observed (2, P)`` are their differences and their means."""
+        roots = np.sqrt(weights)
+        for begin in range(0, len(weights), BLOCK):
+            within = slice(begin, begin + BLOCK)
+            features, root = self._features[:, :, pairs][:, :, within], roots[within]
+            weighted = self._room[: features[0].size].reshape(features[0].shape)
+            for number, values in enumerate(observed[:, within]):
+                np.multiply(features[number], root, out=weighted)
+                # A product with its own transpose takes half of the time of another one.
+                self._gram[number] += weighted @ weighted.T
+                self._moment[number] += weighted @ (root * values)
+
+    def sums(self, differences: float, means: float) -> tuple[Floats, Floats]:
+        """The sums over the pairs added since ``move``, those of differences and of means by so much each.
 
         Returns:
             Of the features' outer products ``(F, F)``, and of features times what was observed ``(F,)``.
         """
-        gram, moment = 0.0, 0.0
-        for features, weight, value in zip(self._features[:, :, : self.count], np.sqrt(weights), observed, strict=True):
-            weighted = features * weight
-            # A product with its own transpose takes half of the time of another one.
-            gram = gram + weighted @ weighted.T
-            moment = moment + weighted @ (weight * value)
+        gram = differences * self._gram[0] + means * self._gram[1]
         shifted = self._shifted()
-        return shifted @ gram @ shifted.T, shifted @ moment
+        return shifted @ gram @ shifted.T, shifted @ (differences * self._moment[0] + means * self._moment[1])
 
     def _compute(self, begin: int) -> None:
         """Features of the pairs from number ``begin`` on."""
-        sides = self._sides[:, :, begin : self.count] - self._origin[:, None]
-        squares = sides[:, self.upper[0]] * sides[:, self.upper[1]] * self._scales[:, None]
-        linear, at = 1 + self.size, slice(begin, self.count)
-        for row, value in enumerate((0.0, 1.0)):
-            self._features[row, 0, at] = value
-        for rows, (plus, minus) in ((slice(1, linear), sides), (slice(linear, None), squares)):
-            self._features[0, rows, at] = plus - minus
-            self._features[1, rows, at] = (plus + minus) / 2
+        self._features[0, 0, begin : self.count], self._features[1, 0, begin : self.count] = 0.0, 1.0
+        for first in range(begin, self.count, BLOCK):
+            at = slice(first, min(first + BLOCK, self.count))
+            sides = self._sides[:, :, at] - self._origin[:, None]
+            values = np.empty((2, len(self._features[0]) - 1, sides.shape[2]))
+            values[:, : self.size], products = sides, values[:, self.size :]
+            np.multiply(sides.take(self.upper[0], axis=1), sides.take(self.upper[1], axis=1), out=products)
+            products *= self._scales[:, None]
+            np.subtract(values[0], values[1], out=self._features[0, 1:, at])
+            means = self._features[1, 1:, at]
+            np.add(values[0], values[1], out=means)
+            means *= 0.5
 
     def _shifted(self) -> Floats:
         """T ``(F, F)``: from features about the origin to those about the centre."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.curvature import CurvatureFactor
-from blackbox_dft.estimators.quadratic_features import FIRST_CAPACITY, QuadraticFeatures
+from blackbox_dft.estimators.quadratic_features import BLOCK, FIRST_CAPACITY, QuadraticFeatures
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -35,6 +35,10 @@ MIN_PROMISED_CURVATURE = 0.005
 """Curvature assumed at least for the gain that is promised: a flat surface would promise without end."""
 MAX_MOVE = 0.5
 """Trust region: the longest move of the estimate in one fit."""
+SUMMED_AT_ONCE = 2 * BLOCK
+"""Pairs that are added to the sums at once, at least, as each time costs something: 0.2 ms if k = 8."""
+MAX_ITERATIONS = 60
+"""Of Newton's method for a step to the edge of the trust region; six are usual."""
 REFIT_GROWTH = 1.03
 """The surface is fitted again once there are this many times the pairs of the last fit."""
 
@@ -65,9 +69,11 @@ class QuadraticModel:
         """Estimate of the minimum ``(k,)``."""
         size = len(start)
         self._features = QuadraticFeatures(self.minimum)
-        self._told = np.empty((3, FIRST_CAPACITY))
-        """Loss differences, mean losses and weights of the pairs."""
+        self._told = np.empty((4, FIRST_CAPACITY))
+        """Loss differences, mean losses, weights of the pairs, and how much those summed count."""
         self._fitted = 0
+        self._summed = 0
+        """Pairs that are in the sums of the next fit."""
         self._start = self.minimum
         self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
         self._posterior = np.empty((0, 0))
@@ -84,15 +90,24 @@ class QuadraticModel:
         self._features.add(plus, minus)
         while self._features.count > self._told.shape[1]:
             self._told = np.concatenate([self._told, np.empty_like(self._told)], axis=1)
-        told = self._told[:, begin : self._features.count]
+        told = self._told[:3, begin : self._features.count]
         told[0], told[1], told[2] = loss_plus - loss_minus, (loss_plus + loss_minus) / 2, weights
-        if self._features.count >= REFIT_GROWTH * self._fitted:
-            self._fitted = self._features.count
+        count, fitted = self._features.count, self._fitted
+        if count >= REFIT_GROWTH * fitted:
+            self._fitted = count
             slope, curvature = self._fit()
             step = trust_region_step(slope, curvature, MAX_MOVE)
             self.minimum = self.minimum + step
             self._slope_left, self._fitted_curvature = slope + curvature @ step, curvature
             self._promised_gain = None
+            self._features.move(self.minimum)
+            self._summed = 0
+        else:
+            # The next fit is about this estimate. Its sums are made evenly on the way there: all at once, they would
+            # keep a fast target waiting.
+            due = int(count * (count - fitted) / (math.ceil(REFIT_GROWTH * fitted) - fitted))
+            if due - self._summed >= SUMMED_AT_ONCE:
+                self._sum(due)
 
     @property
     def promised_gain(self) -> float:
@@ -116,15 +131,13 @@ class QuadraticModel:
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
         size = len(self.minimum)
-        differences, means, weights = self._told[:, : self._features.count]
-        weights = weights / weights.mean()
+        self._sum(self._features.count)
+        differences, means, weights, nearness = self._told[:, : self._features.count]
+        mean_weight = float(weights.mean())
+        weights, nearness = weights / mean_weight, nearness / mean_weight
         level = float(weights @ means) / len(means)
         within = max(float((weights * differences**2).mean()), 1e-12)
         between = max(float((weights * (means - level) ** 2).mean()), 1e-12)
-        self._features.move(self.minimum)
-        nearness = np.exp(-0.5 / NEIGHBOURHOOD**2 / size * self._features.squared_distances)
-        nearness = np.where(nearness >= MIN_NEARNESS, nearness * weights, 0.0)
-        precision = np.stack([nearness / within, nearness / between])
         scale = np.sqrt(within / 2) / LOSS_SCALE
         curvature = CURVATURE * self._curvature.factor * curvature_share(nearness, means) * scale
         upper, diagonal = self._features.upper, self._features.diagonal
@@ -133,13 +146,23 @@ class QuadraticModel:
         spreads = np.concatenate([np.full(size, SLOPE_SPREAD), curvature_spreads]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
         # Bishop 2006, eq. 3.54 and 3.53: posterior precision and mean, about the prior mean.
-        gram, moment = self._features.weighted_sums(precision, np.stack([differences, means]))
+        gram, moment = self._features.sums(1 / (mean_weight * within), 1 / (mean_weight * between))
         posterior = gram + np.diag(prior)
         self._posterior = posterior
         fitted = mean + np.linalg.solve(posterior, moment - gram @ mean)
         matrix = np.zeros((size, size))
         matrix[upper] = fitted[1 + size :]
         return fitted[1 : 1 + size], matrix + matrix.T - np.diag(np.diag(matrix))
+
+    def _sum(self, end: int) -> None:
+        """Adds the pairs up to number ``end`` to the sums about the estimate."""
+        pairs = slice(self._summed, end)
+        differences_and_means, weights = self._told[:2, pairs], self._told[2, pairs]
+        nearness = np.exp(-0.5 / NEIGHBOURHOOD**2 / len(self.minimum) * self._features.squared_distances(pairs))
+        counts = np.where(nearness >= MIN_NEARNESS, nearness * weights, 0.0)
+        self._told[3, pairs] = counts
+        self._features.add_to_sums(pairs, counts, differences_and_means)
+        self._summed = end
 
 
 def curvature_share(nearness: Floats, means: Floats) -> float:
@@ -153,7 +176,10 @@ def curvature_share(nearness: Floats, means: Floats) -> float:
 
 
 def trust_region_step(slope: Floats, curvature: Floats, radius: float) -> Floats:
-    """Minimises ``g u + u' Q u / 2`` over ``|u| <= radius`` by bisection on the multiplier, ``(k,)``.
+    """Minimises ``g u + u' Q u / 2`` over ``|u| <= radius``, ``(k,)``.
+
+    On the edge, the multiplier that gives a step of that length is found by Newton's method on ``1 / length``, from
+    below, as Moré and Sorensen 1983 do ("Computing a trust region step", section 3).
 
     >>> trust_region_step(np.array([-1.0, 0.0]), np.eye(2) * 2, radius=9.0)
     array([0.5, 0. ])
@@ -164,9 +190,17 @@ def trust_region_step(slope: Floats, curvature: Floats, radius: float) -> Floats
     along = vectors.T @ slope
     if values[0] > 0 and np.linalg.norm(along / values) <= radius:
         return np.asarray(-vectors @ (along / values))
-    low = max(0.0, -float(values[0])) + 1e-12
-    high = low + float(np.linalg.norm(along)) / radius + 1e-12
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.linalg.norm(along / (values + middle)) > radius else (low, middle)
-    return np.asarray(-vectors @ (along / (values + high)))
+    pairs = list(zip(along.tolist(), values.tolist(), strict=True))
+    lowest = float(values[0])
+    multiplier = max(0.0, -lowest) + 1e-12 * max(1.0, abs(lowest))
+    for _ in range(MAX_ITERATIONS):
+        steps = [part / (value + multiplier) for part, value in pairs]
+        if (length := math.hypot(*steps)) <= radius:
+            break
+        slope_of_length = sum(
+            step * (step / (value + multiplier)) for step, (_, value) in zip(steps, pairs, strict=True)
+        )
+        before, multiplier = multiplier, multiplier + (length / radius - 1) * length * (length / slope_of_length)
+        if multiplier <= before:
+            break
+    return np.asarray(-vectors @ (along / (values + multiplier)))

@@ -68,4 +68,4 @@ def on_grid(z: Floats) -> Floats:
     >>> on_grid(np.array([0.1 + 0.2, 0.3])).tolist()
     [0.300048828125, 0.300048828125]
     """
-    return np.asarray(np.round(GRID_STEPS * z) / GRID_STEPS, np.float64)
+    return np.asarray(np.rint(GRID_STEPS * z) / GRID_STEPS, np.float64)

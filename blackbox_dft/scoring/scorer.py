@@ -171,11 +171,16 @@ class Scorer:
 
     def _requests(self, phase: str, keys: list[bytes], indices: Ints, z: Floats, rows: Ints) -> list[Request]:
         """Queries not yet in the ledger, split into evenly sized requests."""
-        first = []
-        for position, key in enumerate(keys):
-            if key not in self._used:
-                self._used.add(key)
-                first.append(position)
+        if len(new := set(keys)) == len(keys) and self._used.isdisjoint(new):
+            # As nearly always in a search.
+            self._used |= new
+            first = list(range(len(keys)))
+        else:
+            first = []
+            for position, key in enumerate(keys):
+                if key not in self._used:
+                    self._used.add(key)
+                    first.append(position)
         self.cached += len(keys) - len(first)
         requests = []
         for positions in _split_evenly(first, self.batch):

@@ -93,7 +93,8 @@ class TriedCandidates:
         self._start = np.asarray(space.start, np.float64)
         self._steps: list[_Step] = []
         self._count = 0
-        self._path: list[Floats] = [np.append(0, self._where(self._start))]
+        # Queries, and the estimate after them as ``_where`` has it; put together when it is asked for.
+        self._path: list[tuple[int, Floats, float]] = [(0, self._start[self._read], 0.0)]
 
     def add(
         self, queries: int, proposal: Proposal, images: Ints, right: Bools, centre: Floats, estimate: Floats
@@ -115,7 +116,7 @@ class TriedCandidates:
         read = candidates[:, self._read] if len(others) else candidates
         self._steps.append(_Step(proposal, read, self._gone(centre), offset, images, right))
         self._count += len(right)
-        self._path.append(np.concatenate([[queries], self._where(estimate)]))
+        self._path.append((queries, estimate[self._read], self._gone(estimate)))
 
     def curve(self, last: Floats, measured: Sequence[Measured] = ()) -> Floats:
         """The accuracy at up to ``MAX_POINTS`` estimates, the last of them ``last (k,)``.
@@ -136,8 +137,8 @@ class TriedCandidates:
         images = np.concatenate([step.images for step in self._steps])
         read = np.unique(np.linspace(0, len(right) - 1, MAX_READ).round().astype(int))
         tried, right, weights, images = tried[read], right[read], weights[read], images[read]
-        path = np.array(self._path)
-        path = path[np.unique(np.linspace(0, len(path) - 1, MAX_POINTS).round().astype(int))]
+        shown = np.unique(np.linspace(0, len(self._path) - 1, MAX_POINTS).round().astype(int)).tolist()
+        path = np.array([[queries, *where, gone] for queries, where, gone in map(self._path.__getitem__, shown)])
         path[-1, 1:] = self._where(last)
         # The other coordinates are perturbed at candidates alone.
         still = np.array([self._where(one.z) for one in measured]).reshape(-1, path.shape[1] - 1)
@@ -176,8 +177,10 @@ class TriedCandidates:
 
     def _gone(self, z: Floats) -> float:
         """How far the coordinates that are not read one by one are from the start, root mean square."""
+        if not len(self._others):
+            return 0.0
         moved = z[self._others] - self._start[self._others]
-        return float(np.sqrt((moved**2).mean())) if len(moved) else 0.0
+        return float(np.sqrt((moved**2).mean()))
 
     def _features(self, where: Floats, centre: Floats) -> Floats:
         """Constant, offsets, their squares together, each, and their products; of the others distance and spread."""

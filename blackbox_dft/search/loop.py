@@ -166,7 +166,7 @@ def tune(
             return trajectory
         step = pending.popleft()
         proposal, images, scored = step.proposal, step.images, step.scored(task)
-        if lacks_score(scored.probabilities).all():
+        if scored.missing.all():
             check_scores(spent, step.keys)
         if proposal.uneven:
             importance.update(images, scored.of_label)
@@ -181,7 +181,8 @@ def tune(
         segment = (spent - 1) // width if early_stopping else min(SEGMENTS - 1, int(spent / limit * SEGMENTS))
         best = estimator.best
         trajectory.visit(best, segment)
-        spread = float(((proposal.candidates - centre) ** 2).sum(axis=1).mean())
+        away = (proposal.candidates - centre).ravel()
+        spread = float(away @ away) / len(proposal.candidates)
         trajectory.scored.append(ScoredProposal(images, scored.raw, segment, spread))
         if tried:
             tried.add(spent, proposal, images, scored.right, centre, best)
@@ -195,7 +196,8 @@ class _Scored(NamedTuple):
     """What the losses of queries follow from, and the losses; the first axis is that of the queries."""
 
     raw: Scores
-    probabilities: Floats
+    missing: Bools
+    """Whether there is no score."""
     losses: Floats
     of_label: Floats
     """Probability of the true label; 0 without a score, which counts as surely wrong, as in the loss."""
@@ -220,7 +222,7 @@ class _Group:
             probabilities, labels = task.decoder(raw), task.labels[self.images]
             loss = losses(task.objective, probabilities, labels) + task.penalty(self.candidates)[self.rows]
             of_label = np.nan_to_num(probabilities[np.arange(len(labels)), labels], nan=0.0)
-            self.scored = _Scored(raw, probabilities, loss, of_label, decide(probabilities) == labels)
+            self.scored = _Scored(raw, lacks_score(probabilities), loss, of_label, decide(probabilities) == labels)
         return self.scored
 
 
@@ -237,9 +239,9 @@ class _Step:
 
     def scored(self, task: Task) -> _Scored:
         """Waits for the scores of its group."""
-        raw, probabilities, loss, of_label, right = self.group.score(task)
+        raw, missing, loss, of_label, right = self.group.score(task)
         at = self.place
-        return _Scored(raw[at], probabilities[at], loss[at], of_label[at], right[at])
+        return _Scored(raw[at], missing[at], loss[at], of_label[at], right[at])
 
     @property
     def keys(self) -> list[bytes]:
@@ -269,7 +271,7 @@ def _means(proposal: Proposal, loss: Floats, right: Bools) -> tuple[float, float
         return float(loss.mean()), float(right.mean())
     weights = proposal.weights[proposal.slots]
     total = float(weights.sum())
-    return float((loss * weights).sum()) / total, float((right * weights).sum()) / total
+    return float(loss @ weights) / total, float(right @ weights) / total
 
 
 def _proposals(

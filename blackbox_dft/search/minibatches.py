@@ -74,23 +74,24 @@ class ImportanceSampler:
         self._probability: list[float | None] = [None] * len(indices)
         self._informativeness = np.full(len(indices), np.nan)
         self._unseen = len(indices)
+        self._shares: tuple[Floats, Floats] | None = None
+        """Probability of each image, and their cumulated sums, since the last ``update``."""
 
     def __call__(self, count: int) -> tuple[Ints, Floats]:
         """``count`` images, as indices into the pool, and the weight of each."""
-        informativeness = self._informativeness
-        if self._unseen:
-            seen = ~np.isnan(informativeness)
-            mean = informativeness[seen].mean() if self._unseen < len(seen) else 1.0
-            informativeness = np.where(seen, informativeness, mean)
-        share = informativeness / informativeness.sum()
+        # Several proposals are made in a row if they are submitted together.
+        if self._shares is None:
+            self._shares = self._computed_shares()
+        share, cumulated = self._shares
         # Madow 1949: equidistant marks on the cumulated shares, from a random start.
         marks = (np.arange(count) + self._rng.random()) / count
-        positions = np.minimum(np.searchsorted(np.cumsum(share), marks, side="right"), len(share) - 1)
+        positions = np.minimum(np.searchsorted(cumulated, marks, side="right"), len(share) - 1)
         positions = self._rng.permutation(positions)
         return self._indices[positions], 1 / (share[positions] * len(share))
 
     def update(self, images: Ints, probabilities: Floats) -> None:
         """Learns the probabilities ``(Q,)`` of the true labels of ``images (Q,)``, which may repeat."""
+        self._shares = None
         for image, probability in zip(images.tolist(), probabilities.tolist(), strict=True):
             position = self._position[image]
             if (before := self._probability[position]) is None:
@@ -99,3 +100,12 @@ class ImportanceSampler:
                 probability = (before + probability) / 2
             self._probability[position] = probability
             self._informativeness[position] = probability * (1 - probability) + MIN_INFORMATIVENESS
+
+    def _computed_shares(self) -> tuple[Floats, Floats]:
+        informativeness = self._informativeness
+        if self._unseen:
+            seen = ~np.isnan(informativeness)
+            mean = informativeness[seen].mean() if self._unseen < len(seen) else 1.0
+            informativeness = np.where(seen, informativeness, mean)
+        share = informativeness / informativeness.sum()
+        return share, np.cumsum(share)

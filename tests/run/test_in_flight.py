@@ -48,6 +48,11 @@ def configured(tiny: Path, **settings: Any) -> Config:
     return Config("simulated-device", str(tiny / "labels.csv"), **usual | settings)
 
 
+def test_the_device_holds_the_images_and_gets_only_z(tiny: Path) -> None:
+    # A target without ``place`` would have its images changed here, and what is measured on it would be that.
+    assert Experiment(configured(tiny, path="fused"), target=device(tiny)).fused
+
+
 def run(
     tiny: Path, out: Path, target: SimulatedDevice | None = None, progress: NoProgress | None = None, **settings: Any
 ) -> Result:
