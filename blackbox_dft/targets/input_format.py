@@ -64,7 +64,8 @@ class InputFormat:
             floats, (red, green, blue) = to_floats(images), LUMA_WEIGHTS
             moved = floats[..., :1] * red + floats[..., 1:2] * green + floats[..., 2:] * blue
         if self.layout == "nchw":
-            moved = moved.transpose(0, 3, 1, 2)
+            is_bytes = moved.dtype == np.uint8
+            moved = _planes(images, self.channels) if is_bytes else moved.transpose(0, 3, 1, 2)
         if self.dtype == "uint8":
             return np.ascontiguousarray(to_bytes(moved))
         out = np.empty(moved.shape, np.float32)
@@ -86,6 +87,17 @@ class InputFormat:
     def _each(self, values: tuple[float, ...]) -> Array:
         column = np.array(values, np.float32)
         return column[:, None, None] if self.layout == "nchw" else column
+
+
+def _planes(images: Array, channels: str) -> ImageBytes:
+    """Bytes ``(N, H, W, 3)`` as contiguous ``(N, 3, H, W)``: numpy converts a transposed view in twice the time."""
+    import cv2
+
+    count, height, width, depth = images.shape
+    planes = np.empty((count, depth, height, width), np.uint8)
+    for image, own in zip(images, planes, strict=True):
+        cv2.split(image, list(own[::-1] if channels == "bgr" else own))
+    return planes
 
 
 @dataclass(frozen=True)
