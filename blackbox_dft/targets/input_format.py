@@ -12,6 +12,7 @@ import numpy as np
 from blackbox_dft._utils.types import Array, ImageBytes, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_bytes, to_floats
+from blackbox_dft.spaces.scratch import scratch_of_thread
 from blackbox_dft.targets.first_operators import FirstOperators, read_first_operators, read_layout
 from blackbox_dft.targets.options import TargetOptions
 
@@ -64,17 +65,23 @@ class InputFormat:
             floats, (red, green, blue) = to_floats(images), LUMA_WEIGHTS
             moved = floats[..., :1] * red + floats[..., 1:2] * green + floats[..., 2:] * blue
         if self.layout == "nchw":
-            is_bytes = moved.dtype == np.uint8
-            moved = _planes(images, self.channels) if is_bytes else moved.transpose(0, 3, 1, 2)
+            moved = moved.transpose(0, 3, 1, 2)
         if self.dtype == "uint8":
             return np.ascontiguousarray(to_bytes(moved))
+        if self.layout == "nchw" and moved.dtype == np.uint8:
+            with scratch_of_thread() as scratch:
+                return self._converted(_planes(images, self.channels, scratch(moved.shape, np.uint8)))
+        return self._converted(moved)
+
+    def _converted(self, moved: Array) -> Array:
+        """Values of the model's range and type, from bytes or from floats in [0, 1]."""
         out = np.empty(moved.shape, np.float32)
-        if self.range == "0..1":
-            to_floats(moved, out)
-        elif moved.dtype == np.uint8:
-            np.copyto(out, moved)
-        else:
+        if moved.dtype != np.uint8 and self.range != "0..1":
             np.multiply(moved, np.float32(255), out=out)
+        else:
+            np.copyto(out, moved)
+        if moved.dtype == np.uint8 and self.range == "0..1":
+            out /= np.float32(255)
         if self.range == "-1..1":
             out *= np.float32(2 / 255)
             out -= 1
@@ -89,15 +96,13 @@ class InputFormat:
         return column[:, None, None] if self.layout == "nchw" else column
 
 
-def _planes(images: Array, channels: str) -> ImageBytes:
-    """Bytes ``(N, H, W, 3)`` as contiguous ``(N, 3, H, W)``: numpy converts a transposed view in twice the time."""
+def _planes(images: Array, channels: str, out: Array) -> Array:
+    """Bytes ``(N, H, W, 3)`` to ``out (N, 3, H, W)``; numpy would read a transposed view pixel by pixel."""
     import cv2
 
-    count, height, width, depth = images.shape
-    planes = np.empty((count, depth, height, width), np.uint8)
-    for image, own in zip(images, planes, strict=True):
+    for image, own in zip(images, out, strict=True):
         cv2.split(image, list(own[::-1] if channels == "bgr" else own))
-    return planes
+    return out
 
 
 @dataclass(frozen=True)
