@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from blackbox_dft._utils.types import Array
 from blackbox_dft.images.encoding import to_bytes, to_floats
 from blackbox_dft.spaces import make_space
+from blackbox_dft.spaces.blocks import changed_images
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
+from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.inspection import smooth_images
 
 
@@ -83,6 +85,11 @@ def main() -> None:
     levels = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     scale = inside(lambda g: g.op("DequantizeLinear", "x", g.constant(step), g.constant(zero)), {"x": levels})
     steps["to floats, inside"] = scale
+    z["affine+color"] = np.concatenate([z["affine"], z["color"]], 1)
+    both = make_space("affine+color", shape)
+    steps["affine+color, bytes to bytes"] = lambda: changed_images(both, images, z["affine+color"], levels=True)
+    image_format = InputFormat("nchw", "rgb", "0..1", None, None, "float32", None, None)
+    steps["bytes to planes of floats"] = lambda: image_format.prepare(images)
     took: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(options.rounds):
         for name, call in steps.items():

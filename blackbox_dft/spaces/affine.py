@@ -98,7 +98,22 @@ class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
         # OpenCV warps four channels in half the time of three, to the same bits.
         four = depth == 3
         wide, warped, levels = (scratch((height, width, 4), kind) for kind in (np.float32, np.float32, np.uint8))
+        if four:
+            # What is left of other batches may be no numbers, which below would be 0 times no number.
+            wide.fill(0)
+        flat_levels, flat_wide = levels.reshape(height, -1), wide.reshape(height, -1)
+        level = np.float32(255)
         room: Images | None = None
+
+        def widen(image: Array) -> None:
+            """``to_floats`` of an image, with a fourth channel."""
+            if image.dtype != np.uint8:
+                cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=wide)
+                return
+            cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=levels)
+            # 1 x + 0 y: converts bytes to floats in half of numpy's time.
+            cv2.accumulateWeighted(flat_levels, flat_wide, 1)
+            np.divide(wide, level, out=wide)
 
         def change(images: ImageBytes | Images, rows: slice) -> Images:
             nonlocal room
@@ -109,14 +124,12 @@ class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
             for given, matrix, own in zip(images, rows_of(matrices, rows, len(images)), out, strict=True):
                 image: Array = np.ascontiguousarray(given)
                 beyond = cv2.mean(image) if self.border == "mean" else WHITE if self.border == "white" else ()
-                read, written = (wide, warped) if four else (image, own)
-                if four and image.dtype == np.uint8:
-                    to_floats(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=levels), wide)
-                elif four:
-                    cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=wide)
-                warp(read, matrix, written, mode, beyond)
                 if four:
+                    widen(image)
+                    warp(wide, matrix, warped, mode, beyond)
                     cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=own)
+                else:
+                    warp(image, matrix, own, mode, beyond)
             return out
 
         return change
@@ -143,13 +156,10 @@ class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
         mx, my = (width - 1) / 2, (height - 1) / 2
         tx, ty = mx + right * width, my + down * height
         # Counter-clockwise on the screen, whose rows grow downwards.
-        return np.stack(
-            [
-                np.stack([cos, -sin, mx - cos * tx + sin * ty], -1),
-                np.stack([sin, cos, my - sin * tx - cos * ty], -1),
-            ],
-            axis=1,
-        )
+        matrix = np.empty((len(z), 2, 3))
+        matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 0, 2] = cos, -sin, mx - cos * tx + sin * ty
+        matrix[:, 1, 0], matrix[:, 1, 1], matrix[:, 1, 2] = sin, cos, my - sin * tx - cos * ty
+        return matrix
 
     @override
     def graph(self, graph: OnnxBuilder, planes: str, z: str) -> str:

@@ -6,7 +6,8 @@ the batch from and to memory, and take new memory from the system, which costs m
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from functools import cache
+from typing import Literal, cast, overload
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def change_of(space: Space, z: Floats, scratch: Scratch) -> Change:
     0.2
     """
     z = np.atleast_2d(z)
-    if isinstance(space, SupportsBlocks):
-        return space.change_by(z, scratch)
+    if _supports_blocks(type(space)):
+        return cast(SupportsBlocks, space).change_by(z, scratch)
 
     def change(images: ImageBytes | Images, rows: slice) -> Images:
         return space.apply(to_floats(images), z[rows] if len(z) > 1 else z[0])
@@ -73,3 +74,9 @@ def changed_images(space: Space, images: ImageBytes | Images, z: Floats, *, leve
             else:
                 np.copyto(out[rows], changed)
     return out
+
+
+@cache
+def _supports_blocks(kind: type[Space]) -> bool:
+    # Asked of a Protocol for every batch, this would take as long as a step of the change.
+    return issubclass(kind, SupportsBlocks)

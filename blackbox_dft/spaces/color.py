@@ -26,6 +26,7 @@ MAX_Z = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperatur
 """Upper bounds of z; the lower bounds are their negatives."""
 TEMPERATURE = np.array([1, 0, -1], np.float32)
 TINT = np.array([0.5, -1, 0.5], np.float32)
+EYE = np.eye(3, dtype=np.float32)
 LEAST, LEAST_EXP = np.float32(1e-45), np.float32(-60)
 """The least float, and the exponent of the least power: OpenCV's logarithm of 0 takes 50 times as long as another."""
 NEARLY_ZERO = 1e-12
@@ -113,9 +114,10 @@ class Color(ZeroIdentity, SupportsBlocks):
         least = NEARLY_ZERO if tone.bends.any() else 0.0
         tables: Images | None = None
         room: Images | None = None
+        mixed: Images | None = None
 
         def change(images: ImageBytes | Images, rows: slice) -> Images:
-            nonlocal tables, room
+            nonlocal tables, room, mixed
             if scratch.owns(images):
                 out = np.asarray(images, np.float32)
             else:
@@ -127,10 +129,15 @@ class Color(ZeroIdentity, SupportsBlocks):
                 _look_up(np.asarray(images, np.uint8), rows_of(tables, rows, len(images)), out)
             else:
                 tone(np.asarray(images, np.float32), rows, out)
-            if mixing is not None:
-                _mix(out, rows_of(mixing, rows, len(images)))
             flat = out.reshape(len(out) * out.shape[1], -1)
-            cv2.threshold(flat, least, 0, cv2.THRESH_TOZERO, dst=flat)
+            if mixing is None:
+                cv2.threshold(flat, least, 0, cv2.THRESH_TOZERO, dst=flat)
+            else:
+                mixed = scratch(self.shape) if mixed is None else mixed
+                for image, matrix in zip(out, rows_of(mixing, rows, len(images)), strict=True):
+                    # In place, OpenCV would take memory for a copy of the image first.
+                    cv2.transform(image, matrix, dst=mixed)
+                    cv2.threshold(mixed, least, 0, cv2.THRESH_TOZERO, dst=image)
             cv2.threshold(flat, 1, 1, cv2.THRESH_TRUNC, dst=flat)
             return out
 
@@ -195,17 +202,9 @@ def _look_up(images: ImageBytes, tables: Images, out: Images) -> None:
         cv2.LUT(image, np.ascontiguousarray(table), dst=toned)
 
 
-def _mix(images: Images, mixing: Array) -> None:
-    """Matrices ``(N, 3, 3)`` times the colours of images ``(N, H, W, 3)``, in place."""
-    import cv2
-
-    for image, matrix in zip(images, mixing, strict=True):
-        cv2.transform(image, matrix, dst=image)
-
-
 def _mixing(u: Array) -> Array:
     """Saturation and white balance as one matrix for columns of colour, ``(M, 3, 3)``; exact at the identity."""
     saturation, temperature, tint = (u[:, index, None, None] for index in (3, 4, 5))
-    mixed = np.eye(3, dtype=np.float32) + saturation * (np.eye(3, dtype=np.float32) - LUMA_WEIGHTS[:, None])
+    mixed = EYE + saturation * (EYE - LUMA_WEIGHTS[:, None])
     for_rows = np.asarray(mixed * np.exp(temperature * TEMPERATURE + tint * TINT), np.float32)
     return np.ascontiguousarray(for_rows.transpose(0, 2, 1))

@@ -78,7 +78,11 @@ class Composed(Space, SupportsBlocks, SupportsLongSteps):
 
     def split(self, z: Floats) -> list[Floats]:
         """``z (k,)`` or ``(N, k)`` divided into one array per part."""
-        return np.split(z, np.cumsum([part.size for part in self.parts])[:-1], axis=-1)
+        found, start = [], 0
+        for size in [part.size for part in self.parts]:
+            found.append(z[..., start : start + size])
+            start += size
+        return found
 
     def rest(self, z: Floats, but: Collection[int]) -> Floats:
         """``z (k,)`` with all parts at their identity, except those whose indices are in ``but``."""

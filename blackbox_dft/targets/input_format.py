@@ -12,6 +12,7 @@ import numpy as np
 from blackbox_dft._utils.types import Array, ImageBytes, Images
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_bytes, to_floats
+from blackbox_dft.spaces.scratch import scratch_of_thread
 from blackbox_dft.targets.first_operators import FirstOperators, read_first_operators, read_layout
 from blackbox_dft.targets.options import TargetOptions
 
@@ -67,13 +68,20 @@ class InputFormat:
             moved = moved.transpose(0, 3, 1, 2)
         if self.dtype == "uint8":
             return np.ascontiguousarray(to_bytes(moved))
+        if self.layout == "nchw" and moved.dtype == np.uint8:
+            with scratch_of_thread() as scratch:
+                return self._converted(_planes(images, self.channels, scratch(moved.shape, np.uint8)))
+        return self._converted(moved)
+
+    def _converted(self, moved: Array) -> Array:
+        """Values of the model's range and type, from bytes or from floats in [0, 1]."""
         out = np.empty(moved.shape, np.float32)
-        if self.range == "0..1":
-            to_floats(moved, out)
-        elif moved.dtype == np.uint8:
-            np.copyto(out, moved)
-        else:
+        if moved.dtype != np.uint8 and self.range != "0..1":
             np.multiply(moved, np.float32(255), out=out)
+        else:
+            np.copyto(out, moved)
+        if moved.dtype == np.uint8 and self.range == "0..1":
+            out /= np.float32(255)
         if self.range == "-1..1":
             out *= np.float32(2 / 255)
             out -= 1
@@ -86,6 +94,15 @@ class InputFormat:
     def _each(self, values: tuple[float, ...]) -> Array:
         column = np.array(values, np.float32)
         return column[:, None, None] if self.layout == "nchw" else column
+
+
+def _planes(images: Array, channels: str, out: Array) -> Array:
+    """Bytes ``(N, H, W, 3)`` to ``out (N, 3, H, W)``; numpy would read a transposed view pixel by pixel."""
+    import cv2
+
+    for image, own in zip(images, out, strict=True):
+        cv2.split(image, list(own[::-1] if channels == "bgr" else own))
+    return out
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,18 @@ def test_images_given_stay_as_they_are_and_results_are_kept() -> None:
     assert changed_images(space, batch[:0], z[0], levels=True).shape == (0, *SHAPE)
 
 
+@pytest.mark.parametrize("spec", ["affine", "affine:mean", "affine+color", "color+affine"])
+def test_what_other_batches_left_in_memory_has_no_effect(spec: str) -> None:
+    batch, space = photos(4), make_space(spec, SHAPE)
+    z = np.random.default_rng(0).normal(size=(4, space.size))
+    wanted = space.apply(to_floats(batch), z)
+    for left in (np.nan, np.inf, -1e30):
+        with scratch_of_thread() as scratch:
+            for _ in range(8):
+                scratch((4, *SHAPE)).fill(left)
+        np.testing.assert_array_equal(changed_images(space, batch, z, levels=False), wanted)
+
+
 def test_threads_do_not_share_arrays() -> None:
     batch, space = photos(12), make_space("color+affine", SHAPE)
     z = np.random.default_rng(0).normal(size=(40, space.size))

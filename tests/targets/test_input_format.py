@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from blackbox_dft import InputError, TargetOptions, make_target
 from blackbox_dft.images.encoding import to_floats
@@ -86,6 +89,61 @@ def test_bytes_and_the_same_floats_give_the_same_bits(layout: str, channels: str
     depth = 1 if channels == "grey" else 3
     assert levels.shape == ((7, depth, SIDE, SIDE) if layout == "nchw" else (7, SIDE, SIDE, depth))
     assert levels.dtype == dtype
+
+
+FORMATS = st.builds(
+    InputFormat,
+    layout=st.sampled_from(["nchw", "nhwc"]),
+    channels=st.sampled_from(["rgb", "bgr", "grey"]),
+    range=st.sampled_from(["0..1", "0..255", "-1..1"]),
+    mean=st.sampled_from([None, (0.4,)]),
+    std=st.sampled_from([None, (0.3,)]),
+    dtype=st.sampled_from(["float32", "float16", "float64", "uint8"]),
+    size=st.none(),
+    batch=st.none(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    FORMATS,
+    arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3, st.just(3)), elements=st.integers(0, 255)),
+    st.sampled_from([1, 2]),
+)
+def test_bytes_are_prepared_pixel_by_pixel_to_the_bit(image_format: InputFormat, images: np.ndarray, step: int) -> None:
+    # Each pixel by itself, as an image of 1x1: old runs replay only if no bit differs. Strided images come from views.
+    given_images = images[:, ::step, ::-step]
+    given_images.flags.writeable = False
+    depth = 1 if image_format.channels == "grey" else 3
+    wanted = np.empty((*given_images.shape[:3], depth), image_format.dtype)
+    for place in np.ndindex(given_images.shape[:3]):
+        pixel = given_images[place].reshape(1, 1, 1, 3)
+        floats = np.divide(pixel, np.float32(255), dtype=np.float32)
+        if image_format.channels == "grey":
+            red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
+            floats = floats[..., :1] * red + floats[..., 1:2] * green + floats[..., 2:] * blue
+            value = floats if image_format.range == "0..1" else floats * np.float32(255)
+        else:
+            moved = pixel[..., ::-1] if image_format.channels == "bgr" else pixel
+            value = moved.astype(np.float32)
+            value = value / np.float32(255) if image_format.range == "0..1" else value
+        if image_format.dtype == "uint8":
+            levels = floats * np.float32(255) + np.float32(0.5) if image_format.channels == "grey" else moved
+            wanted[place] = levels.astype(np.uint8).ravel()
+            continue
+        if image_format.range == "-1..1":
+            value = value * np.float32(2 / 255) - np.float32(1)
+        if image_format.mean:
+            value = value - np.float32(image_format.mean[0])
+        if image_format.std:
+            value = value / np.float32(image_format.std[0])
+        wanted[place] = value.astype(image_format.dtype).ravel()
+    if image_format.layout == "nchw":
+        wanted = wanted.transpose(0, 3, 1, 2)
+    prepared = image_format.prepare(given_images)
+    assert prepared.dtype == image_format.dtype
+    assert prepared.flags.c_contiguous
+    np.testing.assert_array_equal(prepared, wanted)
 
 
 def test_prepared_pixels_by_hand() -> None:
