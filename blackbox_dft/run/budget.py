@@ -73,9 +73,9 @@ class Plan:
     """Training images in each of the two rounds that choose them."""
     input: int = 0
     """Queries that find which form of its images the model wants, at most or as they were."""
-    taught: int = 0
+    map_answers: int = 0
     """Answers that the output map should learn from: if the search stops earlier, what it leaves is used for more."""
-    lesson_images: int = 0
+    map_images: int = 0
     """Training images, each of which gives one more answer at most."""
 
     @property
@@ -132,7 +132,7 @@ class Plan:
         images = min(self.evaluate_images, images) if self.sequential else self.evaluate_images
         share = images / max(1, self.evaluate_images)
         evaluate = (1 + self.queries_per_image) * self.repeats * images - int(share * self.known)
-        answers = max(tune, min(self.taught, tune + self.lesson_images))
+        answers = max(tune, min(self.map_answers, tune + self.map_images))
         search = min(self.tune, self.repeats * answers) if self.stops_early else self.tune
         rest = self.part_queries + self.views + self.spent_earlier + self.watch + self.input
         return self.select + search + evaluate + rest + (0 if self.stops_early else self.reserve)
@@ -142,7 +142,7 @@ class Plan:
         low, high = self.range90
         if self.sequential:
             learned = "at most, to learn z on the training images; stops when going on does not pay"
-            if self.stops_early and self.taught:
+            if self.stops_early and self.map_answers:
                 learned = "at most, to learn z and an output map on training images; stops when going on does not pay"
             rows = [
                 ("first", self.select, f"{self.select_images} unchanged images: what the target returns"),

@@ -47,7 +47,7 @@ from blackbox_dft.scoring.keys import Keys
 from blackbox_dft.scoring.ledger import Ledger
 from blackbox_dft.scoring.scorer import Pool, Scorer
 from blackbox_dft.search.early_stopping import WORTH_OF_A_BUDGET
-from blackbox_dft.search.teaching import answers_worth_having
+from blackbox_dft.search.map_images import answers_worth_having
 from blackbox_dft.spaces import distance_of, make_space
 from blackbox_dft.spaces.affine import Border
 from blackbox_dft.spaces.any_size import at_shape, is_relative, require_relative
@@ -327,8 +327,8 @@ class Experiment:
             )
         stops = config.early_stop and isinstance(self.estimator(), SupportsDelayedTell)
         # So many classes as are known before the first answer.
-        taught = self.answers_for_map(len(self.target.classes or self.data.classes)) if stops else 0
-        return replace(plan, stops_early=stops, taught=taught, lesson_images=len(splits["train"]) if taught else 0)
+        answers = self.answers_for_map(len(self.target.classes or self.data.classes)) if stops else 0
+        return replace(plan, stops_early=stops, map_answers=answers, map_images=len(splits["train"]) if answers else 0)
 
     def answers_for_map(self, classes: int) -> int:
         """How many answers an output map of so many ``classes`` should learn from; 0: those of the search do."""

@@ -11,18 +11,18 @@ import numpy as np
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import LEDGER
+from blackbox_dft.search.map_images import PHASE as MAP_IMAGES
 from blackbox_dft.search.minibatches import StratifiedSampler
-from blackbox_dft.search.teaching import PHASE as LESSON
 
 
 def spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
-    """Queries that a lesson, choice and evaluation used so far, except those of unchanged images that serve again."""
+    """Queries that map images, choice and evaluation used so far, except those of unchanged images that serve again."""
     config, val = experiment.config, experiment.data.splits["val"]
     order = StratifiedSampler(val, experiment.data.labels, config.seed)(len(val))
     chosen_on, identity = len(val), experiment.space.initial()
     with experiment.ledger(out / LEDGER) as ledger:
         scorer = experiment.scorer(ledger, batch=batch)
-        spent = sum(ledger.spent(phase) for phase in (LESSON, "select", "views", "evaluate"))
+        spent = sum(ledger.spent(phase) for phase in (MAP_IMAGES, "select", "views", "evaluate"))
         while True:
             again = np.concatenate([order[:chosen_on], experiment.test_images])
             lost = spent - scorer.paid_for(again, identity)

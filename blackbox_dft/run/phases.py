@@ -42,17 +42,17 @@ from blackbox_dft.search.early_stopping import (
 from blackbox_dft.search.estimate_accuracy import TriedCandidates
 from blackbox_dft.search.in_flight import InFlightSearch
 from blackbox_dft.search.loop import Task, Trajectory, tune
+from blackbox_dft.search.map_images import MapImages, score_map_images
 from blackbox_dft.search.mapped_selection import choose, cross_fitted_map, fit_search_map, select_proven
 from blackbox_dft.search.minibatches import StratifiedSampler
 from blackbox_dft.search.progress import Progress
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection, part_gains
-from blackbox_dft.search.teaching import Lesson, teach
 from blackbox_dft.search.views import ViewChoice, choose_views
 from blackbox_dft.spaces.composed import Composed
 
 DRIFT_CHECKED = 1000
 """Tuning queries over which drift checks are spread if the search may stop long before its limit."""
-LESSON = "lesson"
+MAP_IMAGES = "map_images"
 """The ledger's note of how many images teach the output map after the search."""
 
 
@@ -252,8 +252,8 @@ def _prove(
     assert isinstance(metric, ProvableMetric)  # Else the plan is not sequential.
     fitted = None
     if config.output_map != "none" and trajectory.scored:
-        lesson = _lesson(experiment, task, trajectory, z, progress)
-        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, lesson, metric)
+        further = _map_images(experiment, task, trajectory, z, progress)
+        fitted = fit_search_map(task, trajectory, z, config.output_map, seed, further, metric)
     views = _views(experiment, task, z, fitted, progress)
     mapped = replace(task, decoder=task.decoder.with_map(views.output_map))
     progress.phase("evaluate", plan.evaluate)
@@ -310,25 +310,27 @@ def _prove(
     )
 
 
-def _lesson(experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress) -> Lesson | None:
+def _map_images(
+    experiment: Experiment, task: Task, trajectory: Trajectory, z: Floats, progress: Progress
+) -> MapImages | None:
     """Images scored under z for its map, from what a search that has stopped leaves of its share."""
     ledger = task.scorer.ledger
     if not trajectory.stopped:
         return None
     # A proof that goes on, under a larger budget or from now on at a price, is of the same z and map.
-    if (recorded := ledger.note(LESSON)) is None:
-        recorded = str(_images_of_lesson(experiment, task, trajectory.points[-1].queries, z))
-        ledger.set_note(LESSON, recorded)
-    lesson = teach(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
-    if lesson:
-        progress.note(f"{len(lesson.images)} training images scored under z teach its output map")
-    return lesson
+    if (recorded := ledger.note(MAP_IMAGES)) is None:
+        recorded = str(_count_map_images(experiment, task, trajectory.points[-1].queries, z))
+        ledger.set_note(MAP_IMAGES, recorded)
+    further = score_map_images(task, experiment.data.splits["train"], z, int(recorded), experiment.config.seed)
+    if further:
+        progress.note(f"{len(further.images)} training images scored under z teach its output map")
+    return further
 
 
-def _images_of_lesson(experiment: Experiment, task: Task, spent: int, z: Floats) -> int:
-    """How many a lesson takes after a search of ``spent`` queries."""
+def _count_map_images(experiment: Experiment, task: Task, spent: int, z: Floats) -> int:
+    """How many are scored for the map after a search of ``spent`` queries."""
     plan, first = experiment.plan, experiment.proof_draws[0]
-    # An earlier version began the proof, and gave no lesson.
+    # An earlier version began the proof, and scored none.
     if task.scorer.unrecorded(first, [z]) < plan.repeats * len(first):
         return 0
     wanted = experiment.answers_for_map(len(task.decoder.label_matrix))

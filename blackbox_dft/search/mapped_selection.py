@@ -20,6 +20,7 @@ from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap
 from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map
 from blackbox_dft.search.loop import Task, Trajectory
+from blackbox_dft.search.map_images import MapImages
 from blackbox_dft.search.selection import (
     IDENTITY,
     LAST_QUARTER,
@@ -32,7 +33,6 @@ from blackbox_dft.search.selection import (
     select,
     weighed,
 )
-from blackbox_dft.search.teaching import Lesson
 
 MapChoice = Literal["auto", "none", "bias", "linear"]
 FAMILIES: dict[MapChoice, tuple[Family, ...]] = {
@@ -219,16 +219,16 @@ def fit_search_map(
     z: Floats,
     choice: MapChoice,
     seed: int,
-    lesson: Lesson | None = None,
+    further: MapImages | None = None,
     metric: Metric = ACCURACY,
 ) -> OutputMap:
-    """The output map of ``z (k,)``, fitted on the scores of a finished search, and of a lesson after it, alone."""
+    """The output map of ``z (k,)``, fitted on the scores of a finished search, and of further images under z, alone."""
     answers = _Answers.of(task, trajectory, z, metric)
-    if lesson:
-        rows = np.flatnonzero(task.decoder.has_score(lesson.scores))
-        images = lesson.images[rows]
+    if further:
+        rows = np.flatnonzero(task.decoder.has_score(further.scores))
+        images = further.images[rows]
         answers = answers.also(
-            task.decoder.class_probabilities(lesson.scores[rows]), task.labels[images], images, metric
+            task.decoder.class_probabilities(further.scores[rows]), task.labels[images], images, metric
         )
     return answers.fit(task.decoder.label_matrix, FAMILIES[choice], seed)
 

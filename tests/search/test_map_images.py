@@ -10,7 +10,7 @@ from blackbox_dft import Config
 from blackbox_dft.run import phases
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize, reopen
-from blackbox_dft.search.teaching import answers_worth_having
+from blackbox_dft.search.map_images import answers_worth_having
 
 
 def test_a_map_of_more_numbers_learns_from_more_answers_up_to_a_limit() -> None:
@@ -91,19 +91,19 @@ def test_a_larger_budget_proves_the_same_map(many: Path, tmp_path: Path) -> None
     assert np.array_equal(second.tuning.decide(answers), first.tuning.decide(answers))
 
 
-def test_a_price_that_is_given_later_takes_no_lesson_back(many: Path, tmp_path: Path) -> None:
+def test_a_price_that_is_given_later_takes_no_map_images_back(many: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = optimize(config(many, 2000), run).summary
     _, go = reopen(run, price=0.01)
     assert go(None).summary.queries == first.queries
 
 
-def test_a_run_of_a_version_without_lessons_stays_what_it_was(
+def test_a_run_of_a_version_without_map_images_stays_what_it_was(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as earlier:
-        earlier.setattr(phases, "_lesson", lambda *args: None)
+        earlier.setattr(phases, "_map_images", lambda *args: None)
         first = optimize(config(many, 2000), run)
     again = reopen(run)[1](None)
     assert again.summary.queries == first.summary.queries
@@ -116,7 +116,7 @@ def test_a_proof_that_gives_way_to_all_test_images_leaves_a_plan_that_knows_what
     run = tmp_path / "run"
     optimize(config(many, 2000), run)
     experiment, go = reopen(run, evaluate="all")
-    # 320 answers of the lesson, and those of the proof under z, which are of no use to another z.
+    # 320 map images, and those of the proof under z, which are of no use to another z.
     assert experiment.plan.spent_earlier > 320
     assert experiment.plan.total <= 2000
     queries = go(None).summary.queries

@@ -1,4 +1,4 @@
-"""What a search has left of its queries teaches the output map: labelled images are scored under the z that is kept.
+"""Further images for the output map: what a search has left of its queries scores labelled images under z.
 
 A search ends when z has learned enough. A map of many numbers has not by then, and scores under z itself teach it more
 than those around it.
@@ -19,14 +19,14 @@ MAX_NUMBERS = 100
 """No map counts for more: penalties keep the numbers of larger ones together."""
 LEAST = 8
 """Fewer images are not worth a request."""
-PHASE = "lesson"
+PHASE = "map"
 """Of its queries, in the ledger: another z than that of the search may not use them again."""
 SAMPLE = 3
 """Added to the seed of the draw."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class MapImages:
     """Labelled images scored under the z that is kept."""
 
     images: Ints
@@ -47,7 +47,7 @@ def answers_worth_having(numbers: int, worth: float) -> int:
     return int(math.sqrt(WORTH_OF_LOG_LOSS * min(numbers, MAX_NUMBERS) / 2 / worth))
 
 
-def teach(task: Task, train: Ints, z: Floats, count: int, seed: int) -> Lesson | None:
+def score_map_images(task: Task, train: Ints, z: Floats, count: int, seed: int) -> MapImages | None:
     """Scores up to ``count`` of the ``train`` images under ``z (k,)``, classes in proportion; None if they are few.
 
     A summary counts the queries with those of the search.
@@ -56,4 +56,4 @@ def teach(task: Task, train: Ints, z: Floats, count: int, seed: int) -> Lesson |
     if count < LEAST:
         return None
     images = StratifiedSampler(train, task.labels, seed + SAMPLE)(count)
-    return Lesson(images, task.scorer.score(PHASE, images, z))
+    return MapImages(images, task.scorer.score(PHASE, images, z))
