@@ -111,7 +111,7 @@ class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
                 cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=wide)
                 return
             cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=levels)
-            # 1 x + 0 y: converts bytes to floats in half of numpy's time.
+            # 1 x + 0 y: converts bytes to floats in half of the time that numpy takes.
             cv2.accumulateWeighted(flat_levels, flat_wide, 1)
             np.divide(wide, level, out=wide)
 
