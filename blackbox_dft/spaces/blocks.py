@@ -25,7 +25,7 @@ def change_of(space: Space, z: Floats, scratch: Scratch) -> Change:
 
     >>> from blackbox_dft.spaces import make_space
     >>> change = change_of(make_space("color", (2, 2, 3)), np.zeros(6), Scratch())
-    >>> float(change(np.full((1, 2, 2, 3), 51, np.uint8), slice(0, 1)).max().round(6))
+    >>> round(float(change(np.full((1, 2, 2, 3), 51, np.uint8), slice(0, 1)).max()), 6)
     0.2
     """
     z = np.atleast_2d(z)
