@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images
 from blackbox_dft.errors import InputError
-from blackbox_dft.images.encoding import LUMA_WEIGHTS, to_floats
+from blackbox_dft.images.encoding import LUMA_WEIGHTS
 from blackbox_dft.spaces.base import SupportsLongSteps, ZeroIdentity
 from blackbox_dft.spaces.onnx_builder import OnnxBuilder
 
@@ -47,7 +47,7 @@ def tone_width(images: Iterable[ImageBytes]) -> float:
     >>> round(tone_width(np.linspace(25, 76, 100).astype(np.uint8).reshape(1, 10, 10, 1)), 2)
     0.2
     """
-    ends = [Contrast((*image.shape[:2], image.shape[2])).tones(to_floats(image)) for image in images]
+    ends = [Contrast((*image.shape[:2], image.shape[2])).tones_of_bytes(image) for image in images]
     return float(np.median([light - dark for dark, light in ends]))
 
 
@@ -120,10 +120,22 @@ class Contrast(ZeroIdentity, SupportsLongSteps):
 
     def tones(self, image: Images) -> tuple[np.float32, np.float32]:
         """The darkest and the lightest tone of an image ``(H, W, C)``."""
+        return self._ends(self._blocks(image).mean(axis=(1, 3)))
+
+    def tones_of_bytes(self, image: ImageBytes) -> tuple[np.float32, np.float32]:
+        """The same of bytes, but for the last bit: sums of whole numbers along rows take a tenth of the time."""
+        sums = self._blocks(image).sum(axis=1, dtype=np.uint32).sum(axis=2)
+        return self._ends(sums.astype(np.float32) / np.float32(255 * self._block**2))
+
+    def _blocks(self, image: Array) -> Array:
+        """Whole blocks, ``(rows, block, columns, block, C)``."""
         block, (height, width, depth) = self._block, self.shape
         rows, columns = height // block, width // block
-        whole = image[: rows * block, : columns * block].reshape(rows, block, columns, block, depth)
-        sorted_tones = np.sort((whole.mean(axis=(1, 3)) @ self._luma).ravel())
+        return image[: rows * block, : columns * block].reshape(rows, block, columns, block, depth)
+
+    def _ends(self, means: Array) -> tuple[np.float32, np.float32]:
+        """Darkest and lightest tone of blocks of these means ``(rows, columns, C)``."""
+        sorted_tones = np.sort((means @ self._luma).ravel())
         return sorted_tones[self._rank - 1], sorted_tones[-self._rank]
 
     def _stretch(self, image: Images, share: np.float32) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from blackbox_dft import InputError
+from blackbox_dft.images.encoding import to_floats
 from blackbox_dft.spaces import make_space
-from blackbox_dft.spaces.contrast import tone_width
+from blackbox_dft.spaces.contrast import Contrast, tone_width
 
 
 def changed(image: np.ndarray, **z: float) -> np.ndarray:
@@ -70,3 +71,10 @@ def test_the_whole_stretch_is_a_long_step() -> None:
 def test_it_takes_no_number() -> None:
     with pytest.raises(InputError, match="write contrast instead of contrast:3"):
         make_space("contrast:3", (8, 8, 3))
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 1), (32, 40, 3), (112, 112, 3), (131, 70, 3)])
+def test_tones_of_bytes_are_those_of_floats(shape: tuple[int, int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    space = Contrast(shape)
+    np.testing.assert_allclose(space.tones_of_bytes(image), space.tones(to_floats(image)), atol=1e-6)
