@@ -42,18 +42,23 @@ class Device:
 
     classes, image_size, batch, workers = ("dark", "bright"), (16, 16), 64, 2
 
-    def __init__(self, fails_at: int | None = None) -> None:
-        self.fails_at = fails_at
+    def __init__(self, fails_at: int | None = None, gathers: int = 0) -> None:
+        self.fails_at, self.gathers = fails_at, gathers
         self.calls = self.here = self.most = 0
         self._lock, self._counting = threading.Lock(), threading.Lock()
+        self._gathered = threading.Event()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         with self._counting:
             self.calls += 1
             self.here += 1
             self.most = max(self.most, self.here)
+            if self.most >= self.gathers:
+                self._gathered.set()
             failing = self.calls == self.fails_at
         try:
+            # Calls are long until enough have met, so that a busy machine does not keep them apart.
+            self._gathered.wait(0.3)
             with self._lock:
                 time.sleep(0.001 + 1e-5 * len(images))
         finally:
@@ -104,7 +109,7 @@ def test_runs_in_threads_end_as_one_after_the_other(path: str, serial: Path, tin
 def test_the_device_has_calls_of_several_runs(tiny: Path, tmp_path: Path) -> None:
     devices, found = {}, {}
     for count in (1, 4):
-        devices[count] = Device()
+        devices[count] = Device(gathers=4 if count == 4 else 0)
         target = CallableTarget("device", function=devices[count])
         Comparison(config(tiny), SMALL, tmp_path / str(count), target=target).execute(threads=count)
         found[count] = results(tmp_path / str(count))
