@@ -11,7 +11,7 @@ import numpy as np
 from blackbox_dft.errors import BudgetError
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.scoring.ledger import LEDGER
-from blackbox_dft.search.map_images import PHASE as MAP_IMAGES
+from blackbox_dft.search.map_images import MAP_PHASE
 from blackbox_dft.search.minibatches import StratifiedSampler
 
 
@@ -22,7 +22,7 @@ def spent_earlier(experiment: Experiment, out: Path, batch: int) -> int:
     chosen_on, identity = len(val), experiment.space.initial()
     with experiment.ledger(out / LEDGER) as ledger:
         scorer = experiment.scorer(ledger, batch=batch)
-        spent = sum(ledger.spent(phase) for phase in (MAP_IMAGES, "select", "views", "evaluate"))
+        spent = sum(ledger.spent(phase) for phase in (MAP_PHASE, "select", "views", "evaluate"))
         while True:
             again = np.concatenate([order[:chosen_on], experiment.test_images])
             lost = spent - scorer.paid_for(again, identity)

@@ -23,7 +23,7 @@ from blackbox_dft.objectives.losses import lacks_score
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.form_scoring import PHASE
 from blackbox_dft.scoring.scorer import Scorer
-from blackbox_dft.search.map_images import PHASE as MAP_IMAGES
+from blackbox_dft.search.map_images import MAP_PHASE
 from blackbox_dft.search.selection import IDENTITY, PartGain, Selection
 
 SIMILARITY_IMAGES = 64
@@ -324,7 +324,7 @@ def summarize(
         repeats=config.repeats,
         queries=Queries(
             total=ledger.total,
-            tune=paid["tune"] + paid[MAP_IMAGES],
+            tune=paid["tune"] + paid[MAP_PHASE],
             select=paid["select"],
             evaluate=paid["evaluate"],
             watch=paid["watch"],

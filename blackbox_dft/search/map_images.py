@@ -19,7 +19,7 @@ MAX_NUMBERS = 100
 """No map counts for more: penalties keep the numbers of larger ones together."""
 LEAST = 8
 """Fewer images are not worth a request."""
-PHASE = "map"
+MAP_PHASE = "map"
 """Of its queries, in the ledger: another z than that of the search may not use them again."""
 SAMPLE = 3
 """Added to the seed of the draw."""
@@ -56,4 +56,4 @@ def score_map_images(task: Task, train: Ints, z: Floats, count: int, seed: int) 
     if count < LEAST:
         return None
     images = StratifiedSampler(train, task.labels, seed + SAMPLE)(count)
-    return MapImages(images, task.scorer.score(PHASE, images, z))
+    return MapImages(images, task.scorer.score(MAP_PHASE, images, z))
