@@ -7,8 +7,10 @@ from functools import partial
 import numpy as np
 
 from blackbox_dft._utils.timing import timed
+from blackbox_dft._utils.turns import turn
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Ints, Scores
 from blackbox_dft.errors import InputError
+from blackbox_dft.fusion.merge import is_exact_in_graph
 from blackbox_dft.fusion.resident_images import ResidentImages
 from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGraph, Z, fuse_scorer, is_outside
 from blackbox_dft.images.encoding import Encoding
@@ -67,8 +69,10 @@ class FusedPath:
         self.images_per_second: float | None = None
         """Roughly, if it was measured: of calls on one image or two, as many at once as the target has workers."""
         self._target, self._levels = target, encoding.levels
-        if cpu and is_outside(space):
-            # Nothing is left for a graph to do but what the target does faster, to the same bits.
+        outside = cpu and is_outside(space)
+        self._sends_levels = outside and encoding.levels
+        if outside and not (encoding.levels and is_exact_in_graph(target.input_format)):
+            # Nothing is left for a graph to do.
             self._outer: Space | None = space
             self._inner_size, self._outer_size, self._open = 0, space.size, {}
             self.reopen()
@@ -118,8 +122,11 @@ class FusedPath:
         """Scores ``(N, K)`` of images ``indices (N,)`` under one z ``(k,)`` or each under its own ``(N, k)``."""
         z = np.atleast_2d(z)
         indices = np.ascontiguousarray(indices, np.int64)
-        if self._outer is not None and not self._inner_size:
-            return self._target.scores(changed_images(self._outer, self._pool[indices], z, levels=self._levels))
+        if not self._sessions:
+            assert self._outer is not None
+            with turn(self._pool):
+                changed = changed_images(self._outer, self._pool[indices], z, levels=self._levels)
+            return self._target.scores(changed)
         if False not in self._sessions:
             return self._in_batches(indices, z, resident=True)
         is_resident = indices < self.resident
@@ -148,7 +155,9 @@ class FusedPath:
         inputs: dict[str, Array]
         if self._outer is not None:
             own = z[:, : self._outer_size]
-            inputs = {IMAGES: changed_images(self._outer, self._pool[indices], own, levels=False)}
+            with turn(self._pool):
+                changed = changed_images(self._outer, self._pool[indices], own, levels=self._sends_levels)
+            inputs = {IMAGES: changed}
         else:
             inputs = {INDICES: indices} if resident else {IMAGES: self._pool[indices]}
         if self._inner_size:

@@ -197,6 +197,37 @@ def prepare(graph: OnnxBuilder, planes: str, image_format: InputFormat, kind: in
     return planes if image_format.dtype == "float32" else graph.op("Cast", planes, to=kind)
 
 
+def prepare_exactly(graph: OnnxBuilder, images: str, image_format: InputFormat) -> str:
+    """Bytes ``(N, H, W, 3)`` to the model's input, by the steps of ``InputFormat.prepare`` in their order.
+
+    Only for formats of which ``is_exact_in_graph`` is true; the model gets the same floats to the bit.
+    """
+    from onnx import TensorProto
+
+    if image_format.channels == "bgr":
+        images = graph.op("Gather", images, graph.constant(np.array([2, 1, 0])), axis=3)
+    if image_format.layout == "nchw":
+        images = graph.op("Transpose", images, perm=[0, 3, 1, 2])
+    values = graph.op("Cast", images, to=TensorProto.FLOAT)
+    if image_format.range == "0..1":
+        values = graph.op("Div", values, graph.constant(np.float32(255)))
+    elif image_format.range == "-1..1":
+        values = graph.op("Mul", values, graph.constant(np.float32(2 / 255)))
+        values = graph.op("Sub", values, graph.constant(np.float32(1)))
+    for operator, each in (("Sub", image_format.mean), ("Div", image_format.std)):
+        if each is not None:
+            column = np.array(each, np.float32)
+            values = graph.op(
+                operator, values, graph.constant(column[:, None, None] if image_format.layout == "nchw" else column)
+            )
+    return values
+
+
+def is_exact_in_graph(image_format: InputFormat) -> bool:
+    """Whether ``prepare_exactly`` can prepare such an input: of colour images, as float32."""
+    return image_format.channels != "grey" and image_format.dtype == "float32"
+
+
 def _in_layout(graph: OnnxBuilder, planes: str, image_format: InputFormat) -> str:
     return planes if image_format.layout == "nchw" else graph.op("Transpose", planes, perm=[0, 2, 3, 1])
 

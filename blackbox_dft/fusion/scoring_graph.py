@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blackbox_dft.errors import InputError
-from blackbox_dft.fusion.merge import check_has_graph, image_input, merge, prepare, upgrade_opset
+from blackbox_dft.fusion.merge import check_has_graph, image_input, merge, prepare, prepare_exactly, upgrade_opset
 from blackbox_dft.spaces.additive import Pixels, Separable
 from blackbox_dft.spaces.affine import Affine
 from blackbox_dft.spaces.base import Space
@@ -108,15 +108,20 @@ def fuse_scorer(
     graph = OnnxBuilder("bbdft_query")
     pooled = pooled and not outer
     images = graph.op("Gather", POOL, INDICES, axis=0) if pooled else IMAGES
-    planes = _planes(graph, images, inner, floats=bool(outer), levels=levels, quantizes=quantizes)
-    image = prepare(graph, planes, image_format, old.type.tensor_type.elem_type, levels=quantizes)
+    # If nothing is left to change, what is left is to prepare the model's input from the bytes that it is shown.
+    takes_floats = bool(outer) and not (levels and not inner)
+    if outer and not takes_floats:
+        image = prepare_exactly(graph, images, image_format)
+    else:
+        planes = _planes(graph, images, inner, floats=takes_floats, levels=levels, quantizes=quantizes)
+        image = prepare(graph, planes, image_format, old.type.tensor_type.elem_type, levels=quantizes)
     if len(old.type.tensor_type.shape.dim) == 3:
         image = graph.op("Squeeze", image, graph.constant(np.array([0], np.int64)))
     inner_size = sum(part.size for part in inner)
     inputs: list[ValueInfoProto] = [
         helper.make_tensor_value_info(name, kind, sides)
         for name, kind, sides in (
-            (IMAGES, TensorProto.FLOAT if outer else TensorProto.UINT8, [None, *shape]),
+            (IMAGES, TensorProto.FLOAT if takes_floats else TensorProto.UINT8, [None, *shape]),
             (POOL, TensorProto.UINT8, [None, *shape]),
             (INDICES, TensorProto.INT64, [None]),
         )

@@ -13,6 +13,10 @@ LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601, 2.5.1)."""
 
 
+HALF_UP = 2.0**-16
+"""Of a level; OpenCV rounds halves to even. No less would make a difference to the larger levels as floats."""
+
+
 def to_floats(images: ImageBytes | Images, out: Images | None = None) -> Images:
     """8-bit levels divided by 255, float32 in [0, 1]; floats are returned as they are (or copied to ``out``).
 
@@ -30,8 +34,7 @@ def to_floats(images: ImageBytes | Images, out: Images | None = None) -> Images:
 def to_bytes(images: ImageBytes | Images, out: ImageBytes | None = None) -> ImageBytes:
     """Floats in [0, 1] rounded to the nearest of 256 levels; bytes are returned as they are (or copied to ``out``).
 
-    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels. With ``out``, floats are
-    overwritten.
+    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels.
 
     >>> to_bytes(np.array([0, 0.2, 1], np.float32))
     array([  0,  51, 255], dtype=uint8)
@@ -41,12 +44,14 @@ def to_bytes(images: ImageBytes | Images, out: ImageBytes | None = None) -> Imag
             return np.asarray(images, np.uint8)
         np.copyto(out, images)
         return out
-    scaled = np.multiply(images, np.float32(255), out=None if out is None else images)
-    scaled += np.float32(0.5)
-    if out is None:
-        return scaled.astype(np.uint8)
-    np.copyto(out, scaled, casting="unsafe")
-    return out
+    import cv2
+
+    rounded = np.empty(images.shape, np.uint8) if out is None else out
+    if images.size:
+        rows = -1, images.shape[-1]
+        floats = np.ascontiguousarray(images, np.float32).reshape(rows)
+        cv2.convertScaleAbs(floats, dst=rounded.reshape(rows), alpha=255, beta=HALF_UP)
+    return rounded
 
 
 @dataclass(frozen=True)

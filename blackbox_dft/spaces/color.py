@@ -24,6 +24,7 @@ UNIT = {"gain": 0.1, "bias": 0.05, "gamma": 0.1, "saturation": 0.2, "temperature
 """Size of a step: the parameter at z of 1."""
 MAX_Z = {"gain": 8.0, "bias": 8.0, "gamma": 12.0, "saturation": 5.0, "temperature": 8.0, "tint": 8.0}
 """Upper bounds of z; the lower bounds are their negatives."""
+STEPS, BOUNDS = np.array(list(UNIT.values())), np.array(list(MAX_Z.values()))
 TEMPERATURE = np.array([1, 0, -1], np.float32)
 TINT = np.array([0.5, -1, 0.5], np.float32)
 EYE = np.eye(3, dtype=np.float32)
@@ -93,7 +94,7 @@ class Color(ZeroIdentity, SupportsBlocks):
     @property
     @override
     def upper(self) -> Floats:
-        return np.array([MAX_Z[name] for name in self.names])
+        return BOUNDS[: self.size].copy()
 
     @property
     @override
@@ -108,8 +109,8 @@ class Color(ZeroIdentity, SupportsBlocks):
     def change_by(self, z: Floats, scratch: Scratch) -> Change:
         import cv2
 
-        z = np.clip(z, self.lower, self.upper)
-        u = (z * [UNIT[name] for name in self.names]).astype(np.float32)
+        bounds = BOUNDS[: self.size]
+        u = (np.clip(z, -bounds, bounds) * STEPS[: self.size]).astype(np.float32)
         tone, mixing = Tone.of(u), _mixing(u) if self.size > 3 else None
         least = NEARLY_ZERO if tone.bends.any() else 0.0
         tables: Images | None = None
@@ -129,15 +130,14 @@ class Color(ZeroIdentity, SupportsBlocks):
                 _look_up(np.asarray(images, np.uint8), rows_of(tables, rows, len(images)), out)
             else:
                 tone(np.asarray(images, np.float32), rows, out)
+            if mixing is not None:
+                # In place, OpenCV would take memory for a copy of each image first.
+                mixed = scratch(out.shape) if mixed is None else mixed
+                toned, out = out, mixed[: len(out)]
+                for image, matrix, own in zip(toned, rows_of(mixing, rows, len(images)), out, strict=True):
+                    cv2.transform(image, matrix, dst=own)
             flat = out.reshape(len(out) * out.shape[1], -1)
-            if mixing is None:
-                cv2.threshold(flat, least, 0, cv2.THRESH_TOZERO, dst=flat)
-            else:
-                mixed = scratch(self.shape) if mixed is None else mixed
-                for image, matrix in zip(out, rows_of(mixing, rows, len(images)), strict=True):
-                    # In place, OpenCV would take memory for a copy of the image first.
-                    cv2.transform(image, matrix, dst=mixed)
-                    cv2.threshold(mixed, least, 0, cv2.THRESH_TOZERO, dst=image)
+            cv2.threshold(flat, least, 0, cv2.THRESH_TOZERO, dst=flat)
             cv2.threshold(flat, 1, 1, cv2.THRESH_TRUNC, dst=flat)
             return out
 

@@ -22,7 +22,7 @@ MAX_SIDE = 2**15 - 2
 
 
 def warp(image: Array, matrix: Array, out: Array, mode: int, beyond: Sequence[float]) -> None:
-    """Warps ``image (H, W, C)`` float32 into ``out``, of the same shape.
+    """Warps ``image (H, W, C)`` float32 into ``out (H', W', C)``; of OpenCV 4, both have the same shape.
 
     >>> import cv2
     >>> image = np.arange(4, dtype=np.float32).reshape(1, 4, 1).repeat(2, 0)
@@ -42,7 +42,7 @@ def warp(image: Array, matrix: Array, out: Array, mode: int, beyond: Sequence[fl
     """
     import cv2
 
-    if _is_exact():
+    if is_exact():
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         cv2.warpAffine(image, matrix, out.shape[1::-1], dst=out, flags=flags, borderMode=mode, borderValue=beyond)
     else:
@@ -88,7 +88,8 @@ def interpolated(image: Array, matrix: Array, mode: int, beyond: Sequence[float]
 
 
 @cache
-def _is_exact() -> bool:
+def is_exact() -> bool:
+    """Whether the installed OpenCV warps exactly by itself."""
     import cv2
 
     return int(cv2.__version__.partition(".")[0]) >= 5

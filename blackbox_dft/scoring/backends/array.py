@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+from blackbox_dft._utils.turns import turn
 from blackbox_dft._utils.types import Floats, ImageBytes, Images, Ints, Scores
 from blackbox_dft.data.photos import PhotoFile, Photos
 from blackbox_dft.images.encoding import Encoding
@@ -36,7 +37,8 @@ class ArrayBackend:
             images, space = self.images[indices], self.space
         if is_identity(self.space, z):
             return self.encoding.encode_bytes(images)
-        return sent_images(space, self.encoding, images, z)
+        with turn(images):
+            return sent_images(space, self.encoding, images, z)
 
     def untouched(self, indices: Ints, z: Floats) -> PhotoFile | None:
         """The file of an unchanged photo, if the target may be sent just that."""

@@ -16,6 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from blackbox_dft._utils.cpu import cores
+from blackbox_dft._utils.turns import turn
 from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError, MisfitError, TargetError
 from blackbox_dft.targets.base import AutotunableTarget, GraphTarget, Target
@@ -286,7 +287,8 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         if size and images.shape[1:3] != size:
             height, width = images.shape[1:3]
             raise InputError(f"{self.path} takes images of {size[0]}x{size[1]}, not {height}x{width}: resize them.")
-        prepared = self.input_format.prepare(images)
+        with turn(images):
+            prepared = self.input_format.prepare(images)
         step = batch or self._options.batch or len(prepared)
         scores = []
         for start in range(0, len(prepared), step):
