@@ -83,6 +83,33 @@ def test_both_paths_send_the_model_the_same_images(
         assert between[steps > 0].max(initial=0) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("image", "stated"),
+    [
+        (form(), {}),
+        (form(channels="bgr"), {"channels": "bgr"}),
+        (form(layout="nhwc", range="0..255", channels="bgr"), {"channels": "bgr", "range": "0..255"}),
+        (form(range="-1..1"), {"range": "-1..1"}),
+        (form(), {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25)}),
+        (form(layout="nhwc"), {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25)}),
+        (form(dtype="uint8"), {}),
+        (form(dtype="float16"), {}),
+        (form(channels="grey"), {}),
+    ],
+)
+def test_with_geometry_and_tone_alone_the_model_gets_the_same_bits(
+    image: SimpleNamespace, stated: dict[str, object], tmp_path: Path
+) -> None:
+    onnx.save(small_model(image), tmp_path / "m.onnx")
+    target = make_target(str(tmp_path / "m.onnx"), TargetOptions(provider="cpu", **stated))  # type: ignore[arg-type]
+    pool, space = photos(5), make_space("affine+color", photos(1).shape[1:])
+    path = fused_path(pool, space, target, Encoding())
+    assert isinstance(path, FusedPath), path
+    z = np.random.default_rng(0).normal(size=(5, space.size))
+    wanted = target.scores(to_bytes(space.apply(to_floats(pool), z)))
+    np.testing.assert_array_equal(path(np.arange(5), z), wanted)
+
+
 def test_a_perturbation_too_large_for_a_signed_byte(mirror_file: Path) -> None:
     """An epsilon of 200 levels does not fit into a signed byte; it still bounds the change."""
     pool = photos(3)

@@ -1,0 +1,48 @@
+"""Turns at changing images: so many threads at once, and no turn for large images."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from blackbox_dft._utils.cpu import cores
+from blackbox_dft._utils.turns import SMALL_BYTES, turn
+
+
+def test_half_of_the_threads_have_a_turn_at_once() -> None:
+    allowed = max(1, cores() // 2)
+    count = 2 * allowed + 2
+    inside, most, lock, everyone = 0, 0, threading.Lock(), threading.Barrier(count)
+
+    def work(_: int) -> None:
+        nonlocal inside, most
+        everyone.wait(60)
+        with turn(np.zeros((1, 8, 8, 3), np.uint8)):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            # Long enough for all others to come in, if they may.
+            threading.Event().wait(0.02)
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(work, range(count)))
+    assert most == allowed
+
+
+def test_large_images_need_no_turn_and_errors_end_one() -> None:
+    allowed, large = max(1, cores() // 2), np.zeros((1, SMALL_BYTES), np.uint8)
+    small = large[:, :8]
+    for _ in range(allowed + 1):
+        with pytest.raises(ZeroDivisionError), turn(small):
+            raise ZeroDivisionError
+    both = threading.Barrier(allowed + 1)
+
+    def work(_: int) -> None:
+        with turn(large):
+            both.wait(60)
+
+    with ThreadPoolExecutor(allowed + 1) as threads:
+        list(threads.map(work, range(allowed + 1)))
