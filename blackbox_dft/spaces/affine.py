@@ -136,12 +136,12 @@ class Affine(ZeroIdentity, SupportsBlocks, SupportsLongSteps):
             if self.border == "mean":
                 images = to_floats(images)
             full = 255.0 if images.dtype == np.uint8 else 1.0
-            images = np.ascontiguousarray(images)
+            given: Array = np.ascontiguousarray(images)
             room = scratch(images.shape) if room is None else room
             out = room[: len(images)]
             beyond: Sequence[float] = black_or_white
             framing: Sequence[float] = [full / 255 * tone for tone in beyond]
-            for image, matrix, own in zip(images, rows_of(matrices, rows, len(images)), out, strict=True):
+            for image, matrix, own in zip(given, rows_of(matrices, rows, len(images)), out, strict=True):
                 if self.border == "mean":
                     framing = cv2.mean(image)
                     beyond = [255 * tone for tone in framing]
