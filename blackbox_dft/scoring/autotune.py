@@ -89,7 +89,7 @@ def _file(target: Target, step: int, ahead: bool) -> Path:
     import onnxruntime as ort
 
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {cores()} {ort.__version__}"
-    name = digest(target.fingerprint, machine, str(step), str(ahead)).hex()
+    name = digest(target.fingerprint, machine, str(step), f"ahead {ahead}").hex()
     return cache_folder() / "call-plans" / f"{name}.json"
 
 
@@ -106,15 +106,18 @@ def find_plan(
         z: to score them under ``(k,)``.
         step: queries that a step of the search submits together; they are to keep all workers busy.
         ahead: whether images are changed outside the model's graph, on one core for each call. Unchanged images do not
-            show what that costs, so only plans with the default number of calls are tried then.
+            show what that costs, so only plans with the default number of calls, and no smaller ones, are tried then.
         clock: seconds.
     """
     target = scorer.target
     assert isinstance(target, AutotunableTarget)
     default, started = default_plan(target), clock()
+    candidates = list(_candidates(default, step, ahead))
+    if len(candidates) < 2:
+        return None
     rates: dict[CallPlan, float] = {}
     done = 0
-    for plan in _candidates(default, step, ahead):
+    for plan in candidates:
         minimum, wanted = 2 * plan.workers * plan.batch, int(TRIAL_SECONDS * max(rates.values(), default=0.0))
         # Some images are left for the plans to come.
         count = max(minimum, min(wanted, len(images) // PLANNED_TRIALS))
@@ -147,6 +150,8 @@ def _candidates(default: CallPlan, step: int, ahead: bool) -> Iterator[CallPlan]
     yield default
     for workers, threads in [(calls, 1)] if ahead or calls == 1 else [(calls, 1), (1, calls)]:
         largest = max(1, -(-step // workers))
-        for batch in sorted({min(batch, largest) for batch in BATCH_SIZES}, reverse=True):
+        # What a change does once a call takes as long as the change of an image.
+        least = min(default.batch, largest) if ahead else 1
+        for batch in sorted({min(batch, largest) for batch in BATCH_SIZES if batch >= least}, reverse=True):
             if (plan := CallPlan(workers, threads, batch)) != default:
                 yield plan

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -92,6 +92,15 @@ def test_what_changes_images_on_a_core_for_each_call_keeps_the_number_of_calls()
     assert {plan.workers for plan in scorer.tried} == {4}
 
 
+def test_what_changes_images_on_a_core_for_each_call_tries_no_smaller_calls() -> None:
+    _, scorer = found({}, ahead=True)
+    assert min(plan.batch for plan in scorer.tried) == DEFAULT.batch
+    # Unless a step of the search would leave workers without images.
+    scorer = FakeScorer({})
+    find_plan(scorer, np.arange(3000), np.zeros(1), 4 * DEFAULT.workers, True, scorer.clock)  # type: ignore[arg-type]
+    assert {plan.batch for plan in scorer.tried} == {DEFAULT.batch, 4}
+
+
 def test_without_images_for_two_plans_nothing_is_found() -> None:
     # Two calls by each of four workers, of 8 images: 64 for the first, and as many or more for the second.
     best, scorer = found({}, images=100)
@@ -123,7 +132,9 @@ def labels(tiny: Path) -> Path:
 
 
 def settings(labels: Path, **options: object) -> Config:
-    return Config(str(labels.parent / "model.onnx"), str(labels), space="color", budget=3000, **options)  # type: ignore[arg-type]
+    # All of the change is in the graph, so that calls of many threads and of other sizes are worth a trial.
+    usual: dict[str, Any] = {"space": "dct:4", "budget": 3000}
+    return Config(str(labels.parent / "model.onnx"), str(labels), **usual | options)
 
 
 def record(run: Path) -> tuple[int, int]:
