@@ -15,7 +15,8 @@ place: how often a label is true when a class is answered, smoothed to the ident
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -24,6 +25,7 @@ from scipy.special import log_softmax
 
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.objectives.softmax_fit import Models, Penalties, SoftmaxProblem
 
 Family = Literal["none", "bias", "scale", "linear", "counts"]
 
@@ -42,8 +44,6 @@ FEW_LABELS, IMAGES_A_LABEL = 16, 2
 decision; a bias for each label would only learn which ones happen to have an image, and lower all the others."""
 MAX_RACED = 1500
 """Answers that candidates are compared on; the chosen one is fitted to all."""
-MAX_STEPS, TOLERANCE = 25, 1e-6
-"""Of L-BFGS, relative in the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,11 @@ def fit_output_map(
     of_image = np.arange(len(labels)) if groups is None else groups
     every = _candidates(len(label_matrix), label_matrix.shape[1], len(np.unique(of_image)))
     candidates = [replace(c, shrinkage=shrinkage) for c in every if c.family in families]
-    best = _race(problem, candidates, used, of_image, seed)
-    if best is None:
+    if not (won := _race(problem, candidates, used, of_image, seed)):
         return OutputMap(label_matrix)
-    # The fits that lead to it, as in the race.
-    along = [c for c in candidates[: best + 1] if c.family in ("scale", candidates[best].family)]
-    return _path(problem, along, used)[-1]
+    best, of_folds = won
+    start = of_folds.mean() if isinstance(of_folds, Models) else None
+    return _map_of(problem, best, _path(problem, [best], used[None], start)[0])
 
 
 def weights_learned(label_matrix: Floats, images: int) -> int:
@@ -151,8 +150,10 @@ def weights_learned(label_matrix: Floats, images: int) -> int:
     return label_matrix.size if any(c.family == "linear" for c in _candidates(classes, labels, images)) else 0
 
 
-def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int) -> int | None:
-    """The candidate of least cross-validated log loss; ``None`` if that is the identity's."""
+def _race(
+    problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int
+) -> tuple[_Candidate, Models | list[OutputMap]] | None:
+    """The candidate of least cross-validated log loss, and what was fitted; ``None`` if that is the identity's."""
     folds = _folds(groups, seed)
     if len(folds) > MAX_RACED:
         # Whole groups, as many as fit.
@@ -162,15 +163,13 @@ def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, grou
         problem, weights, folds = problem.at(rows), weights[rows], folds[rows]
     if not candidates or folds.max() < 1:
         return None
-    losses = np.zeros((len(candidates), len(folds)))
-    for fold in range(int(folds.max()) + 1):
-        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        held = problem.at(test)
-        for number, fitted in enumerate(_path(problem.at(train), candidates, weights[train])):
-            losses[number, test] = _log_loss(fitted, held)
+    taught = np.where(folds == np.arange(int(folds.max()) + 1)[:, None], 0.0, weights)
+    fitted = _path(problem, candidates, taught)
+    losses = np.array([_held_out(problem, each, folds) for each in fitted])
     means = losses @ weights
     plain = _log_loss(OutputMap(problem.label_matrix), problem) @ weights
-    return int(means.argmin()) if bool(means.min() < plain) else None
+    best = int(means.argmin())
+    return (candidates[best], fitted[best]) if bool(means[best] < plain) else None
 
 
 @dataclass(frozen=True)
@@ -180,6 +179,15 @@ class _Candidate:
     shrinkage: float = 1.0
     biased: bool = True
     """Whether it shifts decisions at all."""
+
+    @property
+    def penalties(self) -> Penalties:
+        return Penalties(
+            # A shift alone keeps the scale.
+            None if self.family == "bias" else self.shrinkage * SCALE_PENALTY,
+            self.shrinkage * BIAS_PENALTY if self.biased else None,
+            self.penalty if self.family == "linear" else None,
+        )
 
 
 def _candidates(classes: int, labels: int, images: int) -> list[_Candidate]:
@@ -199,91 +207,60 @@ class _Problem:
     """Answers in the form that the fits need."""
 
     probabilities: Floats
-    logs: Floats
-    features: Floats
     spread: float
-    labels: Ints
     label_matrix: Floats
+    softmax: SoftmaxProblem
 
     @classmethod
     def of(cls, probabilities: Floats, labels: Ints, label_matrix: Floats) -> _Problem:
-        features, spread = np.zeros((len(labels), 0)), 1.0
+        features, spread = None, 1.0
         if label_matrix.size <= MAX_WEIGHTS:
             features = _features(probabilities)
             spread = float(features.std()) or 1.0
+            features /= spread
         logs = clipped_logs(probabilities @ label_matrix)
-        return cls(probabilities, logs, features / spread, spread, labels, label_matrix)
+        return cls(probabilities, spread, label_matrix, SoftmaxProblem(logs, labels, features))
+
+    @property
+    def labels(self) -> Ints:
+        return self.softmax.labels
 
     def at(self, rows: Ints) -> _Problem:
-        parts = self.probabilities[rows], self.logs[rows], self.features[rows], self.spread, self.labels[rows]
-        return _Problem(*parts, self.label_matrix)
+        return replace(self, probabilities=self.probabilities[rows], softmax=self.softmax.at(rows))
 
 
-def _path(problem: _Problem, candidates: list[_Candidate], weights: Floats) -> list[OutputMap]:
-    """The map of each candidate, fitted in this order."""
-    count = problem.logs.shape[1]
-    start = np.zeros(1 + count)
-    maps = []
+def _path(
+    problem: _Problem, candidates: list[_Candidate], weights: Floats, start: Models | None = None
+) -> list[Models | list[OutputMap]]:
+    """For each candidate, fitted in this order, a model for each row of ``weights (B, N)``."""
+    found: list[Models | list[OutputMap]] = []
     for candidate in candidates:
         if candidate.family == "counts":
-            maps.append(_counted(problem, candidate.penalty, weights))
-            continue
-        if candidate.family == "linear" and start.size == 1 + count:
-            start = np.concatenate([start, np.zeros(count * problem.features.shape[1])])
-        start = _minimise(_objective(problem, candidate, weights), start)
-        rest = start[1 + count :].reshape(count, -1) if candidate.family == "linear" else np.zeros((0, 0))
-        parts = {"log_scale": float(start[0]), "bias": start[1 : 1 + count], "weights": rest, "spread": problem.spread}
-        maps.append(OutputMap(problem.label_matrix, candidate.family, **parts))  # type: ignore[arg-type]
-    return maps
+            found.append([_counted(problem, candidate.penalty, each) for each in weights])
+        else:
+            start = problem.softmax.fit(weights, candidate.penalties, start)
+            found.append(start)
+    return found
 
 
-def _minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
-    # Here, as a run without a map does not need it, and it takes long to load.
-    from scipy.optimize import minimize
+def _map_of(problem: _Problem, candidate: _Candidate, found: Models | list[OutputMap]) -> OutputMap:
+    """The map of the first of the models of a candidate."""
+    if isinstance(found, list):
+        return found[0]
+    weights = found.weights[0] if candidate.family == "linear" else np.zeros((0, 0))
+    scale = float(found.log_scale[0])
+    return OutputMap(problem.label_matrix, candidate.family, scale, found.bias[0], weights, problem.spread)
 
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS, "ftol": TOLERANCE})
-    return np.asarray(found.x, np.float64)
 
-
-def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Callable[[Floats], tuple[float, Floats]]:
-    """Penalised negative log likelihood and its gradient, of s, b and W in one vector."""
-    # Answers along the rows of memory: sums over the labels, of which there are few, are then several times faster.
-    logs, features = np.ascontiguousarray(problem.logs.T), problem.features
-    across = np.ascontiguousarray(features.T)
-    count = len(logs)
-    own_places = problem.labels * logs.shape[1] + np.arange(logs.shape[1])
-    # Fresh memory for each of hundreds of evaluations costs more than the arithmetic.
-    logits, product, sums, most = (
-        np.empty_like(logs),
-        np.empty_like(logs),
-        np.empty(logs.shape[1]),
-        np.empty(logs.shape[1]),
-    )
-    flat = logits.reshape(-1)
-    scale_penalty, bias_penalty = candidate.shrinkage * SCALE_PENALTY, candidate.shrinkage * BIAS_PENALTY
-
-    def objective(values: Floats) -> tuple[float, Floats]:
-        scale, bias = values[0], values[1 : 1 + count]
-        matrix = values[1 + count :].reshape(count, -1)
-        np.multiply(np.exp(scale), logs, out=logits)
-        np.add(logits, bias[:, None], out=logits)
-        if matrix.size:
-            np.add(logits, np.matmul(matrix, across, out=product), out=logits)
-        np.subtract(logits, logits.max(axis=0, out=most), out=logits)
-        own = flat[own_places]
-        error = np.exp(logits, out=logits)
-        error.sum(axis=0, out=sums)
-        value = float(weights @ (np.log(sums) - own)) + bias_penalty * float(bias @ bias)
-        value += scale_penalty * scale**2 + candidate.penalty * float((matrix**2).sum())
-        error *= weights / sums
-        flat[own_places] -= weights
-        by_scale = np.exp(scale) * float(np.vdot(error, logs)) + 2 * scale_penalty * scale
-        by_bias = (error.sum(axis=1) + 2 * bias_penalty * bias) * candidate.biased
-        by_matrix = error @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)
-        # A shift alone keeps the scale.
-        return value, np.concatenate([[by_scale * (candidate.family != "bias")], by_bias, by_matrix.ravel()])
-
-    return objective
+def _held_out(problem: _Problem, found: Models | list[OutputMap], folds: Ints) -> Floats:
+    """Log losses ``(N,)`` of answers under the model of their fold, which did not see them."""
+    if isinstance(found, Models):
+        return -np.clip(problem.softmax.log_likelihoods(found, folds), math.log(MIN_PROBABILITY), 0)
+    losses = np.empty(len(folds))
+    for fold, fitted in enumerate(found):
+        rows = np.flatnonzero(folds == fold)
+        losses[rows] = _log_loss(fitted, problem.at(rows))
+    return losses
 
 
 def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
