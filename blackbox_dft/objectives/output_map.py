@@ -125,19 +125,54 @@ def fit_output_map(
     >>> bool((found(answers).argmax(1) == labels).mean() > (answers.argmax(1) == labels).mean() + 0.1)
     True
     """
-    if not len(labels):
-        # No image had a score.
-        return OutputMap(label_matrix)
-    used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
-    problem = _Problem.of(probabilities, labels, label_matrix)
     of_image = np.arange(len(labels)) if groups is None else groups
-    every = _candidates(len(label_matrix), label_matrix.shape[1], len(np.unique(of_image)))
-    candidates = [replace(c, shrinkage=shrinkage) for c in every if c.family in families]
-    if not (won := _race(problem, candidates, used, of_image, seed)):
-        return OutputMap(label_matrix)
-    best, of_folds = won
-    start = of_folds.mean() if isinstance(of_folds, Models) else None
-    return _map_of(problem, best, _path(problem, [best], used[None], start)[0])
+    race = _Race.of(np.arange(len(labels)), weights, of_image, label_matrix, families, shrinkage, seed)
+    return _fitted(probabilities, labels, label_matrix, [race])[0]
+
+
+def fit_output_maps(
+    probabilities: Floats,
+    labels: Ints,
+    label_matrix: Floats,
+    subsets: Sequence[Ints],
+    *,
+    weights: Floats | None = None,
+    families: tuple[Family, ...] = get_args(Family),
+    seed: int = 0,
+) -> list[OutputMap]:
+    """What ``fit_output_map`` finds on each of ``subsets`` of the answers; of two labels in half of the time.
+
+    >>> answers, labels = np.array([[0.9, 0.1], [0.7, 0.3]] * 20), np.array([0, 1] * 20)
+    >>> both, first = fit_output_maps(answers, labels, np.eye(2), [np.arange(40), np.arange(0, 40, 2)])
+    >>> both(answers[:2]).argmax(axis=1).tolist(), first(answers[:2]).argmax(axis=1).tolist()
+    ([0, 1], [0, 0])
+    """
+    images = np.arange(len(labels))
+    races = [_Race.of(rows, weights, images, label_matrix, families, 1.0, seed) for rows in subsets]
+    if label_matrix.shape[1] == 2 and len(labels) <= MAX_RACED:
+        return _fitted(probabilities, labels, label_matrix, races)
+    # Arithmetic takes longer than calls: an answer that is held out from one of the fits is not free.
+    return [
+        _fitted(probabilities[rows], labels[rows], label_matrix, [race.at(rows)])[0]
+        for rows, race in zip(subsets, races, strict=True)
+    ]
+
+
+def _fitted(probabilities: Floats, labels: Ints, label_matrix: Floats, races: Sequence[_Race]) -> list[OutputMap]:
+    """A map for each race, all of which have the same candidates, or none."""
+    maps = [OutputMap(label_matrix) for _ in races]
+    if not any(race.count for race in races):
+        return maps
+    problem = _Problem.of(probabilities, labels, label_matrix)
+    won = _won(problem, races)
+    for best in dict.fromkeys(candidate for candidate, _ in won.values()):
+        numbers = [number for number, (candidate, _) in won.items() if candidate == best]
+        starts = [start for number in numbers if (start := won[number][1])]
+        used = np.array([races[number].weights for number in numbers])
+        fitted = _path(problem, [best], used, Models.joined(starts) if starts else None)[0]
+        for at, number in enumerate(numbers):
+            maps[number] = _map_of(problem, best, fitted, at)
+    return maps
 
 
 def weights_learned(label_matrix: Floats, images: int) -> int:
@@ -150,26 +185,87 @@ def weights_learned(label_matrix: Floats, images: int) -> int:
     return label_matrix.size if any(c.family == "linear" for c in _candidates(classes, labels, images)) else 0
 
 
-def _race(
-    problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int
-) -> tuple[_Candidate, Models | list[OutputMap]] | None:
-    """The candidate of least cross-validated log loss, and what was fitted; ``None`` if that is the identity's."""
-    folds = _folds(groups, seed)
-    if len(folds) > MAX_RACED:
-        # Whole groups, as many as fit.
-        kept = np.random.default_rng(seed).permutation(np.unique(groups))
-        sizes = np.cumsum(np.unique(groups, return_counts=True)[1][np.searchsorted(np.unique(groups), kept)])
-        rows = np.flatnonzero(np.isin(groups, kept[: max(1, int(np.searchsorted(sizes, MAX_RACED)))]))
-        problem, weights, folds = problem.at(rows), weights[rows], folds[rows]
-    if not candidates or folds.max() < 1:
-        return None
-    taught = np.where(folds == np.arange(int(folds.max()) + 1)[:, None], 0.0, weights)
-    fitted = _path(problem, candidates, taught)
-    losses = np.array([_held_out(problem, each, folds) for each in fitted])
-    means = losses @ weights
-    plain = _log_loss(OutputMap(problem.label_matrix), problem) @ weights
-    best = int(means.argmin())
-    return (candidates[best], fitted[best]) if bool(means[best] < plain) else None
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """Candidates, and the answers that one of them is chosen and fitted by."""
+
+    candidates: list[_Candidate]
+    weights: Floats
+    """``(N,)``, as many in sum as there are answers; 0 for answers of no concern."""
+    folds: Ints
+    """``(N,)``; -1 for answers that take no part in the choice."""
+
+    @classmethod
+    def of(
+        cls,
+        rows: Ints,
+        weights: Floats | None,
+        groups: Ints,
+        label_matrix: Floats,
+        families: tuple[Family, ...],
+        shrinkage: float,
+        seed: int,
+    ) -> _Race:
+        used, folds = np.zeros(len(groups)), np.full(len(groups), -1)
+        if not len(rows):
+            # No image had a score.
+            return cls([], used, folds)
+        given = np.ones(len(rows)) if weights is None or not weights[rows].any() else weights[rows]
+        used[rows] = given * (len(rows) / given.sum())
+        here, counts = np.unique(groups[rows], return_counts=True)
+        member = np.searchsorted(here, groups[rows])
+        # The same within a group.
+        of_row = fold_numbers(len(here), seed)[member]
+        if len(rows) > MAX_RACED:
+            # Whole groups, as many as fit.
+            kept = np.random.default_rng(seed).permutation(len(here))
+            raced = max(1, int(np.searchsorted(np.cumsum(counts[kept]), MAX_RACED)))
+            of_row[~np.isin(member, kept[:raced])] = -1
+        folds[rows] = of_row
+        every = _candidates(len(label_matrix), label_matrix.shape[1], len(here))
+        return cls([replace(c, shrinkage=shrinkage) for c in every if c.family in families], used, folds)
+
+    @property
+    def count(self) -> int:
+        """Number of folds; 0 if there is nothing to choose by."""
+        most = int(self.folds.max(initial=-1))
+        return most + 1 if self.candidates and most > 0 else 0
+
+    def at(self, rows: Ints) -> _Race:
+        return replace(self, weights=self.weights[rows], folds=self.folds[rows])
+
+
+def _won(problem: _Problem, races: Sequence[_Race]) -> dict[int, tuple[_Candidate, Models | None]]:
+    """By the number of the race the candidate of least cross-validated log loss, and where its fit to all begins.
+
+    A race that the identity has won is left out.
+    """
+    rows = np.flatnonzero(np.any([race.folds >= 0 for race in races], axis=0))
+    if len(rows) < len(problem.labels):
+        problem, races = problem.at(rows), [race.at(rows) for race in races]
+    numbers = [number for number, race in enumerate(races) if race.count]
+    firsts = np.cumsum([0, *(races[number].count for number in numbers)])
+    taught = [
+        np.where((races[number].folds == fold) | (races[number].folds < 0), 0.0, races[number].weights)
+        for number in numbers
+        for fold in range(races[number].count)
+    ]
+    candidates = races[numbers[0]].candidates
+    fitted = _path(problem, candidates, np.array(taught))
+    plain = _log_loss(OutputMap(problem.label_matrix), problem)
+    found: dict[int, tuple[_Candidate, Models | None]] = {}
+    for number, first, last in zip(numbers, firsts, firsts[1:], strict=False):
+        raced = np.flatnonzero(races[number].folds >= 0)
+        folds, weights = races[number].folds[raced], races[number].weights[raced]
+        losses = [_held_out(problem.at(raced), each, first + folds) @ weights for each in fitted]
+        best = int(np.argmin(losses))
+        if losses[best] < plain[raced] @ weights:
+            models = fitted[best]
+            found[number] = (
+                candidates[best],
+                models.some(slice(first, last)).mean() if isinstance(models, Models) else None,
+            )
+    return found
 
 
 @dataclass(frozen=True)
@@ -243,23 +339,23 @@ def _path(
     return found
 
 
-def _map_of(problem: _Problem, candidate: _Candidate, found: Models | list[OutputMap]) -> OutputMap:
-    """The map of the first of the models of a candidate."""
+def _map_of(problem: _Problem, candidate: _Candidate, found: Models | list[OutputMap], number: int) -> OutputMap:
+    """The map of one of the models of a candidate."""
     if isinstance(found, list):
-        return found[0]
-    weights = found.weights[0] if candidate.family == "linear" else np.zeros((0, 0))
-    scale = float(found.log_scale[0])
-    return OutputMap(problem.label_matrix, candidate.family, scale, found.bias[0], weights, problem.spread)
+        return found[number]
+    weights = found.weights[number] if candidate.family == "linear" else np.zeros((0, 0))
+    scale, bias = float(found.log_scale[number]), found.bias[number]
+    return OutputMap(problem.label_matrix, candidate.family, scale, bias, weights, problem.spread)
 
 
-def _held_out(problem: _Problem, found: Models | list[OutputMap], folds: Ints) -> Floats:
-    """Log losses ``(N,)`` of answers under the model of their fold, which did not see them."""
+def _held_out(problem: _Problem, found: Models | list[OutputMap], of_model: Ints) -> Floats:
+    """Log losses ``(N,)`` of answers under the model with the number ``of_model (N,)``, which did not see them."""
     if isinstance(found, Models):
-        return -np.clip(problem.softmax.log_likelihoods(found, folds), math.log(MIN_PROBABILITY), 0)
-    losses = np.empty(len(folds))
-    for fold, fitted in enumerate(found):
-        rows = np.flatnonzero(folds == fold)
-        losses[rows] = _log_loss(fitted, problem.at(rows))
+        return -np.clip(problem.softmax.log_likelihoods(found, of_model), math.log(MIN_PROBABILITY), 0)
+    losses = np.empty(len(of_model))
+    for number in np.unique(of_model).tolist():
+        rows = np.flatnonzero(of_model == number)
+        losses[rows] = _log_loss(found[number], problem.at(rows))
     return losses
 
 
@@ -272,12 +368,6 @@ def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
         rows = np.flatnonzero(problem.labels == label)
         counts[:, label] += weights[rows] @ problem.probabilities[rows]
     return OutputMap(matrix, "counts", counts=counts / counts.sum(axis=1, keepdims=True))
-
-
-def _folds(groups: Ints, seed: int) -> Ints:
-    """A fold for each answer ``(N,)``, the same within a group."""
-    _, member = np.unique(groups, return_inverse=True)
-    return fold_numbers(int(member.max()) + 1, seed)[member]
 
 
 def _log_loss(fitted: OutputMap, problem: _Problem) -> Floats:

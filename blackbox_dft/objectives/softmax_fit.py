@@ -61,10 +61,9 @@ class Models:
         parts = zip(*((each.log_scale, each.bias, each.weights) for each in models), strict=True)
         return cls(*(np.concatenate(part) for part in parts))
 
-    def one(self, number: int) -> Models:
-        """One of them."""
-        at = slice(number, number + 1)
-        return Models(self.log_scale[at], self.bias[at], self.weights[at])
+    def some(self, numbers: slice) -> Models:
+        """Some of them."""
+        return Models(self.log_scale[numbers], self.bias[numbers], self.weights[numbers])
 
     def mean(self) -> Models:
         """One model between all."""
@@ -100,7 +99,8 @@ class SoftmaxProblem:
         labels, features = self.logs.shape[1], 0 if self.features is None else self.features.shape[1]
         start = start or Models.plain(len(weights), labels, features)
         if len(weights) > 1 and weights.size * labels > MAX_TOGETHER:
-            return Models.joined([self.fit(weights[i : i + 1], penalties, start.one(i)) for i in range(len(weights))])
+            each = [slice(number, number + 1) for number in range(len(weights))]
+            return Models.joined([self.fit(weights[one], penalties, start.some(one)) for one in each])
         if len(weights) == 1 and not weights.all():
             rows = np.flatnonzero(weights[0])
             return self.at(rows).fit(weights[:, rows], penalties, start)
@@ -118,9 +118,9 @@ class SoftmaxProblem:
         """``log q`` of the true label of each answer ``(N,)``, under the model with the number ``of_model (N,)``."""
         logits = np.exp(models.log_scale)[of_model, None] * self.logs + models.bias[of_model]
         if self.features is not None and models.weights.any():
-            for number, weights in enumerate(models.weights):
+            for number in np.unique(of_model).tolist():
                 rows = np.flatnonzero(of_model == number)
-                logits[rows] += self.features[rows] @ weights.T
+                logits[rows] += self.features[rows] @ models.weights[number].T
         logits -= logits.max(axis=1, keepdims=True)
         own = logits[np.arange(len(logits)), self.labels]
         return np.asarray(own - np.log(np.exp(logits, out=logits).sum(axis=1)))

@@ -227,20 +227,23 @@ class ManyLabels(Likelihood):
     def slope(self, probabilities: Floats) -> Floats:
         weighted = probabilities * self.weights[:, None, :]
         weighted.reshape(len(probabilities), -1)[:, self._own_places] -= self.weights
-        by_scale = (weighted * self.logs).sum(axis=(1, 2))
+        # Without a copy of all probabilities, of which there may be millions.
+        by_scale = np.einsum("bln,ln->b", weighted, self.logs)
         by_coefficients = np.matmul(self.basis.T, np.matmul(weighted, self.inputs))
         return np.concatenate([by_scale[:, None], by_coefficients.reshape(len(probabilities), -1)], axis=1)
 
     @override
     def curvature(self, probabilities: Floats) -> Floats:
         weighted = probabilities * self.weights[:, None, :]
-        apart = weighted * (self.logs - (probabilities * self.logs).sum(axis=1, keepdims=True))
-        with_scale = np.matmul(self.basis.T, np.matmul(apart, self.inputs)).reshape(len(probabilities), -1)
-        numbers = 1 + with_scale.shape[1]
+        means = np.einsum("bln,ln->bn", probabilities, self.logs)
+        spread = np.einsum("bln,ln,ln->b", weighted, self.logs, self.logs) - (means**2 * self.weights).sum(axis=1)
+        numbers = 1 + self.basis.shape[1] * self.inputs.shape[1]
         curvature = np.empty((len(probabilities), numbers, numbers))
-        curvature[:, 0, 0] = (apart * self.logs).sum(axis=(1, 2))
-        curvature[:, 0, 1:] = curvature[:, 1:, 0] = with_scale
+        curvature[:, 0, 0] = spread
         if numbers > 1:
+            apart = weighted * (self.logs - means[:, None])
+            with_scale = np.matmul(self.basis.T, np.matmul(apart, self.inputs))
+            curvature[:, 0, 1:] = curvature[:, 1:, 0] = with_scale.reshape(len(probabilities), -1)
             curvature[:, 1:, 1:] = self._of_coefficients(probabilities, weighted)
         return curvature
 

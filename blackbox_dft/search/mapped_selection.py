@@ -17,7 +17,7 @@ from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap
-from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map
+from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map, fit_output_maps
 from blackbox_dft.objectives.softmax_fit import Penalties, SoftmaxProblem
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.map_images import MapImages
@@ -333,18 +333,20 @@ def _cross_fitted(
     z: Floats, probabilities: Floats, judge: _Judge, alone: OutputMap, families: tuple[Family, ...], seed: int
 ) -> _Candidate:
     """The map of unchanged images, judged on images it was not fitted on."""
-    matrix, labels = alone.label_matrix, judge.labels
-    mapped = np.empty((len(labels), matrix.shape[1]))
-    for train, test in _folds(probabilities, seed):
-        fitted = fit_output_map(
-            probabilities[train],
-            labels[train],
-            matrix,
-            weights=judge.weights_of(train),
-            families=families,
-            seed=seed,
-        )
-        mapped[test] = fitted(probabilities[test])
+    folds, matrix = fold_numbers(len(probabilities), seed), alone.label_matrix
+    seen = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+    fitted = fit_output_maps(
+        probabilities[seen],
+        judge.labels[seen],
+        matrix,
+        [np.flatnonzero(folds[seen] != fold) for fold in range(int(folds.max()) + 1)],
+        weights=judge.weights_of(seen),
+        families=families,
+        seed=seed,
+    )
+    mapped = np.empty((len(folds), matrix.shape[1]))
+    for fold, each in enumerate(fitted):
+        mapped[folds == fold] = each(probabilities[folds == fold])
     return _Candidate(z, alone, mapped, judge.measured(mapped))
 
 
@@ -353,15 +355,6 @@ def _class_probabilities(task: Task, raw: Scores) -> Floats:
     found = task.decoder.class_probabilities(raw)
     found[~task.decoder.has_score(raw)] = np.nan
     return found
-
-
-def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
-    """Rows to fit on, those with a score, and rows to judge on."""
-    scored, folds = ~np.isnan(probabilities).any(axis=1), fold_numbers(len(probabilities), seed)
-    return [
-        (np.flatnonzero((folds != fold) & scored), np.flatnonzero(folds == fold))
-        for fold in range(int(folds.max()) + 1)
-    ]
 
 
 def _log_temperatures(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:

@@ -43,7 +43,7 @@ def loss(of: SoftmaxProblem, weights: np.ndarray, penalties: Penalties, values: 
 
 
 def vector(models: Models, number: int = 0) -> np.ndarray:
-    one = models.one(number)
+    one = models.some(slice(number, number + 1))
     return np.concatenate([one.log_scale, one.bias.ravel(), one.weights.ravel()])
 
 
