@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.objectives.losses import lacks_score
+from blackbox_dft.objectives.softmax_fit import Penalties, SoftmaxProblem
 
 PENALTY = 0.1
 """Weight of the squared biases and logarithmic slope of a threshold, against the log likelihood of all images."""
@@ -50,25 +51,20 @@ def fit_threshold(probabilities: Floats, labels: Ints, weights: Floats | None = 
     >>> fit_threshold(probabilities, labels)(probabilities).argmax(axis=1)
     array([0, 0, 0, 0, 1, 1])
     """
-    # Takes longer to import than a small run takes, and most users of this module fit no threshold.
-    from scipy.optimize import minimize
-
     scored = ~lacks_score(probabilities)
-    probabilities, labels = probabilities[scored], labels[scored]
-    used = 1.0 if weights is None else weights[scored][:, None]
-    if not len(labels):
-        return Calibration(np.zeros(probabilities.shape[1]))
-    logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
-    truth = np.eye(logs.shape[1])[labels] * used
+    used = scored.astype(np.float64) if weights is None else np.where(scored, weights, 0.0)
+    return _fitted(probabilities, labels, used[None])[0]
 
-    def loss(parameters: Floats) -> float:
-        slope = np.exp(parameters[-1])
-        likelihood = (log_softmax(logs * slope + parameters[:-1], axis=1) * truth).sum()
-        # The penalty weighs less than one image; it keeps the bias finite if a label never occurs.
-        return float((PENALTY * (parameters**2).sum() - likelihood) / len(labels))
 
-    fitted = minimize(loss, np.zeros(logs.shape[1] + 1), method="L-BFGS-B").x
-    return Calibration(np.asarray(fitted[:-1] / np.exp(fitted[-1])))
+def _fitted(probabilities: Floats, labels: Ints, weights: Floats) -> list[Calibration]:
+    """A baseline for each row of ``weights (B, N)``; what has no score has weight 0."""
+    rows = np.flatnonzero(weights.any(axis=0))
+    if not len(rows):
+        return [Calibration(np.zeros(probabilities.shape[1])) for _ in weights]
+    problem = SoftmaxProblem(np.log(np.clip(probabilities[rows], MIN_PROBABILITY, 1)), labels[rows])
+    # The penalty weighs less than one image; it keeps the bias finite if a label never occurs.
+    found = problem.fit(weights[:, rows], Penalties(scale=PENALTY, bias=PENALTY))
+    return [Calibration(bias / np.exp(scale)) for bias, scale in zip(found.bias, found.log_scale, strict=True)]
 
 
 def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0, weights: Floats | None = None) -> Floats:
@@ -84,9 +80,11 @@ def cross_fitted(probabilities: Floats, labels: Ints, seed: int = 0, weights: Fl
     """
     folds = fold_numbers(len(labels), seed)
     shifted = np.array(probabilities)
-    for fold in range(int(folds.max(initial=0)) + 1):
-        held = folds == fold
-        if (~held).any():
-            fitted = fit_threshold(probabilities[~held], labels[~held], None if weights is None else weights[~held])
-            shifted[held] = fitted(probabilities[held])
+    used = np.ones(len(labels)) if weights is None else weights
+    used = np.where(lacks_score(probabilities), 0.0, used)
+    numbers = np.arange(int(folds.max(initial=0)) + 1)
+    if len(numbers) > 1:
+        fitted = _fitted(probabilities, labels, np.where(folds == numbers[:, None], 0.0, used))
+        for number, each in enumerate(fitted):
+            shifted[folds == number] = each(probabilities[folds == number])
     return shifted

@@ -15,7 +15,8 @@ place: how often a label is true when a class is answered, smoothed to the ident
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -24,6 +25,7 @@ from scipy.special import log_softmax
 
 from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.objectives.softmax_fit import Models, Penalties, SoftmaxProblem
 
 Family = Literal["none", "bias", "scale", "linear", "counts"]
 
@@ -42,8 +44,6 @@ FEW_LABELS, IMAGES_A_LABEL = 16, 2
 decision; a bias for each label would only learn which ones happen to have an image, and lower all the others."""
 MAX_RACED = 1500
 """Answers that candidates are compared on; the chosen one is fitted to all."""
-MAX_STEPS, TOLERANCE = 25, 1e-6
-"""Of L-BFGS, relative in the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,20 +125,54 @@ def fit_output_map(
     >>> bool((found(answers).argmax(1) == labels).mean() > (answers.argmax(1) == labels).mean() + 0.1)
     True
     """
-    if not len(labels):
-        # No image had a score.
-        return OutputMap(label_matrix)
-    used = np.ones(len(labels)) if weights is None or not weights.any() else weights * (len(labels) / weights.sum())
-    problem = _Problem.of(probabilities, labels, label_matrix)
     of_image = np.arange(len(labels)) if groups is None else groups
-    every = _candidates(len(label_matrix), label_matrix.shape[1], len(np.unique(of_image)))
-    candidates = [replace(c, shrinkage=shrinkage) for c in every if c.family in families]
-    best = _race(problem, candidates, used, of_image, seed)
-    if best is None:
-        return OutputMap(label_matrix)
-    # The fits that lead to it, as in the race.
-    along = [c for c in candidates[: best + 1] if c.family in ("scale", candidates[best].family)]
-    return _path(problem, along, used)[-1]
+    race = _Race.of(np.arange(len(labels)), weights, of_image, label_matrix, families, shrinkage, seed)
+    return _fitted(probabilities, labels, label_matrix, [race])[0]
+
+
+def fit_output_maps(
+    probabilities: Floats,
+    labels: Ints,
+    label_matrix: Floats,
+    subsets: Sequence[Ints],
+    *,
+    weights: Floats | None = None,
+    families: tuple[Family, ...] = get_args(Family),
+    seed: int = 0,
+) -> list[OutputMap]:
+    """What ``fit_output_map`` finds on each of ``subsets`` of the answers; of two labels in half of the time.
+
+    >>> answers, labels = np.array([[0.9, 0.1], [0.7, 0.3]] * 20), np.array([0, 1] * 20)
+    >>> both, first = fit_output_maps(answers, labels, np.eye(2), [np.arange(40), np.arange(0, 40, 2)])
+    >>> both(answers[:2]).argmax(axis=1).tolist(), first(answers[:2]).argmax(axis=1).tolist()
+    ([0, 1], [0, 0])
+    """
+    images = np.arange(len(labels))
+    races = [_Race.of(rows, weights, images, label_matrix, families, 1.0, seed) for rows in subsets]
+    if label_matrix.shape[1] == 2 and len(labels) <= MAX_RACED:
+        return _fitted(probabilities, labels, label_matrix, races)
+    # Arithmetic takes longer than calls: an answer that is held out from one of the fits is not free.
+    return [
+        _fitted(probabilities[rows], labels[rows], label_matrix, [race.at(rows)])[0]
+        for rows, race in zip(subsets, races, strict=True)
+    ]
+
+
+def _fitted(probabilities: Floats, labels: Ints, label_matrix: Floats, races: Sequence[_Race]) -> list[OutputMap]:
+    """A map for each race, all of which have the same candidates, or none."""
+    maps = [OutputMap(label_matrix) for _ in races]
+    if not any(race.count for race in races):
+        return maps
+    problem = _Problem.of(probabilities, labels, label_matrix)
+    won = _won(problem, races)
+    for best in dict.fromkeys(candidate for candidate, _ in won.values()):
+        numbers = [number for number, (candidate, _) in won.items() if candidate == best]
+        starts = [start for number in numbers if (start := won[number][1])]
+        used = np.array([races[number].weights for number in numbers])
+        fitted = _path(problem, [best], used, Models.joined(starts) if starts else None)[0]
+        for at, number in enumerate(numbers):
+            maps[number] = _map_of(problem, best, fitted, at)
+    return maps
 
 
 def weights_learned(label_matrix: Floats, images: int) -> int:
@@ -151,26 +185,87 @@ def weights_learned(label_matrix: Floats, images: int) -> int:
     return label_matrix.size if any(c.family == "linear" for c in _candidates(classes, labels, images)) else 0
 
 
-def _race(problem: _Problem, candidates: list[_Candidate], weights: Floats, groups: Ints, seed: int) -> int | None:
-    """The candidate of least cross-validated log loss; ``None`` if that is the identity's."""
-    folds = _folds(groups, seed)
-    if len(folds) > MAX_RACED:
-        # Whole groups, as many as fit.
-        kept = np.random.default_rng(seed).permutation(np.unique(groups))
-        sizes = np.cumsum(np.unique(groups, return_counts=True)[1][np.searchsorted(np.unique(groups), kept)])
-        rows = np.flatnonzero(np.isin(groups, kept[: max(1, int(np.searchsorted(sizes, MAX_RACED)))]))
-        problem, weights, folds = problem.at(rows), weights[rows], folds[rows]
-    if not candidates or folds.max() < 1:
-        return None
-    losses = np.zeros((len(candidates), len(folds)))
-    for fold in range(int(folds.max()) + 1):
-        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        held = problem.at(test)
-        for number, fitted in enumerate(_path(problem.at(train), candidates, weights[train])):
-            losses[number, test] = _log_loss(fitted, held)
-    means = losses @ weights
-    plain = _log_loss(OutputMap(problem.label_matrix), problem) @ weights
-    return int(means.argmin()) if bool(means.min() < plain) else None
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """Candidates, and the answers that one of them is chosen and fitted by."""
+
+    candidates: list[_Candidate]
+    weights: Floats
+    """``(N,)``, as many in sum as there are answers; 0 for answers of no concern."""
+    folds: Ints
+    """``(N,)``; -1 for answers that take no part in the choice."""
+
+    @classmethod
+    def of(
+        cls,
+        rows: Ints,
+        weights: Floats | None,
+        groups: Ints,
+        label_matrix: Floats,
+        families: tuple[Family, ...],
+        shrinkage: float,
+        seed: int,
+    ) -> _Race:
+        used, folds = np.zeros(len(groups)), np.full(len(groups), -1)
+        if not len(rows):
+            # No image had a score.
+            return cls([], used, folds)
+        given = np.ones(len(rows)) if weights is None or not weights[rows].any() else weights[rows]
+        used[rows] = given * (len(rows) / given.sum())
+        here, counts = np.unique(groups[rows], return_counts=True)
+        member = np.searchsorted(here, groups[rows])
+        # The same within a group.
+        of_row = fold_numbers(len(here), seed)[member]
+        if len(rows) > MAX_RACED:
+            # Whole groups, as many as fit.
+            kept = np.random.default_rng(seed).permutation(len(here))
+            raced = max(1, int(np.searchsorted(np.cumsum(counts[kept]), MAX_RACED)))
+            of_row[~np.isin(member, kept[:raced])] = -1
+        folds[rows] = of_row
+        every = _candidates(len(label_matrix), label_matrix.shape[1], len(here))
+        return cls([replace(c, shrinkage=shrinkage) for c in every if c.family in families], used, folds)
+
+    @property
+    def count(self) -> int:
+        """Number of folds; 0 if there is nothing to choose by."""
+        most = int(self.folds.max(initial=-1))
+        return most + 1 if self.candidates and most > 0 else 0
+
+    def at(self, rows: Ints) -> _Race:
+        return replace(self, weights=self.weights[rows], folds=self.folds[rows])
+
+
+def _won(problem: _Problem, races: Sequence[_Race]) -> dict[int, tuple[_Candidate, Models | None]]:
+    """By the number of the race the candidate of least cross-validated log loss, and where its fit to all begins.
+
+    A race that the identity has won is left out.
+    """
+    rows = np.flatnonzero(np.any([race.folds >= 0 for race in races], axis=0))
+    if len(rows) < len(problem.labels):
+        problem, races = problem.at(rows), [race.at(rows) for race in races]
+    numbers = [number for number, race in enumerate(races) if race.count]
+    firsts = np.cumsum([0, *(races[number].count for number in numbers)])
+    taught = [
+        np.where((races[number].folds == fold) | (races[number].folds < 0), 0.0, races[number].weights)
+        for number in numbers
+        for fold in range(races[number].count)
+    ]
+    candidates = races[numbers[0]].candidates
+    fitted = _path(problem, candidates, np.array(taught))
+    plain = _log_loss(OutputMap(problem.label_matrix), problem)
+    found: dict[int, tuple[_Candidate, Models | None]] = {}
+    for number, first, last in zip(numbers, firsts, firsts[1:], strict=False):
+        raced = np.flatnonzero(races[number].folds >= 0)
+        folds, weights = races[number].folds[raced], races[number].weights[raced]
+        losses = [_held_out(problem.at(raced), each, first + folds) @ weights for each in fitted]
+        best = int(np.argmin(losses))
+        if losses[best] < plain[raced] @ weights:
+            models = fitted[best]
+            found[number] = (
+                candidates[best],
+                models.some(slice(first, last)).mean() if isinstance(models, Models) else None,
+            )
+    return found
 
 
 @dataclass(frozen=True)
@@ -180,6 +275,15 @@ class _Candidate:
     shrinkage: float = 1.0
     biased: bool = True
     """Whether it shifts decisions at all."""
+
+    @property
+    def penalties(self) -> Penalties:
+        return Penalties(
+            # A shift alone keeps the scale.
+            None if self.family == "bias" else self.shrinkage * SCALE_PENALTY,
+            self.shrinkage * BIAS_PENALTY if self.biased else None,
+            self.penalty if self.family == "linear" else None,
+        )
 
 
 def _candidates(classes: int, labels: int, images: int) -> list[_Candidate]:
@@ -199,91 +303,60 @@ class _Problem:
     """Answers in the form that the fits need."""
 
     probabilities: Floats
-    logs: Floats
-    features: Floats
     spread: float
-    labels: Ints
     label_matrix: Floats
+    softmax: SoftmaxProblem
 
     @classmethod
     def of(cls, probabilities: Floats, labels: Ints, label_matrix: Floats) -> _Problem:
-        features, spread = np.zeros((len(labels), 0)), 1.0
+        features, spread = None, 1.0
         if label_matrix.size <= MAX_WEIGHTS:
             features = _features(probabilities)
             spread = float(features.std()) or 1.0
+            features /= spread
         logs = clipped_logs(probabilities @ label_matrix)
-        return cls(probabilities, logs, features / spread, spread, labels, label_matrix)
+        return cls(probabilities, spread, label_matrix, SoftmaxProblem(logs, labels, features))
+
+    @property
+    def labels(self) -> Ints:
+        return self.softmax.labels
 
     def at(self, rows: Ints) -> _Problem:
-        parts = self.probabilities[rows], self.logs[rows], self.features[rows], self.spread, self.labels[rows]
-        return _Problem(*parts, self.label_matrix)
+        return replace(self, probabilities=self.probabilities[rows], softmax=self.softmax.at(rows))
 
 
-def _path(problem: _Problem, candidates: list[_Candidate], weights: Floats) -> list[OutputMap]:
-    """The map of each candidate, fitted in this order."""
-    count = problem.logs.shape[1]
-    start = np.zeros(1 + count)
-    maps = []
+def _path(
+    problem: _Problem, candidates: list[_Candidate], weights: Floats, start: Models | None = None
+) -> list[Models | list[OutputMap]]:
+    """For each candidate, fitted in this order, a model for each row of ``weights (B, N)``."""
+    found: list[Models | list[OutputMap]] = []
     for candidate in candidates:
         if candidate.family == "counts":
-            maps.append(_counted(problem, candidate.penalty, weights))
-            continue
-        if candidate.family == "linear" and start.size == 1 + count:
-            start = np.concatenate([start, np.zeros(count * problem.features.shape[1])])
-        start = _minimise(_objective(problem, candidate, weights), start)
-        rest = start[1 + count :].reshape(count, -1) if candidate.family == "linear" else np.zeros((0, 0))
-        parts = {"log_scale": float(start[0]), "bias": start[1 : 1 + count], "weights": rest, "spread": problem.spread}
-        maps.append(OutputMap(problem.label_matrix, candidate.family, **parts))  # type: ignore[arg-type]
-    return maps
+            found.append([_counted(problem, candidate.penalty, each) for each in weights])
+        else:
+            start = problem.softmax.fit(weights, candidate.penalties, start)
+            found.append(start)
+    return found
 
 
-def _minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
-    # Here, as a run without a map does not need it, and it takes long to load.
-    from scipy.optimize import minimize
+def _map_of(problem: _Problem, candidate: _Candidate, found: Models | list[OutputMap], number: int) -> OutputMap:
+    """The map of one of the models of a candidate."""
+    if isinstance(found, list):
+        return found[number]
+    weights = found.weights[number] if candidate.family == "linear" else np.zeros((0, 0))
+    scale, bias = float(found.log_scale[number]), found.bias[number]
+    return OutputMap(problem.label_matrix, candidate.family, scale, bias, weights, problem.spread)
 
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS, "ftol": TOLERANCE})
-    return np.asarray(found.x, np.float64)
 
-
-def _objective(problem: _Problem, candidate: _Candidate, weights: Floats) -> Callable[[Floats], tuple[float, Floats]]:
-    """Penalised negative log likelihood and its gradient, of s, b and W in one vector."""
-    # Answers along the rows of memory: sums over the labels, of which there are few, are then several times faster.
-    logs, features = np.ascontiguousarray(problem.logs.T), problem.features
-    across = np.ascontiguousarray(features.T)
-    count = len(logs)
-    own_places = problem.labels * logs.shape[1] + np.arange(logs.shape[1])
-    # Fresh memory for each of hundreds of evaluations costs more than the arithmetic.
-    logits, product, sums, most = (
-        np.empty_like(logs),
-        np.empty_like(logs),
-        np.empty(logs.shape[1]),
-        np.empty(logs.shape[1]),
-    )
-    flat = logits.reshape(-1)
-    scale_penalty, bias_penalty = candidate.shrinkage * SCALE_PENALTY, candidate.shrinkage * BIAS_PENALTY
-
-    def objective(values: Floats) -> tuple[float, Floats]:
-        scale, bias = values[0], values[1 : 1 + count]
-        matrix = values[1 + count :].reshape(count, -1)
-        np.multiply(np.exp(scale), logs, out=logits)
-        np.add(logits, bias[:, None], out=logits)
-        if matrix.size:
-            np.add(logits, np.matmul(matrix, across, out=product), out=logits)
-        np.subtract(logits, logits.max(axis=0, out=most), out=logits)
-        own = flat[own_places]
-        error = np.exp(logits, out=logits)
-        error.sum(axis=0, out=sums)
-        value = float(weights @ (np.log(sums) - own)) + bias_penalty * float(bias @ bias)
-        value += scale_penalty * scale**2 + candidate.penalty * float((matrix**2).sum())
-        error *= weights / sums
-        flat[own_places] -= weights
-        by_scale = np.exp(scale) * float(np.vdot(error, logs)) + 2 * scale_penalty * scale
-        by_bias = (error.sum(axis=1) + 2 * bias_penalty * bias) * candidate.biased
-        by_matrix = error @ features + 2 * candidate.penalty * matrix if matrix.size else np.zeros(0)
-        # A shift alone keeps the scale.
-        return value, np.concatenate([[by_scale * (candidate.family != "bias")], by_bias, by_matrix.ravel()])
-
-    return objective
+def _held_out(problem: _Problem, found: Models | list[OutputMap], of_model: Ints) -> Floats:
+    """Log losses ``(N,)`` of answers under the model with the number ``of_model (N,)``, which did not see them."""
+    if isinstance(found, Models):
+        return -np.clip(problem.softmax.log_likelihoods(found, of_model), math.log(MIN_PROBABILITY), 0)
+    losses = np.empty(len(of_model))
+    for number in np.unique(of_model).tolist():
+        rows = np.flatnonzero(of_model == number)
+        losses[rows] = _log_loss(found[number], problem.at(rows))
+    return losses
 
 
 def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
@@ -295,12 +368,6 @@ def _counted(problem: _Problem, prior: float, weights: Floats) -> OutputMap:
         rows = np.flatnonzero(problem.labels == label)
         counts[:, label] += weights[rows] @ problem.probabilities[rows]
     return OutputMap(matrix, "counts", counts=counts / counts.sum(axis=1, keepdims=True))
-
-
-def _folds(groups: Ints, seed: int) -> Ints:
-    """A fold for each answer ``(N,)``, the same within a group."""
-    _, member = np.unique(groups, return_inverse=True)
-    return fold_numbers(int(member.max()) + 1, seed)[member]
 
 
 def _log_loss(fitted: OutputMap, problem: _Problem) -> Floats:

@@ -244,7 +244,8 @@ class Experiment:
         indices = train if len(train) else np.arange(len(images))
         count = min(len(indices), SEEN_PHOTOS if isinstance(images, Photos) else SEEN_IMAGES)
         for number in indices[np.unique(np.linspace(0, len(indices) - 1, count).astype(int))].tolist():
-            yield images.photo(number) if isinstance(images, Photos) else images[number]
+            # No memory map any more, each of whose many slices would carry its file along.
+            yield images.photo(number) if isinstance(images, Photos) else np.asarray(images[number])
 
     @property
     def space_notes(self) -> list[str]:

@@ -7,7 +7,6 @@ unchanged images is fitted on the validation images themselves and judged there 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +17,8 @@ from blackbox_dft._utils.folds import fold_numbers
 from blackbox_dft._utils.types import Floats, Ints, Scores
 from blackbox_dft.evaluation.metric import ACCURACY, Metric
 from blackbox_dft.objectives.joined_map import JoinedMap
-from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map
+from blackbox_dft.objectives.output_map import Family, OutputMap, clipped_logs, fit_output_map, fit_output_maps
+from blackbox_dft.objectives.softmax_fit import Penalties, SoftmaxProblem
 from blackbox_dft.search.loop import Task, Trajectory
 from blackbox_dft.search.map_images import MapImages
 from blackbox_dft.search.selection import (
@@ -49,6 +49,8 @@ MIN_PROVEN_GAIN = 0.5
 """``MIN_GAIN`` on the images of a proof: there is one candidate only, and it was not learned to fit them."""
 SCALE_PENALTY = 0.1
 """Of the squared log temperature, against the log likelihood of all images."""
+LOG_TEMPERATURES = (-3.0, 2.0)
+"""The least and the most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +140,7 @@ def select_with_map(
     alone = fit_output_map(
         before[seen], labels[seen], matrix, weights=judge.weights_of(seen), families=families, seed=seed
     )
-    temperature = _log_temperature(answers.probabilities @ matrix, answers.labels, answers.weights)
+    temperature = _log_temperatures(answers.probabilities @ matrix, answers.labels, answers.weights[None])[0]
     candidates = {
         BOTH: _Candidate(z, fitted, mapped, judge.measured(mapped), penalty),
         LAST_QUARTER: _Candidate(
@@ -318,10 +320,12 @@ class _Answers:
 
 def _calibrated(z: Floats, probabilities: Floats, judge: _Judge, seed: int) -> _Candidate:
     """Without a map, at the temperature that other validation images suggest."""
-    tempered = np.empty_like(probabilities)
-    for train, test in _folds(probabilities, seed):
-        found = _log_temperature(probabilities[train], judge.labels[train], judge.weights_of(train))
-        tempered[test] = _tempered(probabilities[test], found)
+    scored = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+    folds = fold_numbers(len(probabilities), seed)
+    used = np.ones(len(folds)) if judge.weights is None else judge.weights
+    taught = np.where(folds == np.arange(int(folds.max()) + 1)[:, None], 0.0, used)[:, scored]
+    found = _log_temperatures(probabilities[scored], judge.labels[scored], taught)
+    tempered = _tempered(probabilities, found[folds][:, None])
     return _Candidate(z, None, tempered, judge.measured(probabilities))
 
 
@@ -329,18 +333,20 @@ def _cross_fitted(
     z: Floats, probabilities: Floats, judge: _Judge, alone: OutputMap, families: tuple[Family, ...], seed: int
 ) -> _Candidate:
     """The map of unchanged images, judged on images it was not fitted on."""
-    matrix, labels = alone.label_matrix, judge.labels
-    mapped = np.empty((len(labels), matrix.shape[1]))
-    for train, test in _folds(probabilities, seed):
-        fitted = fit_output_map(
-            probabilities[train],
-            labels[train],
-            matrix,
-            weights=judge.weights_of(train),
-            families=families,
-            seed=seed,
-        )
-        mapped[test] = fitted(probabilities[test])
+    folds, matrix = fold_numbers(len(probabilities), seed), alone.label_matrix
+    seen = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+    fitted = fit_output_maps(
+        probabilities[seen],
+        judge.labels[seen],
+        matrix,
+        [np.flatnonzero(folds[seen] != fold) for fold in range(int(folds.max()) + 1)],
+        weights=judge.weights_of(seen),
+        families=families,
+        seed=seed,
+    )
+    mapped = np.empty((len(folds), matrix.shape[1]))
+    for fold, each in enumerate(fitted):
+        mapped[folds == fold] = each(probabilities[folds == fold])
     return _Candidate(z, alone, mapped, judge.measured(mapped))
 
 
@@ -351,30 +357,17 @@ def _class_probabilities(task: Task, raw: Scores) -> Floats:
     return found
 
 
-def _folds(probabilities: Floats, seed: int) -> list[tuple[Ints, Ints]]:
-    """Rows to fit on, those with a score, and rows to judge on."""
-    scored, folds = ~np.isnan(probabilities).any(axis=1), fold_numbers(len(probabilities), seed)
-    return [
-        (np.flatnonzero((folds != fold) & scored), np.flatnonzero(folds == fold))
-        for fold in range(int(folds.max()) + 1)
-    ]
+def _log_temperatures(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
+    """The exponent's logarithm of greatest likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+
+    One for each row of ``weights (B, N)``: what each answer counts to it.
+    """
+    found = SoftmaxProblem(clipped_logs(probabilities), labels).fit(weights, Penalties(scale=SCALE_PENALTY))
+    return np.clip(found.log_scale, *LOG_TEMPERATURES)
 
 
-def _log_temperature(probabilities: Floats, labels: Ints, weights: Floats | None) -> float:
-    """The exponent's logarithm of greatest likelihood (Guo et al. 2017, arXiv 1706.04599, section 4.2)."""
-    from scipy.optimize import minimize_scalar
-
-    used = np.ones(len(labels)) if weights is None else weights
-
-    def loss(log_scale: float) -> float:
-        tempered = _log_losses(_tempered(probabilities, log_scale), labels)
-        return float(used @ tempered) + SCALE_PENALTY * log_scale**2
-
-    return float(minimize_scalar(loss, bounds=(-3, 2), method="bounded").x)
-
-
-def _tempered(probabilities: Floats, log_scale: float) -> Floats:
-    return np.asarray(np.exp(log_softmax(math.exp(log_scale) * clipped_logs(probabilities), axis=1)), np.float64)
+def _tempered(probabilities: Floats, log_scale: Floats) -> Floats:
+    return np.asarray(np.exp(log_softmax(np.exp(log_scale) * clipped_logs(probabilities), axis=1)), np.float64)
 
 
 def _log_losses(probabilities: Floats, labels: Ints) -> Floats:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from blackbox_dft.objectives.output_map import Family, OutputMap, fit_output_map
+from blackbox_dft.objectives.output_map import Family, OutputMap, fit_output_map, fit_output_maps
 
 NONSMILE_SMILE = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
 """Three classes (sad, happy, neutral), of which the second is the label smile."""
@@ -118,6 +118,23 @@ def test_weights_count_answers() -> None:
     wrong = np.concatenate([labels[:100], 1 - labels[100:]])
     found = fit_output_map(answers, wrong, np.eye(2), weights=np.repeat([1.0, 1e-6], 100))
     assert accuracy(found(answers), labels) > 0.9
+
+
+@pytest.mark.parametrize(("classes", "count"), [(2, 200), (4, 200), (2, 1800)])
+def test_maps_of_several_subsets_are_those_of_each(classes: int, count: int) -> None:
+    rng = np.random.default_rng(8)
+    labels = rng.integers(0, classes, count)
+    answers = softmax(rng.normal(size=(count, classes)) + 2 * np.eye(classes)[labels] + np.eye(classes)[0])
+    weights = rng.uniform(0.5, 2, count)
+    subsets = [np.flatnonzero(np.arange(count) % 4 != part) for part in range(4)]
+    # What is in no subset teaches nothing.
+    subsets += [np.arange(30), np.arange(1), np.arange(0)]
+    together = fit_output_maps(answers, labels, np.eye(classes), subsets, weights=weights)
+    for rows, found in zip(subsets, together, strict=True):
+        apart = fit_output_map(answers[rows], labels[rows], np.eye(classes), weights=weights[rows])
+        assert (found.family == "none") == (apart.family == "none")
+        np.testing.assert_allclose(found(answers), apart(answers), atol=0.01)
+    assert {found.family for found in together} > {"none"}
 
 
 def test_the_same_answers_give_the_same_map_to_the_bit() -> None:
