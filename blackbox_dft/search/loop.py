@@ -258,6 +258,11 @@ class _Step:
 
 def _submit(task: Task, steps: Sequence[tuple[Proposal, Ints]]) -> list[_Step]:
     """Submits the queries of several steps as one, so that they are cut into as few requests as they fill."""
+    if len(steps) == 1:
+        ((proposal, images),) = steps
+        submission = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
+        group = _Group(images, proposal.candidates, proposal.rows, submission)
+        return [_Step(proposal, images, group, slice(0, proposal.queries))]
     proposals = [proposal for proposal, _ in steps]
     firsts = np.cumsum([0, *(len(proposal.candidates) for proposal in proposals[:-1])])
     images = np.concatenate([images for _, images in steps])

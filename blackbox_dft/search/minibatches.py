@@ -93,7 +93,10 @@ class ImportanceSampler:
         drawn = [(self._rng.random(), self._rng.permutation(count)) for _ in range(draws)]
         marks = (np.arange(count) + np.array([[start] for start, _ in drawn])) / count
         positions = np.minimum(np.searchsorted(cumulated, marks, side="right"), len(share) - 1)
-        positions = positions[np.arange(draws)[:, None], np.stack([order for _, order in drawn])]
+        if draws == 1:
+            positions = positions[:, drawn[0][1]]
+        else:
+            positions = positions[np.arange(draws)[:, None], np.stack([order for _, order in drawn])]
         return self._indices[positions], 1 / (share[positions] * len(share))
 
     def update(self, images: Ints, probabilities: Floats) -> None:
