@@ -147,11 +147,14 @@ class QuadraticSums:
             observed, mean_losses, weights = self._observed.rows[block].T
             nearness = np.exp(-self._decay * ((a**2).sum(axis=1) + (d**2).sum(axis=1)))
             counts = np.where(nearness >= self._least, nearness * weights, 0.0)
-            plus, minus = (at.scales * _products(_with_one(side), at) for side in (a + d, a - d))
+            roots = np.sqrt(counts)
+            plus, minus = (_products(_with_one(side), at) for side in (a + d, a - d))
+            scales = roots[:, None] * at.scales
             for number, (features, values) in enumerate([(plus - minus, observed), ((plus + minus) / 2, mean_losses)]):
-                weighted = features.T * counts
-                np.add(sums.gram[number], weighted @ features, out=sums.gram[number])
-                np.add(sums.moment[number], weighted @ values, out=sums.moment[number])
+                features *= scales
+                # A product with its own transpose takes half of the time of another one.
+                np.add(sums.gram[number], features.T @ features, out=sums.gram[number])
+                np.add(sums.moment[number], (roots * values) @ features, out=sums.moment[number])
             mass, level = mass + float(counts.sum()), level + float(counts @ mean_losses)
         return sums._replace(mass=mass, level=level)
 
