@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -53,6 +54,11 @@ class Proposal:
         """All candidates are scored on the same images; losses ``(M * images,)`` reshape to ``(M, images)``."""
         count = len(candidates)
         return cls(candidates, np.repeat(np.arange(count), images), np.tile(np.arange(images), count), images)
+
+    def weighted(self, weights: Floats) -> Proposal:
+        """The same proposal with weights of its images ``(images,)``."""
+        # As ``dataclasses.replace``, in a third of its time.
+        return Proposal(self.candidates, self.rows, self.slots, self.images, self.uneven, weights, self.note)
 
     @property
     def queries(self) -> int:
@@ -122,6 +128,22 @@ class SupportsDelayedTell(Estimator, Protocol):
     """
 
     supports_delayed_tell: ClassVar[bool] = True
+
+
+@runtime_checkable
+class SupportsAskTogether(SupportsDelayedTell, Protocol):
+    """An estimator that makes several proposals in less time than one after the other."""
+
+    def ask_together(self, count: int) -> list[Proposal]:
+        """The proposals of so many calls of ``ask``, to the bit."""
+        ...
+
+
+def ask_together(estimator: Estimator, count: int) -> list[Proposal]:
+    """So many proposals, in as little time as the estimator can."""
+    # ``isinstance`` of a protocol would look at all that is asked here, at every step of a search.
+    together: Callable[[int], list[Proposal]] | None = getattr(estimator, "ask_together", None)
+    return together(count) if together else [estimator.ask() for _ in range(count)]
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,7 +42,14 @@ class CurvatureFactor:
         """Multiplies the curvature."""
         return float(np.exp(self._log_factor))
 
-    def tell(self, displacement: Floats, spans: Floats, differences: Floats, weights: Floats) -> None:
+    def tell(
+        self,
+        displacement: Floats,
+        spans: Floats,
+        differences: Floats,
+        weights: Floats,
+        sizes: Sequence[int] | None = None,
+    ) -> None:
         """Learns from pairs about start + ``displacement (k,)``.
 
         Args:
@@ -49,8 +57,12 @@ class CurvatureFactor:
             spans: candidate differences ``(P, k)``.
             differences: loss differences ``(P,)``.
             weights: importance weights of the images ``(P,)``.
+            sizes: of the proposals that the pairs are of, each learned from by itself; all are of one by default.
         """
         terms = weights * (spans @ displacement) * differences
-        if error := math.sqrt(terms @ terms):
-            moved = self._log_factor + self._rate * float(terms.sum()) / error
-            self._log_factor = min(max(moved, -MAX_LOG_FACTOR), MAX_LOG_FACTOR)
+        starts = [0] if sizes is None else np.cumsum([0, *sizes[:-1]])
+        sums, squares = (np.add.reduceat(values, starts).tolist() for values in (terms, terms**2))
+        for total, square in zip(sums, squares, strict=True):
+            if square:
+                moved = self._log_factor + self._rate * total / math.sqrt(square)
+                self._log_factor = min(max(moved, -MAX_LOG_FACTOR), MAX_LOG_FACTOR)

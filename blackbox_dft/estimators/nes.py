@@ -83,22 +83,26 @@ class Nes(SupportsDelayedTell):
         return self._space.settle(self._mean)
 
 
-def gaussian_directions(rng: np.random.Generator, count: int, size: int, orthogonal: bool) -> Floats:
+def gaussian_directions(
+    rng: np.random.Generator, count: int, size: int, orthogonal: bool, draws: int | None = None
+) -> Floats:
     """Standard normal directions ``(count, size)``.
 
-    If ``orthogonal``, those of each block of ``size`` are made orthogonal, and keep their lengths.
+    If ``orthogonal``, those of each block of ``size`` are made orthogonal, and keep their lengths. With ``draws``, as
+    many times that ``(draws, count, size)``, the same as by so many calls and in less time.
 
     >>> u = gaussian_directions(np.random.default_rng(0), 2, 5, orthogonal=True)
     >>> u.shape, bool(abs(u[0] @ u[1]) < 1e-9)
     ((2, 5), True)
     """
-    drawn = rng.standard_normal((count, size))
+    drawn = rng.standard_normal((count, size) if draws is None else (draws, count, size))
     if not orthogonal or size == 1:
         return drawn
     for start in range(0, count, size):
-        block = drawn[start : start + size]
-        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        block = drawn[..., start : start + size, :]
+        lengths = np.linalg.norm(block, axis=-1, keepdims=True)
         # The rows of Q are as uniform as the block's directions were (Mezzadri 2007, with the signs of R).
-        q, r = np.linalg.qr(block.T)
-        drawn[start : start + size] = (q * np.where(np.diag(r) < 0, -1.0, 1.0)).T * lengths
+        q, r = np.linalg.qr(block.swapaxes(-1, -2))
+        signs = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+        drawn[..., start : start + size, :] = (q * signs[..., None, :]).swapaxes(-1, -2) * lengths
     return drawn

@@ -8,7 +8,7 @@ import numpy as np
 
 from blackbox_dft._utils.types import Floats
 from blackbox_dft.estimators.curvature import CurvatureFactor
-from blackbox_dft.estimators.quadratic_features import BLOCK, FIRST_CAPACITY, QuadraticFeatures
+from blackbox_dft.estimators.quadratic_sums import QuadraticSums
 
 LOSS_SCALE = 0.15
 """The priors below are for losses whose differences within a pair have this standard deviation, over sqrt(2)."""
@@ -35,8 +35,6 @@ MIN_PROMISED_CURVATURE = 0.005
 """Curvature assumed at least for the gain that is promised: a flat surface would promise without end."""
 MAX_MOVE = 0.5
 """Trust region: the longest move of the estimate in one fit."""
-SUMMED_AT_ONCE = 2 * BLOCK
-"""Pairs that are added to the sums at once, at least, as each time costs something: 0.2 ms if k = 8."""
 MAX_ITERATIONS = 60
 """Of Newton's method for a step to the edge of the trust region; six are usual."""
 REFIT_GROWTH = 1.03
@@ -68,12 +66,14 @@ class QuadraticModel:
         self.minimum = np.array(start, np.float64)
         """Estimate of the minimum ``(k,)``."""
         size = len(start)
-        self._features = QuadraticFeatures(self.minimum)
-        self._told = np.empty((4, FIRST_CAPACITY))
-        """Loss differences, mean losses, weights of the pairs, and how much those summed count."""
-        self._fitted = 0
-        self._summed = 0
-        """Pairs that are in the sums of the next fit."""
+        self._sums = QuadraticSums(size, 0.5 / NEIGHBOURHOOD**2 / max(1, size), MIN_NEARNESS)
+        self._upper = np.triu_indices(size)
+        self._diagonal = self._upper[0] == self._upper[1]
+        # Pairs told, pairs of the last fit, and those since: learned from all at once when the next fit is due.
+        self._count = self._fitted = 0
+        self._new: list[tuple[Floats, Floats, Floats, Floats, Floats]] = []
+        self._weight = self._level = self._square = self._difference_square = 0.0
+        """Sums of the weights of all pairs, and of those times mean losses, their squares and squared differences."""
         self._start = self.minimum
         self._curvature = CurvatureFactor(CURVATURE_RATE, 1 / flatness)
         self._posterior = np.empty((0, 0))
@@ -85,29 +85,17 @@ class QuadraticModel:
 
     def tell(self, plus: Floats, minus: Floats, loss_plus: Floats, loss_minus: Floats, weights: Floats) -> None:
         """Learns from P pairs: candidates ``(P, k)`` on both sides, their losses ``(P,)``, image weights ``(P,)``."""
-        self._curvature.tell(self.minimum - self._start, plus - minus, loss_plus - loss_minus, weights)
-        begin = self._features.count
-        self._features.add(plus, minus)
-        while self._features.count > self._told.shape[1]:
-            self._told = np.concatenate([self._told, np.empty_like(self._told)], axis=1)
-        told = self._told[:3, begin : self._features.count]
-        told[0], told[1], told[2] = loss_plus - loss_minus, (loss_plus + loss_minus) / 2, weights
-        count, fitted = self._features.count, self._fitted
-        if count >= REFIT_GROWTH * fitted:
-            self._fitted = count
-            slope, curvature = self._fit()
-            step = trust_region_step(slope, curvature, MAX_MOVE)
-            self.minimum = self.minimum + step
-            self._slope_left, self._fitted_curvature = slope + curvature @ step, curvature
-            self._promised_gain = None
-            self._features.move(self.minimum)
-            self._summed = 0
-        else:
-            # The next fit is about this estimate. Its sums are made evenly on the way there: all at once, they would
-            # keep a fast target waiting.
-            due = int(count * (count - fitted) / (math.ceil(REFIT_GROWTH * fitted) - fitted))
-            if due - self._summed >= SUMMED_AT_ONCE:
-                self._sum(due)
+        self._new.append((plus, minus, loss_plus, loss_minus, weights))
+        self._count += len(plus)
+        if self._count < REFIT_GROWTH * self._fitted:
+            return
+        self._learn()
+        self._fitted = self._count
+        slope, curvature = self._fit()
+        step = trust_region_step(slope, curvature, MAX_MOVE)
+        self.minimum = self.minimum + step
+        self._slope_left, self._fitted_curvature = slope + curvature @ step, curvature
+        self._promised_gain = None
 
     @property
     def promised_gain(self) -> float:
@@ -131,47 +119,49 @@ class QuadraticModel:
     def _fit(self) -> tuple[Floats, Floats]:
         """Slope ``(k,)`` and curvature ``(k, k)`` at the estimate."""
         size = len(self.minimum)
-        self._sum(self._features.count)
-        differences, means, weights, nearness = self._told[:, : self._features.count]
-        mean_weight = float(weights.mean())
-        weights, nearness = weights / mean_weight, nearness / mean_weight
-        level = float(weights @ means) / len(means)
-        within = max(float((weights * differences**2).mean()), 1e-12)
-        between = max(float((weights * (means - level) ** 2).mean()), 1e-12)
+        sums = self._sums.about(self.minimum)
+        # Weights are 1 on average.
+        mean_weight, level = self._weight / self._count, self._level / self._weight
+        within = max(self._difference_square / self._weight, 1e-12)
+        between = max(self._square / self._weight - level**2, 1e-12)
         scale = np.sqrt(within / 2) / LOSS_SCALE
-        curvature = CURVATURE * self._curvature.factor * curvature_share(nearness, means) * scale
-        upper, diagonal = self._features.upper, self._features.diagonal
-        mean = np.concatenate([[level], np.zeros(size), np.where(diagonal, curvature, 0)])
-        curvature_spreads = np.where(diagonal, DIAGONAL_SPREAD, MIXED_SPREAD)
+        share = curvature_share(sums.mass / mean_weight, sums.level / mean_weight)
+        curvature = CURVATURE * self._curvature.factor * share * scale
+        mean = np.concatenate([[level], np.zeros(size), np.where(self._diagonal, curvature, 0)])
+        curvature_spreads = np.where(self._diagonal, DIAGONAL_SPREAD, MIXED_SPREAD)
         spreads = np.concatenate([np.full(size, SLOPE_SPREAD), curvature_spreads]) * scale
         prior = np.concatenate([[0.01 / between], spreads**-2])
         # Bishop 2006, eq. 3.54 and 3.53: posterior precision and mean, about the prior mean.
-        gram, moment = self._features.sums(1 / (mean_weight * within), 1 / (mean_weight * between))
+        parts = 1 / (mean_weight * within), 1 / (mean_weight * between)
+        gram, moment = (parts[0] * of[0] + parts[1] * of[1] for of in (sums.gram, sums.moment))
         posterior = gram + np.diag(prior)
         self._posterior = posterior
         fitted = mean + np.linalg.solve(posterior, moment - gram @ mean)
         matrix = np.zeros((size, size))
-        matrix[upper] = fitted[1 + size :]
+        matrix[self._upper] = fitted[1 + size :]
         return fitted[1 : 1 + size], matrix + matrix.T - np.diag(np.diag(matrix))
 
-    def _sum(self, end: int) -> None:
-        """Adds the pairs up to number ``end`` to the sums about the estimate."""
-        pairs = slice(self._summed, end)
-        differences_and_means, weights = self._told[:2, pairs], self._told[2, pairs]
-        nearness = np.exp(-0.5 / NEIGHBOURHOOD**2 / len(self.minimum) * self._features.squared_distances(pairs))
-        counts = np.where(nearness >= MIN_NEARNESS, nearness * weights, 0.0)
-        self._told[3, pairs] = counts
-        self._features.add_to_sums(pairs, counts, differences_and_means)
-        self._summed = end
+    def _learn(self) -> None:
+        """Adds the pairs told since the last fit to the sums; the estimate has been where it is since then."""
+        sizes = [len(plus) for plus, *_ in self._new]
+        plus, minus, loss_plus, loss_minus, weights = map(np.concatenate, zip(*self._new, strict=True))
+        self._new.clear()
+        differences, means = loss_plus - loss_minus, (loss_plus + loss_minus) / 2
+        self._curvature.tell(self.minimum - self._start, plus - minus, differences, weights, sizes)
+        self._weight += float(weights.sum())
+        self._level += float(weights @ means)
+        self._square += float(weights @ means**2)
+        self._difference_square += float(weights @ differences**2)
+        self._sums.add(plus, minus, differences, means, weights)
 
 
-def curvature_share(nearness: Floats, means: Floats) -> float:
-    """Share of the prior curvature to assume, given pairs of mean losses ``means (P,)`` that count by ``nearness``.
+def curvature_share(pairs: float, losses: float) -> float:
+    """Share of the prior curvature to assume, given the number of pairs nearby and the sum of their mean losses.
 
-    >>> curvature_share(np.ones(1000), np.full(1000, 0.2)), curvature_share(np.ones(1000), np.full(1000, 0.9))
+    >>> curvature_share(1000, 200), curvature_share(1000, 900)
     (1.0, 0.25)
     """
-    level = (float(nearness @ means) + PRIOR_PAIRS * LOW_LOSS) / (float(nearness.sum()) + PRIOR_PAIRS)
+    level = (losses + PRIOR_PAIRS * LOW_LOSS) / (pairs + PRIOR_PAIRS)
     return min(1.0, max(MIN_CURVATURE_SHARE, (HIGH_LOSS - level) / (HIGH_LOSS - LOW_LOSS)))
 
 

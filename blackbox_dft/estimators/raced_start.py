@@ -15,7 +15,7 @@ import numpy as np
 from typing_extensions import override
 
 from blackbox_dft._utils.types import Floats
-from blackbox_dft.estimators.base import Estimator, Proposal, SupportsDelayedTell, SupportsPromise
+from blackbox_dft.estimators.base import Estimator, Proposal, SupportsDelayedTell, SupportsPromise, ask_together
 from blackbox_dft.estimators.search_space import SearchSpace
 
 FIRST_IMAGES, MORE_IMAGES, MOST_IMAGES = 8, 4, 24
@@ -69,6 +69,15 @@ class RacedStart(Estimator):
         asked = self._round if self._round and self._round.asked < MOST_IMAGES else self._inner
         self._asked.append(asked)
         return asked.ask()
+
+    def ask_together(self, count: int) -> list[Proposal]:
+        """The proposals of so many calls of ``ask``."""
+        proposals: list[Proposal] = []
+        while len(proposals) < count and self._round and self._round.asked < MOST_IMAGES:
+            proposals.append(self.ask())
+        rest = count - len(proposals)
+        self._asked.extend([self._inner] * rest)
+        return proposals + ask_together(self._inner, rest)
 
     @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:

@@ -11,22 +11,24 @@ from math import inf
 import numpy as np
 from typing_extensions import override
 
-from blackbox_dft._utils.types import Array, Floats
-from blackbox_dft.estimators.base import Proposal, SupportsDelayedTell, SupportsPromise
+from blackbox_dft._utils.types import Bools, Floats
+from blackbox_dft.estimators.base import Proposal, SupportsAskTogether, SupportsPromise
 from blackbox_dft.estimators.linear_model import LinearModel
 from blackbox_dft.estimators.nes import gaussian_directions
-from blackbox_dft.estimators.pairs import antithetic_pairs
+from blackbox_dft.estimators.pairs import paired_proposals
 from blackbox_dft.estimators.quadratic_model import QuadraticModel
 from blackbox_dft.estimators.search_space import SearchSpace, on_grid
 from blackbox_dft.estimators.validation import check_counts, check_positive
 
 MAX_QUADRATIC_SIZE = 24
 """Up to this many coordinates their interactions are learned too."""
+DRAWN_AHEAD = 16
+"""Proposals whose directions are drawn at once, as far as it is known that they will be of the same few coordinates."""
 WON_FLATNESS = 2.0
 """Divides the prior curvature if the start has won a race."""
 
 
-class Surface(SupportsDelayedTell, SupportsPromise):
+class Surface(SupportsAskTogether, SupportsPromise):
     """Bayesian regression on all pairs told; its posterior minimum is the estimate.
 
     Up to ``MAX_QUADRATIC_SIZE`` coordinates a group is modelled by ``QuadraticModel``, larger ones by ``LinearModel``.
@@ -73,32 +75,50 @@ class Surface(SupportsDelayedTell, SupportsPromise):
         self._rng = np.random.default_rng(seed)
         self.pairs, self.head, self.share = pairs, head, share
         self._groups = [
-            _Group(np.flatnonzero(mask), space, width, ranged)
+            _Group(mask, space, width, ranged)
             for mask, width, ranged in ((space.ranged, sigma, True), (~space.ranged, spread, False))
             if mask.any()
         ]
+        self._ahead = np.empty((0, pairs, space.size))
+        """Directions drawn and not used yet."""
 
     @override
     def ask(self) -> Proposal:
+        return self.ask_together(1)[0]
+
+    @override
+    def ask_together(self, count: int) -> list[Proposal]:
+        # Nothing is told in between, so all are of one group, about one estimate.
         number = self._next_group()
         group = self._groups[number]
-        size = len(group.coordinates)
-        offsets = group.spread * gaussian_directions(self._rng, self.pairs, size, True)
+        offsets = group.spread * self._directions(count, group.size)
         if len(self._groups) > 1:
-            within, offsets = offsets, np.zeros((self.pairs, self._space.size))
-            offsets[:, group.coordinates] = within
-        return antithetic_pairs(self._z, offsets, self._space, uneven=True, note=number)
+            within, offsets = offsets, np.zeros((count, self.pairs, self._space.size))
+            offsets[..., group.at] = within
+        return paired_proposals(self._z, offsets, self._space, uneven=True, note=number)
+
+    def _directions(self, count: int, size: int) -> Floats:
+        """Standard normal directions of the pairs of so many proposals ``(count, pairs, size)``."""
+        if size < self._space.size or size > MAX_QUADRATIC_SIZE:
+            return gaussian_directions(self._rng, self.pairs, size, True, count)
+        if len(self._ahead) < count:
+            drawn = gaussian_directions(self._rng, self.pairs, size, True, max(count, DRAWN_AHEAD))
+            self._ahead = np.concatenate([self._ahead, drawn])
+        taken, self._ahead = self._ahead[:count], self._ahead[count:]
+        return taken
 
     @override
     def tell(self, proposal: Proposal, losses: Floats) -> None:
         group, half = self._groups[proposal.note], self.pairs
-        at = group.coordinates
+        at, model, first = group.at, group.model, not group.told
         plus, minus = proposal.candidates[:half, at], proposal.candidates[half:, at]
         weights = np.ones(half) if proposal.weights is None else proposal.weights
         group.told += len(losses)
-        group.model.tell(plus, minus, losses[:half], losses[half:], weights)
-        self._z[at] = on_grid(group.model.minimum)
-        self._z = self._space.clip(self._z)
+        before = model.minimum
+        model.tell(plus, minus, losses[:half], losses[half:], weights)
+        if first or model.minimum is not before:
+            self._z[at] = on_grid(model.minimum)
+            self._z = self._space.clip(self._z)
 
     def _next_group(self) -> int:
         first, last = self._groups[0], self._groups[-1]
@@ -121,11 +141,13 @@ class Surface(SupportsDelayedTell, SupportsPromise):
 class _Group:
     """Coordinates that are learned together."""
 
-    def __init__(self, coordinates: Array, space: SearchSpace, spread: float, ranged: bool) -> None:
-        self.coordinates = coordinates
-        start = space.start[coordinates]
+    def __init__(self, members: Bools, space: SearchSpace, spread: float, ranged: bool) -> None:
+        self.size = int(members.sum())
+        self.at = slice(None) if members.all() else np.flatnonzero(members)
+        """Their places."""
+        start = space.start[self.at]
         flatness = WON_FLATNESS if space.won and ranged else 1.0
-        self.model = QuadraticModel(start, flatness) if len(coordinates) <= MAX_QUADRATIC_SIZE else LinearModel(start)
+        self.model = QuadraticModel(start, flatness) if self.size <= MAX_QUADRATIC_SIZE else LinearModel(start)
         self._spread, self._ranged = spread, ranged
         self.told = 0
         """Losses told so far."""

@@ -103,6 +103,8 @@ class Ledger:
         self._filled = 0
         """Rows of ``_scores`` in use; more than there are keys once some were forgotten."""
         self._pending: dict[int, list[bytes]] = {}
+        self._under_way = 0
+        """Queries of those."""
         # What the next commit writes, all at once: a statement costs more than a row.
         self._new_requests: dict[int, tuple[Any, ...]] = {}
         self._new_answers: list[tuple[Any, ...]] = []
@@ -160,7 +162,7 @@ class Ledger:
     @property
     def in_doubt(self) -> int:
         """Queries that were sent and never answered, and are no longer under way."""
-        return self._unanswered - sum(map(len, self._pending.values()))
+        return self._unanswered - self._under_way
 
     @property
     def remaining(self) -> int:
@@ -192,6 +194,11 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def missing(self, keys: Sequence[bytes], positions: Sequence[int]) -> list[int]:
+        """Those of ``positions`` whose keys are not in the ledger."""
+        rows = self._rows
+        return [position for position in positions if keys[position] not in rows]
+
     def scores(self, keys: Sequence[bytes]) -> Scores:
         """Recorded scores ``(Q, K)``; all keys must be in the ledger."""
         return self._scores[np.fromiter(map(self._rows.__getitem__, keys), np.int64, len(keys))]
@@ -209,6 +216,7 @@ class Ledger:
             )
         number = self._add((phase, time.time(), len(keys), b"".join(keys), None, None, None))
         self._pending[number] = list(keys)
+        self._under_way += len(keys)
         self._reserved += len(keys)
         self._unanswered += len(keys)
         self._changed()
@@ -229,7 +237,9 @@ class Ledger:
             self._new_requests[request] = row[: -len(answer)] + answer
         else:
             self._new_answers.append((*answer, request))
-        self._unanswered -= len(self._pending.pop(request))
+        del self._pending[request]
+        self._unanswered -= len(keys)
+        self._under_way -= len(keys)
         self._index(keys, rows)
         self._changed()
 
@@ -282,11 +292,12 @@ class Ledger:
 
     def abandon(self, request: int) -> None:
         """Gives up on a response: its queries stay in doubt."""
-        self._pending.pop(request)
+        self._under_way -= len(self._pending.pop(request))
 
     def withdraw(self, request: int) -> None:
         """Takes back the reservation of a request that was never sent."""
         count = len(self._pending.pop(request))
+        self._under_way -= count
         self._reserved -= count
         self._unanswered -= count
         if self._new_requests.pop(request, None) is None:

@@ -187,7 +187,7 @@ class Scorer:
             free = sum(self.ledger.is_free(keys[i]) for i in positions) if self.ledger.has_free else 0
             self.paid[phase] += len(positions) - free
             self.cached += free
-            missing = [i for i in positions if keys[i] not in self.ledger]
+            missing = self.ledger.missing(keys, positions)
             if known := len(positions) - len(missing):
                 self._progress(known, 0)
             if missing:

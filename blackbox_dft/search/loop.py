@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from blackbox_dft._utils.hashing import digest
 from blackbox_dft._utils.types import Bools, Floats, Ints, Scores
-from blackbox_dft.estimators.base import Estimator, Proposal
+from blackbox_dft.estimators.base import Estimator, Proposal, ask_together
 from blackbox_dft.objectives.losses import Objective, decide, lacks_score, losses
 from blackbox_dft.objectives.outputs import OutputDecoder
 from blackbox_dft.scoring.scorer import Scorer, Submission
@@ -87,8 +87,11 @@ class Trajectory:
 
     def visit(self, z: Floats, segment: int) -> None:
         """Adds the iterate ``z (k,)`` reached in this part of the search."""
-        total, count = self._sums.get(segment, (np.zeros_like(z), 0))
-        self._sums[segment] = (total + z, count + 1)
+        if segment in self._sums:
+            total, count = self._sums[segment]
+            self._sums[segment] = (total + z, count + 1)
+        else:
+            self._sums[segment] = (z + 0.0, 1)
         self.last = z
 
     def squared_distances(self, z: Floats) -> Floats:
@@ -152,24 +155,23 @@ def tune(
     in_flight = in_flight or FixedInFlight()
     width = max(SEGMENT_QUERIES, -(-limit // MAX_SEGMENTS))
     trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS, tried=tried)
-    importance = ImportanceSampler(train, task.labels, seed)
-    proposals = _proposals(task, estimator, StratifiedSampler(train, task.labels, seed), importance, limit)
+    proposals = _Proposals(task, estimator, train, seed, limit)
     pending: deque[_Step] = deque()
     spent, ledger = 0, task.scorer.ledger
     sent = ledger.total
     while True:
         while not trajectory.stopped and (room := in_flight.room(len(pending))):
-            if not (steps := list(islice(proposals, room))):
+            if not (steps := proposals.next(room)):
                 break
             pending.extend(_submit(task, steps))
         if not pending:
             return trajectory
         step = pending.popleft()
         proposal, images, scored = step.proposal, step.images, step.scored(task)
-        if scored.missing.all():
+        if step.group.any_missing and scored.missing.all():
             check_scores(spent, step.keys)
         if proposal.uneven:
-            importance.update(images, scored.of_label)
+            proposals.importance.update(images, scored.of_label)
         centre, loss = estimator.best, scored.losses
         estimator.tell(proposal, loss)
         if early_stopping:
@@ -214,6 +216,8 @@ class _Group:
     submission: Submission
     scored: _Scored | None = None
     """Once the first step is told."""
+    any_missing: bool = False
+    """Whether any of them has no score."""
 
     def score(self, task: Task) -> _Scored:
         """Waits for the scores, the first time."""
@@ -221,8 +225,10 @@ class _Group:
             raw = task.scorer.result(self.submission)
             probabilities, labels = task.decoder(raw), task.labels[self.images]
             loss = losses(task.objective, probabilities, labels) + task.penalty(self.candidates)[self.rows]
-            of_label = np.nan_to_num(probabilities[np.arange(len(labels)), labels], nan=0.0)
-            self.scored = _Scored(raw, lacks_score(probabilities), loss, of_label, decide(probabilities) == labels)
+            of_label, missing = probabilities[np.arange(len(labels)), labels], lacks_score(probabilities)
+            if missing.any():
+                self.any_missing, of_label = True, np.nan_to_num(of_label, nan=0.0)
+            self.scored = _Scored(raw, missing, loss, of_label, decide(probabilities) == labels)
         return self.scored
 
 
@@ -252,6 +258,11 @@ class _Step:
 
 def _submit(task: Task, steps: Sequence[tuple[Proposal, Ints]]) -> list[_Step]:
     """Submits the queries of several steps as one, so that they are cut into as few requests as they fill."""
+    if len(steps) == 1:
+        ((proposal, images),) = steps
+        submission = task.scorer.submit("tune", images, proposal.candidates, proposal.rows)
+        group = _Group(images, proposal.candidates, proposal.rows, submission)
+        return [_Step(proposal, images, group, slice(0, proposal.queries))]
     proposals = [proposal for proposal, _ in steps]
     firsts = np.cumsum([0, *(len(proposal.candidates) for proposal in proposals[:-1])])
     images = np.concatenate([images for _, images in steps])
@@ -274,23 +285,41 @@ def _means(proposal: Proposal, loss: Floats, right: Bools) -> tuple[float, float
     return float(loss @ weights) / total, float(right @ weights) / total
 
 
-def _proposals(
-    task: Task, estimator: Estimator, stratified: StratifiedSampler, importance: ImportanceSampler, limit: int
-) -> Iterator[tuple[Proposal, Ints]]:
-    """Proposals, and the images of their queries ``(Q,)``, until the next would exceed the limit."""
-    asked = 0
-    for number in count():
-        proposal = estimator.ask()
-        asked += proposal.queries * task.scorer.repeats
-        if asked > limit:
-            return
-        task.scorer.ledger.check_replay(number, _digest(proposal))
-        if proposal.uneven:
-            images, weights = importance(proposal.images)
-            proposal = replace(proposal, weights=weights)
-        else:
-            images = stratified(proposal.images)
-        yield proposal, images[proposal.slots]
+class _Proposals:
+    """Proposals, and the images of their queries, until the next would exceed the limit."""
+
+    def __init__(self, task: Task, estimator: Estimator, train: Ints, seed: int, limit: int) -> None:
+        self.importance = ImportanceSampler(train, task.labels, seed)
+        self._stratified = StratifiedSampler(train, task.labels, seed)
+        self._task, self._estimator = task, estimator
+        self._left, self._number = limit, 0
+
+    def next(self, count: int) -> list[tuple[Proposal, Ints]]:
+        """The next ``count``, or as many as the limit leaves; images are those of the queries ``(Q,)``."""
+        if self._left < 0:
+            return []
+        proposals = []
+        for proposal in ask_together(self._estimator, count):
+            self._left -= proposal.queries * self._task.scorer.repeats
+            if self._left < 0:
+                break
+            proposals.append(proposal)
+            self._task.scorer.ledger.check_replay(self._number, _digest(proposal))
+            self._number += 1
+        found: list[tuple[Proposal, Ints]] = []
+        for (uneven, images), alike in groupby(proposals, lambda proposal: (proposal.uneven, proposal.images)):
+            found += self._drawn(list(alike), images, uneven)
+        return found
+
+    def _drawn(self, proposals: Sequence[Proposal], count: int, uneven: bool) -> list[tuple[Proposal, Ints]]:
+        """Images for proposals that need ``count`` each."""
+        if not uneven:
+            return [(proposal, self._stratified(count)[proposal.slots]) for proposal in proposals]
+        images, weights = self.importance.draw(count, len(proposals))
+        return [
+            (proposal.weighted(weights[number]), images[number][proposal.slots])
+            for number, proposal in enumerate(proposals)
+        ]
 
 
 def _digest(proposal: Proposal) -> bytes:

@@ -72,40 +72,53 @@ class ImportanceSampler:
         self._indices = shuffled[np.argsort(labels[shuffled], kind="stable")]
         self._position = {image: position for position, image in enumerate(self._indices.tolist())}
         self._probability: list[float | None] = [None] * len(indices)
+        self._updated: list[int] = []
+        """Positions whose informativeness is not that of their probability yet."""
         self._informativeness = np.full(len(indices), np.nan)
-        self._unseen = len(indices)
+        self._any_unseen = True
         self._shares: tuple[Floats, Floats] | None = None
         """Probability of each image, and their cumulated sums, since the last ``update``."""
 
     def __call__(self, count: int) -> tuple[Ints, Floats]:
         """``count`` images, as indices into the pool, and the weight of each."""
-        # Several proposals are made in a row if they are submitted together.
+        images, weights = self.draw(count, 1)
+        return images[0], weights[0]
+
+    def draw(self, count: int, draws: int) -> tuple[Ints, Floats]:
+        """Images and weights ``(draws, count)``: those of so many calls, in less time than one after the other."""
         if self._shares is None:
             self._shares = self._computed_shares()
         share, cumulated = self._shares
         # Madow 1949: equidistant marks on the cumulated shares, from a random start.
-        marks = (np.arange(count) + self._rng.random()) / count
+        drawn = [(self._rng.random(), self._rng.permutation(count)) for _ in range(draws)]
+        marks = (np.arange(count) + np.array([[start] for start, _ in drawn])) / count
         positions = np.minimum(np.searchsorted(cumulated, marks, side="right"), len(share) - 1)
-        positions = self._rng.permutation(positions)
+        if draws == 1:
+            positions = positions[:, drawn[0][1]]
+        else:
+            positions = positions[np.arange(draws)[:, None], np.stack([order for _, order in drawn])]
         return self._indices[positions], 1 / (share[positions] * len(share))
 
     def update(self, images: Ints, probabilities: Floats) -> None:
         """Learns the probabilities ``(Q,)`` of the true labels of ``images (Q,)``, which may repeat."""
         self._shares = None
-        for image, probability in zip(images.tolist(), probabilities.tolist(), strict=True):
-            position = self._position[image]
-            if (before := self._probability[position]) is None:
-                self._unseen -= 1
-            else:
-                probability = (before + probability) / 2
-            self._probability[position] = probability
-            self._informativeness[position] = probability * (1 - probability) + MIN_INFORMATIVENESS
+        known = self._probability
+        positions = [self._position[image] for image in images.tolist()]
+        self._updated += positions
+        for position, probability in zip(positions, probabilities.tolist(), strict=True):
+            before = known[position]
+            known[position] = probability if before is None else (before + probability) / 2
 
     def _computed_shares(self) -> tuple[Floats, Floats]:
         informativeness = self._informativeness
-        if self._unseen:
+        if self._updated:
+            known = np.array([self._probability[position] for position in self._updated], np.float64)
+            informativeness[self._updated] = known * (1 - known) + MIN_INFORMATIVENESS
+            self._updated.clear()
+        if self._any_unseen:
             seen = ~np.isnan(informativeness)
-            mean = informativeness[seen].mean() if self._unseen < len(seen) else 1.0
+            self._any_unseen = not seen.all()
+            mean = informativeness[seen].mean() if seen.any() else 1.0
             informativeness = np.where(seen, informativeness, mean)
         share = informativeness / informativeness.sum()
         return share, np.cumsum(share)

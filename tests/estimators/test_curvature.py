@@ -22,6 +22,17 @@ def test_the_factor_follows_the_slope_along_the_displacement() -> None:
     assert curvature.factor == pytest.approx(1)
 
 
+def test_proposals_told_together_change_it_as_one_after_the_other() -> None:
+    rng = np.random.default_rng(0)
+    spans, differences, weights = rng.normal(size=(7, 2)), rng.normal(size=7), rng.exponential(size=7)
+    apart, together = CurvatureFactor(rate=0.5), CurvatureFactor(rate=0.5)
+    for part in (slice(0, 2), slice(2, 3), slice(3, 7)):
+        apart.tell(DISPLACEMENT, spans[part], differences[part], weights[part])
+    together.tell(DISPLACEMENT, spans, differences, weights, sizes=[2, 1, 4])
+    assert together.factor == pytest.approx(apart.factor)
+    assert together.factor != 1
+
+
 def test_the_factor_stays_within_its_bounds() -> None:
     for sign in (1, -1):
         curvature = CurvatureFactor(rate=0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_dft.estimators import SearchSpace, make_estimator
-from blackbox_dft.estimators.base import Proposal
+from blackbox_dft.estimators.base import Proposal, ask_together
 from blackbox_dft.estimators.surface import Surface
 from tests.helpers.quadratic import Quadratic, make
 
@@ -23,6 +23,23 @@ def test_it_learns_declared_ranges_first_and_then_all_coordinates() -> None:
         surface.tell(proposal, Quadratic(64, 0).losses(proposal))
     assert moved[:5] == ["ranged"] * 5
     assert 0.2 < moved[5:].count("ranged") / 35 < 0.4
+
+
+@pytest.mark.parametrize("ranged", [0, 4, 10])
+def test_proposals_made_together_are_those_made_one_by_one(ranged: int) -> None:
+    bounds = np.concatenate([np.full(ranged, 2.0), np.full(10 - ranged, np.inf)])
+    one_by_one, together = (
+        make_estimator("surface:head=80", SearchSpace(np.zeros(10), -bounds, bounds)) for _ in range(2)
+    )
+    for count in (1, 3, 20, 2, 5):
+        expected = [one_by_one.ask() for _ in range(count)]
+        found = ask_together(together, count)
+        for one, other in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(one.candidates, other.candidates)
+            assert one.note == other.note
+            for estimator in (one_by_one, together):
+                estimator.tell(one, Quadratic(10, 0).losses(one))
+        np.testing.assert_array_equal(one_by_one.best, together.best)
 
 
 def test_candidates_and_estimates_are_multiples_of_the_grid() -> None:

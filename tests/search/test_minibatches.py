@@ -71,3 +71,16 @@ def test_the_same_seed_and_probabilities_give_the_same_images() -> None:
             drawn.append((images.tolist(), weights.tolist()))
         draws.append(drawn)
     assert draws[0] == draws[1]
+
+
+def test_draws_made_together_are_those_made_one_by_one() -> None:
+    one_by_one, together = (ImportanceSampler(np.arange(30), np.arange(30) % 2, 3) for _ in range(2))
+    rng = np.random.default_rng(0)
+    for draws in (1, 4, 2):
+        expected = [one_by_one(8) for _ in range(draws)]
+        images, weights = together.draw(8, draws)
+        np.testing.assert_array_equal(images, [drawn for drawn, _ in expected])
+        np.testing.assert_array_equal(weights, [weight for _, weight in expected])
+        probabilities = rng.random(8)
+        for importance in (one_by_one, together):
+            importance.update(images[0], probabilities)

@@ -7,6 +7,7 @@ idle actor too, and the first response counts. Neither costs money, so the ledge
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -94,8 +95,9 @@ class _Worker:
     def ready(self, make: MakeScore, images: ImageBytes) -> None:
         self._score = make(images)
 
-    def scores(self, indices: Ints, z: Floats) -> Scores:
-        return self._score(indices, z)
+    def scores(self, request: bytes) -> bytes:
+        indices, z = pickle.loads(request)
+        return pickle.dumps(self._score(indices, z), pickle.HIGHEST_PROTOCOL)
 
 
 class WorkerPool:
@@ -241,7 +243,7 @@ class WorkerPool:
         actor = min(self._load, key=self._load.__getitem__, default=None)
         return actor if actor is not None and self._load[actor] < below else None
 
-    def _free(self, actor: Any, answer: Future[Scores]) -> None:
+    def _free(self, actor: Any, answer: Future[bytes]) -> None:
         """The actor has one request less; if it died, another is started in its place."""
         import ray
 
@@ -264,25 +266,26 @@ class WorkerPool:
         """The first response; ``None`` if all actors that got the request died."""
         import ray
 
-        waiting = {self._send(self._take(), indices, z)}
+        # Ray takes bytes as they are, which for a request and its response is 0.25 ms of processor time less, of 1.2.
+        request = pickle.dumps((indices, z), pickle.HIGHEST_PROTOCOL)
+        waiting = {self._send(self._take(), request)}
         began = perf_counter()
         while waiting:
             # A request goes to two actors at most.
             done, waiting = wait(waiting, None if len(waiting) > 1 else POLL_SECONDS, FIRST_COMPLETED)
             for answer in done:
                 with suppress(ray.exceptions.RayActorError):
-                    # An array from the object store is read-only.
-                    scores = np.array(answer.result())
+                    scores: Scores = pickle.loads(answer.result())
                     with self._changed:
                         self._seconds.append(perf_counter() - began)
                     return scores
             slow = not done and perf_counter() - began > self._slow()
             if slow and (other := self._idle()) is not None:
-                waiting.add(self._send(other, indices, z))
+                waiting.add(self._send(other, request))
         return None
 
-    def _send(self, actor: Any, indices: Ints, z: Floats) -> Future[Scores]:
-        answer: Future[Scores] = actor.scores.remote(indices, z).future()
+    def _send(self, actor: Any, request: bytes) -> Future[bytes]:
+        answer: Future[bytes] = actor.scores.remote(request).future()
         answer.add_done_callback(partial(self._free, actor))
         return answer
 
