@@ -97,7 +97,7 @@ EXAMPLES = (
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="Runs side by side.  [default: a core each; 1 for a URL; on a GPU 8 in one]",
+    help="Runs side by side.  [default: a core each; 1 for a URL or with a price; on a GPU 8 in one]",
 )
 @options(TargetOptions)
 @output_options

@@ -85,7 +85,7 @@ class Comparison:
     def processes(self) -> int:
         """Processes by default: one for a paid target, a GPU, a cluster or objects of this process, else one a core."""
         if (
-            self.experiment.watched
+            self.experiment.paid
             or self._in_memory
             or self.experiment.cluster
             or self.experiment.target.describe().get("provider", "cpu") not in ("cpu", "python")
