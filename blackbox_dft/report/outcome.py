@@ -37,10 +37,21 @@ class MetricWords:
     less_is_better: bool
     """Whether it is a cost: a gain is a fall."""
 
+    @classmethod
+    def of_comparison(cls, results: Mapping[str, Any]) -> MetricWords:
+        """Of a comparison of this version or an earlier one, whose metric is accuracy."""
+        found = results.get("metric")
+        return cls(found["name"], found["title"], found["less_is_better"]) if found else cls(ACCURACY, ACCURACY, False)
+
     @property
     def is_accuracy(self) -> bool:
         """Whether nothing but accuracy is shown."""
         return self.name == ACCURACY
+
+    @property
+    def heading(self) -> str:
+        """Its level on test images, for the head of a chart or table."""
+        return f"Test {self.title}"
 
     @property
     def unit(self) -> str:

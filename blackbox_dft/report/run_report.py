@@ -160,6 +160,8 @@ def text_lines(
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
     tables = [("class", breakdown.per_class(predictions))]
     tables += [(name, breakdown.per_trait(predictions, name)) for name in traits]
+    if not (shown := Outcome.of(summary)).is_accuracy:
+        lines += ["", f"the tables below are of accuracy, not of {shown.title}:"]
     for name, rows in tables:
         wide = max(len(name), *(len(_one_line(row.name)) for row in breakdown.listed(rows)))
         lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]

@@ -90,7 +90,8 @@ def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
     if low > 0:
         return f"It beats the free threshold ({free}) by {shown.amount(over)} {shown.unit} ({interval})"
     if high < 0:
-        more = f"{shown.amount(over)} {'more saved an image than by' if shown.less_is_better else 'points above'} the change"
+        above = "more saved an image than by" if shown.less_is_better else "points above"
+        more = f"{shown.amount(over)} {above} the change"
         return (
             f"The free threshold is better: {free}, {more} (95 %: {shown.interval((-high, -low))}), and it costs no "
             "query"
