@@ -130,6 +130,10 @@ def test_what_a_function_did_not_answer_counts_if_it_is_paid_for(
     bbdft("resume", "run", "--price", 0.01, "--yes", cwd=tmp_path, code=0, fresh=True)
     queries = json.loads((tmp_path / "run/summary.json").read_text())["queries"]
     sent = number(tmp_path / "of the killed run")
-    assert queries["in_doubt"] > 0
-    assert queries["total"] == (sent if counts else sent - queries["in_doubt"]) <= 700
+    if counts:
+        assert queries["in_doubt"] > 0
+        assert queries["total"] == sent <= 700
+    else:
+        # What costs nothing may be sent before it is recorded, so that it need not be in doubt afterwards.
+        assert queries["total"] < sent
     same_result(tmp_path / "whole", tmp_path / "run")
