@@ -42,6 +42,8 @@ def fitted() -> DataFineTuner:
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_of_scikit_learn(name: str) -> None:
     check = getattr(estimator_checks, name, None) or getattr(estimator_checks, f"{name}s", None)
+    if check is None and name == "check_estimator_sparse_tag":
+        pytest.skip("newer than this scikit-learn")
     assert check is not None
     check("DataFineTuner", tuner(lambda images: images.mean(axis=(1, 2, 3)), image_shape=(1, 10, 1)))
 

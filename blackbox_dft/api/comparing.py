@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from blackbox_dft.api.given import name_of_data, open_given
 from blackbox_dft.api.messages import speaks_python
-from blackbox_dft.api.options import Options, configure
+from blackbox_dft.api.options import Options, configure, find_option
 from blackbox_dft.api.progress import shown
 from blackbox_dft.comparison.grid import Grid
 from blackbox_dft.comparison.runner import Comparison as OpenComparison
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BUDGETS = (500, 1000, 2000, 5000, 20000)
-"""Tuning queries after which accuracy is measured, by default."""
+"""Tuning queries after which the metric is measured, by default."""
+OF_A_RUN = (
+    "calibrate", "distance_weight", "early_stop", "evaluate", "find_input", "in_flight", "known", "precision", "views",
+)  # fmt: skip
+"""Options of a run that a comparison does not have: it searches to the end of each budget, one proposal at a time, and
+measures on all test images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,7 @@ class Comparison:
         return str(self.results["recommendation"]["sentence"])
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each variant and budget: space, estimator, queries, and test accuracy over the seeds."""
+        """A row for each variant and budget: space, estimator, queries, and the metric on test over the seeds."""
         import pandas as pd
 
         return pd.DataFrame(self._rows())
@@ -87,7 +92,7 @@ def compare(
         data: likewise.
         estimators: such as ``["surface", "spsa"]``.
         spaces: such as ``["affine+color"]``.
-        budgets: tuning queries after which accuracy is measured, ascending; by default 500 to 20,000.
+        budgets: tuning queries after which the metric is measured, ascending; by default 500 to 20,000.
         seeds: runs of each estimator in each space; the first is ``seed``, which draws the splits.
         out: folder of the comparison; by default a temporary one.
         processes: runs side by side.
@@ -101,6 +106,8 @@ def compare(
     """
     if own := [name for name in ("space", "estimator", "budget") if name in options]:
         raise InputError(f"{own[0]}= is one of those compared: pass {own[0]}s=[...] instead.")
+    if unused := [name for name in options if find_option(name)[1].name in OF_A_RUN]:
+        raise InputError(f"{unused[0]}= has no effect in a comparison: leave it out.")
     named = name_of_data(target) if isinstance(target, str | Path) else "<target>"
     config = configure(named, name_of_data(data), dict(options))
     if budgets is None and (config.price is not None or "://" in str(getattr(target, "name", target))):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from blackbox_dft.comparison.runner import Comparison
 
 SHARED = (
-    "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "map", "encoding", "fit",
+    "epsilon", "flat", "channels", "output_map", "start", "objective", "repeats", "metric", "map", "encoding", "fit",
     "max_side", "filter",
     "in_doubt", "reserve", "skip_bad", "allow_outside", "accept_drift",
 )  # fmt: skip
@@ -86,7 +86,7 @@ EXAMPLES = (
     default="500,1000,2000,5000,20000",
     show_default=True,
     metavar="N,N,...",
-    help="Tuning queries after which accuracy is measured.",
+    help="Tuning queries after which the metric is measured.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Runs of each estimator in each space."
@@ -97,7 +97,7 @@ EXAMPLES = (
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="Runs side by side.  [default: a core each; 1 for a URL; on a GPU 8 in one]",
+    help="Runs side by side.  [default: a core each; 1 for a URL or with a price; on a GPU 8 in one]",
 )
 @options(TargetOptions)
 @output_options

@@ -129,6 +129,7 @@ def _queries(left: int, evaluation: Evaluation, total: int | None = None) -> str
 
 def _parts(evaluation: Evaluation, left: int, *, quiet: bool, as_json: bool) -> None:
     from blackbox_dft.cli.progress_bar import show_progress
+    from blackbox_dft.evaluation.metric import ACCURACY
     from blackbox_dft.run.evaluate import evaluate_parts, part_choices
 
     choices = part_choices(evaluation.experiment.space)
@@ -141,6 +142,8 @@ def _parts(evaluation: Evaluation, left: int, *, quiet: bool, as_json: bool) -> 
         print_json(result.to_json())
         return
     wide = max(len(row.name) for row in result.rows)
+    if evaluation.experiment.metric is not ACCURACY:
+        click.echo(f"accuracy, not {evaluation.experiment.metric.title}:")
     click.echo(f"{'before':<{wide}}  {result.before:.3f}")
     for row in result.rows:
         low, high = (100 * end for end in row.ci95)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 PRECISION_IMAGES = 64
 """Validation images on which half precision is compared with the file; they cost nothing."""
 
-OWN_SECONDS = 0.0003
-"""Of a run for each query, beside the model, on small images (``benchmarks/overhead.py``)."""
+OWN_SECONDS = 0.0001
+"""Of a run for each query, beside the model and the change of images: 41 to 97 µs on a quiet machine, 115 to 129 on a
+very busy one (``benchmarks/speed/own_thread.py``, docs/explanation/performance.md)."""
 
 
 def opening(experiment: Experiment) -> list[str]:

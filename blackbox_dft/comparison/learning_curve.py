@@ -1,4 +1,4 @@
-"""Learning curve of one run: test accuracy at each of several tuning budgets.
+"""Learning curve of one run: the metric on the test images at each of several tuning budgets.
 
 Each budget is a search of its own, replayed from the scores in the run's ledger. An estimator that does not know its
 budget takes the same steps in all of them, so that all but the longest search are free.
@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from blackbox_dft._utils.types import Array, Floats
+from blackbox_dft._utils.types import Floats
 from blackbox_dft.comparison.cost import cost, val_images, whole_budget
 from blackbox_dft.comparison.grid import GridRun
+from blackbox_dft.comparison.judged import Judged
 from blackbox_dft.comparison.run_result import RunResult
 from blackbox_dft.errors import BudgetError
+from blackbox_dft.evaluation.metric import require_probabilities
 from blackbox_dft.evaluation.threshold import fit_threshold
 from blackbox_dft.objectives import make_objective
-from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.first_look import require_first_scores
 from blackbox_dft.scoring.drift import DriftCheck
@@ -38,12 +39,15 @@ def varied(experiment: Experiment, run: GridRun, limit: int) -> Experiment:
     )
 
 
-def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) -> tuple[Array, Array, int]:
+def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) -> tuple[Judged, Judged, int]:
     """Scores the unchanged validation and test images into the ledger ``shared``.
 
     Returns:
-        Which test images are right ``(N,)`` bool before, the same with the threshold fitted on all validation images,
-        and the number of images scored.
+        The test images as they are ``(N,)``, the same with the threshold fitted on all validation images, and the
+        number of images scored.
+
+    Raises:
+        InputError: the target returns labels without scores, and the metric needs probabilities.
     """
     val, test = (experiment.data.splits[split] for split in ("val", "test"))
     held = experiment.config.repeats * (len(val) + len(test))
@@ -54,13 +58,13 @@ def unchanged(experiment: Experiment, shared: Path, batch: int, scored: Scored) 
             identity = experiment.space.initial()
             require_first_scores(experiment, scorer, "select", val, identity)
             raw = scorer.score("select", val, identity)
-            decoder = experiment.decoder(raw)
+            decoder, metric, labels = experiment.decoder(raw), experiment.metric, experiment.data.labels
+            require_probabilities(metric, labels_only=decoder.labels_only)
             before = decoder(scorer.score("evaluate", test, identity))
-            shifted = fit_threshold(decoder(raw), experiment.data.labels[val])(before)
+            shifted = fit_threshold(decoder(raw), labels[val], metric.image_weights(labels[val]))(before)
         finally:
             scorer.close()
-        truth = experiment.data.labels[test]
-        return decide(before) == truth, decide(shifted) == truth, ledger.total
+        return Judged.of(metric, before, labels[test]), Judged.of(metric, shifted, labels[test]), ledger.total
 
 
 def learning_curve(
@@ -87,10 +91,10 @@ def learning_curve(
         TargetError: the target failed; the scores so far are kept.
     """
     experiment = varied(experiment, run, max(budgets))
-    data, identity = experiment.data, experiment.space.initial()
+    data, metric, identity = experiment.data, experiment.metric, experiment.space.initial()
     val, test = data.splits["val"], data.splits["test"]
     repeats = experiment.config.repeats
-    measured: dict[int, tuple[int, int, Array, Floats, str]] = {}
+    measured: dict[int, tuple[int, int, Judged, Floats, str]] = {}
     with experiment.ledger(out / "runs" / f"{run.file_name}.sqlite", cost(experiment, cap, 1).each.total) as ledger:
         ledger.reuse(out / "shared.sqlite")
         scorer = experiment.scorer(ledger, batch=batch, progress=scored)
@@ -125,11 +129,12 @@ def learning_curve(
                     check_drift=watch or (lambda spent: None),
                     check_scores=watch.check_scores if watch else (lambda spent, keys: None),
                 )
-                choice = choose(task, trajectory, some, identity, experiment.config.output_map, run.seed)[0]
+                choice = choose(task, trajectory, some, identity, experiment.config.output_map, run.seed, metric)[0]
                 mapped = replace(task, decoder=decoder.with_map(choice.output_map))
                 scores = mapped.probabilities("evaluate", test, choice.z)
                 spent = trajectory.points[-1].queries if trajectory.points else 0
-                measured[limit] = (spent, len(some), decide(scores) == data.labels[test], choice.z, choice.name)
+                decided = Judged.of(metric, scores, data.labels[test])
+                measured[limit] = (spent, len(some), decided, choice.z, choice.name)
         except BudgetError as error:
             raise BudgetError(
                 f"{run}: {ledger.in_doubt:,} images were sent and never answered, more than are kept back for that: "
@@ -137,9 +142,15 @@ def learning_curve(
             ) from error
         finally:
             scorer.close()
-        queries, images, right, z, chosen = zip(*(measured[limit] for limit in budgets), strict=True)
+        queries, images, judged, z, chosen = zip(*(measured[limit] for limit in budgets), strict=True)
         outcome = RunResult(
-            np.array(budgets), np.array(queries), np.array(images), np.array(right), np.array(z), chosen, ledger.total
+            np.array(budgets),
+            np.array(queries),
+            np.array(images),
+            Judged.stacked(judged),
+            np.array(z),
+            chosen,
+            ledger.total,
         )
     outcome.save(out / "runs" / f"{run.file_name}.npz")
     return outcome

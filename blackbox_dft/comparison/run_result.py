@@ -12,7 +12,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from blackbox_dft._utils.files import write_atomically
-from blackbox_dft._utils.types import Array, Floats, Ints
+from blackbox_dft._utils.types import Floats, Ints
+from blackbox_dft.comparison.judged import Judged
 
 FORMAT = 1
 
@@ -27,8 +28,8 @@ class RunResult:
     """``(L,)``: tuning queries spent, of whole proposals only."""
     val_images: Ints
     """``(L,)``: validation images of the choice of z."""
-    right: Array
-    """``(L, N)`` bool: whether each test image is classified correctly under the chosen z."""
+    judged: Judged
+    """``(L, N)``: how each test image is decided under the chosen z."""
     z: Floats
     """``(L, k)``: the chosen z."""
     chosen: tuple[str, ...]
@@ -47,11 +48,16 @@ class RunResult:
             "budgets": self.budgets,
             "spent": self.spent,
             "val_images": self.val_images,
-            "right": self.right,
+            "right": self.judged.right,
             "z": self.z,
             "chosen": np.array(self.chosen),
             "paid": np.array(self.paid),
         }
+        if not np.array_equal(self.judged.measured, self.judged.right):
+            # By accuracy it is known from what is right.
+            arrays["measured"] = self.judged.measured
+            if self.judged.averaged is not None:
+                arrays["averaged"] = self.judged.averaged
         write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
@@ -66,11 +72,15 @@ class RunResult:
                     return None
                 known = file["budgets"].tolist()
                 rows = [known.index(budget) for budget in budgets]
+                judged = Judged.by_accuracy(file["right"].astype(bool))
+                if "measured" in file:
+                    averaged = file.get("averaged")
+                    judged = Judged(judged.right, file["measured"], averaged)
                 return cls(
                     file["budgets"][rows],
                     file["spent"][rows],
                     file["val_images"][rows],
-                    file["right"][rows].astype(bool),
+                    judged[rows],
                     file["z"][rows],
                     tuple(str(file["chosen"][row]) for row in rows),
                     int(file["paid"]),

@@ -11,6 +11,7 @@ from blackbox_dft._utils.cpu import cores
 from blackbox_dft.comparison.analysis import assemble, write_table
 from blackbox_dft.comparison.cost import Cost, cost
 from blackbox_dft.comparison.grid import Grid, GridRun
+from blackbox_dft.comparison.judged import level_of
 from blackbox_dft.comparison.learning_curve import learning_curve, unchanged, varied
 from blackbox_dft.comparison.processes import side_by_side
 from blackbox_dft.comparison.record import ComparisonRecord, settings_of
@@ -56,12 +57,13 @@ class Comparison:
         self.out = Path(self.out)
         self.config = replace(self.config, space=self.grid.spaces[0], estimator=self.grid.estimators[0])
         self.record = ComparisonRecord.read(self.out)
-        if self.record:
-            self.record.check(settings_of(self.config), self.out)
-        elif self.out.exists() and not _free(self.out):
+        if not self.record and self.out.exists() and not _free(self.out):
             raise InputError(f"{self.out} exists and holds no comparison: take another --out.")
         self.experiment = Experiment(self.config, target=self.target, data=self.data)
+        # With the costs that a file holds now.
+        self.config = replace(self.config, metric=self.experiment.config.metric)
         if self.record:
+            self.record.check(settings_of(self.config), self.out)
             check_inputs(self.experiment, self.record.inputs, self.out)
         for split in ("val", "test"):
             if len(self.experiment.data.splits[split]) < 2:
@@ -85,7 +87,7 @@ class Comparison:
     def processes(self) -> int:
         """Processes by default: one for a paid target, a GPU, a cluster or objects of this process, else one a core."""
         if (
-            self.experiment.watched
+            self.experiment.paid
             or self._in_memory
             or self.experiment.cluster
             or self.experiment.target.describe().get("provider", "cpu") not in ("cpu", "python")
@@ -149,9 +151,11 @@ class Comparison:
                 finished += 1
                 outcome = self._outcome(run)
                 assert outcome
+                metric = self.experiment.metric
+                kind = ".3g" if metric.less_is_better else ".3f"
                 trajectory = ", ".join(
-                    f"{right.mean():.3f} at {budget:,}"
-                    for budget, right in zip(outcome.budgets, outcome.right, strict=True)
+                    f"{level_of(metric, values):{kind}} at {budget:,}"
+                    for budget, values in zip(outcome.budgets, outcome.judged.measured, strict=True)
                 )
                 progress.note(f"{finished} of {len(self.grid.runs)}: {run}: {trajectory}")
 

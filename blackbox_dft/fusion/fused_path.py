@@ -16,7 +16,7 @@ from blackbox_dft.fusion.scoring_graph import IMAGES, INDICES, POOL, ScoringGrap
 from blackbox_dft.images.encoding import Encoding
 from blackbox_dft.spaces.base import Space
 from blackbox_dft.spaces.blocks import changed_images
-from blackbox_dft.targets.base import GraphTarget, Target
+from blackbox_dft.targets.base import GraphTarget, Target, missing_of_graph
 from blackbox_dft.targets.onnx.runtime_errors import reason
 
 MAX_PATH_DIFFERENCE = 1e-2
@@ -174,6 +174,8 @@ def fused_path(
     the pool on the device already, if other spaces have put them there.
     """
     if not isinstance(target, GraphTarget):
+        if missing := missing_of_graph(target):
+            return f"the target has no {' and no '.join(missing)}, without which it is no GraphTarget"
         return "only a model in an ONNX file can be fused with the change"
     if encoding.kind == "jpeg":
         return "JPEG compression cannot be part of a graph"

@@ -18,12 +18,14 @@ from blackbox_dft.report.figures.charts import (
     LineChart,
     Series,
     accuracy_range,
+    level_range,
     line_figure,
     line_svg,
     strokes,
 )
 from blackbox_dft.report.figures.style import write_png, write_svg
 from blackbox_dft.report.html import drawn, render
+from blackbox_dft.report.outcome import MetricWords
 from blackbox_dft.run.provenance import public, short_name
 
 if TYPE_CHECKING:
@@ -38,17 +40,15 @@ MIN_LOG_RATIO = 8
 
 Results = Mapping[str, Any]
 TERMS = (
-    ("test accuracy", "Share of the test images, which no search has seen, that are classified rightly."),
     ("tuning queries", "Images scored during the search; the choice of z and the measuring come on top."),
     ("variant", "An estimator, which searches, in a space, which says what changes of an image are allowed."),
     ("seed", "Start of the random numbers: another seed is the same search with other luck."),
     ("median, band", "Half of the seeds are above the median; the band holds the middle half of them."),
     ("before", "The unchanged model."),
     ("free threshold", "The unchanged model with its decision shifted, fitted on validation images at no query."),
-    ("points", "Hundredths of the test images."),
     ("p (Holm)", "Chance of such a difference if there were none, corrected for the number of comparisons."),
 )
-"""What the words on the page mean."""
+"""What the words on the page mean, whatever the metric."""
 
 
 def write_report(results: Results, out: Path) -> list[str]:
@@ -89,14 +89,15 @@ def text_lines(results: Results) -> list[str]:
     """The recommendation and the medians, for a terminal."""
     budgets = [f"{budget:,}" for budget in results["budgets"]]
     names = [_name(variant) for variant in results["ways"]]
-    head = "median test accuracy at"
+    words = MetricWords.of_comparison(results)
+    head = f"median test {words.title} at"
     wide = max(map(len, [*names, head]))
     lines = [results["recommendation"]["sentence"], "", f"{head:<{wide}}" + _cells(budgets)]
-    lines += [f"{'before':<{wide}}" + _cells([f"{results['before']:.3f}"] * len(budgets))]
-    lines += [f"{'free threshold':<{wide}}" + _cells([f"{results['threshold']:.3f}"] * len(budgets))]
+    lines += [f"{'before':<{wide}}" + _cells([words.level(results["before"])] * len(budgets))]
+    lines += [f"{'free threshold':<{wide}}" + _cells([words.level(results["threshold"])] * len(budgets))]
     for number, variant in enumerate(results["ways"]):
         shown = [
-            f"{point['median']:.3f}{'*' if at['best'] == number else ' '}"
+            f"{words.level(point['median'])}{'*' if at['best'] == number else ' '}"
             for point, at in zip(variant["course"], results["at"], strict=True)
         ]
         lines.append(f"{names[number]:<{wide}}" + _cells(shown))
@@ -122,19 +123,27 @@ def text_lines(results: Results) -> list[str]:
 
 def _bill_note(results: Results) -> list[str]:
     if not all("bills" in variant for variant in results["ways"]):
-        return []
+        return [f"  {no_bills}"] if (no_bills := _no_bills(results)) else []
     return ["  bill: all queries of a run of its own that stops once its gain is proven, medians; -: not in all seeds"]
+
+
+def _no_bills(results: Results) -> str:
+    """Why there are no bills, if it is due to the metric."""
+    words = MetricWords.of_comparison(results)
+    if any("bills" in variant for variant in results["ways"]) or words.is_accuracy:
+        return ""
+    return f"no bill until proven: {words.title} is no mean over images, so that no proof of it may stop at any time"
 
 
 def picture(results: Results) -> Figure:
     """The curves as a figure for a PNG, one panel for each space."""
-    about = "median test accuracy and the middle half of the seeds"
+    about = f"median test {MetricWords.of_comparison(results).title} and the middle half of the seeds"
     return line_figure({f"{space}: {about}": _chart(results, space) for space in results["spaces"]})
 
 
 def page(results: Results) -> str:
     """The page, one HTML file that needs nothing else."""
-    take = results["recommendation"]["take"]
+    take, words = results["recommendation"]["take"], MetricWords.of_comparison(results)
     return render(
         "comparison.html",
         results=results,
@@ -150,35 +159,55 @@ def page(results: Results) -> str:
         more_seeds=more_seeds(results),
         rows=_rows(results),
         bills=all("bills" in variant for variant in results["ways"]),
-        terms=TERMS,
+        no_bills=_no_bills(results),
+        words=words,
+        before=words.level(results["before"]),
+        threshold=words.level(results["threshold"]),
+        reach=[{"level": words.level(_reached(one)), "budgets": one["budgets"]} for one in results["reach"]],
+        terms=_terms(words),
         tests=[_tests(results, number) for number in range(len(results["budgets"]))],
     )
 
 
+def _reached(level: Mapping[str, Any]) -> float:
+    return float(level["accuracy"] if "accuracy" in level else level["level"])
+
+
+def _terms(words: MetricWords) -> list[tuple[str, str]]:
+    """What the words on the page mean."""
+    unit = "Hundredths of the test images." if words.is_accuracy else words.unit_meaning
+    meaning = words.meaning
+    if words.is_accuracy:
+        meaning = "Share of the test images, which no search has seen, that are classified rightly."
+    return [(f"test {words.title}", meaning), *TERMS[:-1], (words.unit, unit), TERMS[-1]]
+
+
 def _verdict(results: Results) -> dict[str, Any]:
-    """What to take, as one number: the points above what is free, at the recommended or else the largest budget."""
+    """What to take, as one number: the gain over what is free, at the recommended or else the largest budget."""
     take, budget = results["recommendation"]["take"], results["recommendation"]["budget"]
     number = results["budgets"].index(budget) if budget in results["budgets"] else len(results["budgets"]) - 1
     at = results["at"][number]
     variant = at["best"] if take is None else take
     test = at["against_free"][variant]
-    best = results["ways"][variant]
+    best, words = results["ways"][variant], MetricWords.of_comparison(results)
     command = ""
     if (whole := results["recommendation"].get("whole_budget")) is not None:
-        words = ["optimize", public(results["target"]), "--data", public(results["data"])]
-        words += ["--space", best["space"], "--estimator", best["estimator"], "--budget", str(whole), "--out", "RUN"]
-        command = shlex.join(["bbdft", *words])
+        line = ["optimize", public(results["target"]), "--data", public(results["data"])]
+        line += ["--space", best["space"], "--estimator", best["estimator"], "--budget", str(whole), "--out", "RUN"]
+        if not words.is_accuracy:
+            line += ["--metric", results["metric"]["option"]]
+        command = shlex.join(["bbdft", *line])
     return {
         "tone": "open" if take is None else "good",
         "mark": "?" if take is None else "✓",
         "word": "None is surely better than what is free" if take is None else f"Take {_name(best)}",
         "best": _name(best),
         "budget": f"{results['budgets'][number]:,}",
-        "level": f"{best['course'][number]['mean']:.3f}",
+        "level": words.level(best["course"][number]["mean"]),
         "free": "the free threshold" if results["free"] == "threshold" else "the unchanged model",
-        "free_level": f"{results[results['free']]:.3f}",
+        "free_level": words.level(results[results["free"]]),
         "command": command,
-        **_judged(test, 1),
+        **_judged(words, test, 1),
     }
 
 
@@ -192,14 +221,18 @@ def more_seeds(results: Results) -> str:
     number = results["budgets"].index(budget)
     at, seeds = results["at"][number], len(results["seeds"])
     best = at["best"]
-    means = [variant["course"][number]["mean"] for variant in results["ways"]]
+    words = MetricWords.of_comparison(results)
+    # Greater is better.
+    sign = -1 if words.less_is_better else 1
+    means = [sign * variant["course"][number]["mean"] for variant in results["ways"]]
     alike = [other for other in range(len(means)) if other != best and _pair(at, best, other)["p_holm"] >= ALPHA]
     if not alike:
         return ""
     other = max(alike, key=means.__getitem__)
     pair, difference = _pair(at, best, other), means[best] - means[other]
     names = f"{_name(results['ways'][best])} and {_name(results['ways'][other])}"
-    begin = f"At {budget:,} queries {names} are {100 * difference:.1f} points apart, which may be chance"
+    apart = f"{words.amount(difference)} {'an image' if words.less_is_better else words.unit}"
+    begin = f"At {budget:,} queries {names} are {apart} apart, which may be chance"
     if seeds == 1:
         return f"{begin}; one seed cannot say how much depends on it: give --seeds 5"
     each = [np.asarray(results["ways"][one]["course"][number]["each"]) for one in (best, other)]
@@ -215,11 +248,13 @@ def more_seeds(results: Results) -> str:
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     images = ", ".join(f"{count:,} {split}" for split, count in results["images"].items())
+    words = MetricWords.of_comparison(results)
     facts = [
+        *([] if words.is_accuracy else [("metric", words.title)]),
         ("images", images),
         ("labels", shortened(results["classes"])),
-        ("unchanged model", f"{results['before']:.3f}"),
-        ("free threshold", f"{results['threshold']:.3f}"),
+        ("unchanged model", words.level(results["before"])),
+        ("free threshold", words.level(results["threshold"])),
         ("seeds", str(len(results["seeds"]))),
         ("queries in all", f"{results['queries']:,}"),
     ]
@@ -229,16 +264,17 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _chart(results: Results, space: str) -> LineChart:
+    words = MetricWords.of_comparison(results)
     budgets = np.asarray(results["budgets"], np.float64)
     marks = {"before": results["before"], "free threshold": results["threshold"]}
     # One scale for all spaces, or they could not be compared.
     shown = [level for variant in results["ways"] for key in ("q1", "median", "q3") for level in _column(variant, key)]
     axes = Axes(
         "tuning queries",
-        "test accuracy",
+        f"test {words.title}",
         log=budgets[-1] >= MIN_LOG_RATIO * budgets[0],
         ticks=results["budgets"],
-        y_range=accuracy_range([*shown, *marks.values()]),
+        y_range=(level_range if words.less_is_better else accuracy_range)([*shown, *marks.values()]),
     )
     series = {
         variant["estimator"]: Series(budgets, *(np.asarray(_column(variant, key)) for key in ("median", "q1", "q3")))
@@ -249,17 +285,19 @@ def _chart(results: Results, space: str) -> LineChart:
 
 
 def _panel(results: Results, space: str) -> dict[str, Any]:
-    chart = _chart(results, space)
-    name = f"Test accuracy against tuning queries in the space {space}; the numbers are in the table below."
+    chart, words = _chart(results, space), MetricWords.of_comparison(results)
+    name = f"{words.heading} against tuning queries in the space {space}; the numbers are in the table below."
     legend = [
-        (estimator, stroke, f"{series.y[-1]:.3f}")
+        (estimator, stroke, words.level(float(series.y[-1])))
         for (estimator, series), stroke in zip(chart.series.items(), strokes(len(chart.series)), strict=True)
     ]
     return {"space": space, "svg": drawn(line_svg(chart, name)), "legend": legend}
 
 
 def _rows(results: Results) -> list[dict[str, Any]]:
-    rows = []
+    rows, words = [], MetricWords.of_comparison(results)
+    # Of the seeds, the one that came out worst.
+    worst = max if words.less_is_better else min
     for number, variant in enumerate(results["ways"]):
         cells = []
         for point, at in zip(variant["course"], results["at"], strict=True):
@@ -269,7 +307,8 @@ def _rows(results: Results) -> list[dict[str, Any]]:
                 {
                     "best": best,
                     "alike": pair is not None and pair["p_holm"] >= ALPHA,
-                    **{key: f"{point[key]:.3f}" for key in ("median", "least", "mean")},
+                    "worst": words.level(worst(point["each"])),
+                    **{key: words.level(point[key]) for key in ("median", "mean")},
                 }
             )
         # Comparisons of earlier versions have no bills.
@@ -285,27 +324,28 @@ def _rows(results: Results) -> list[dict[str, Any]]:
 def _tests(results: Results, number: int) -> dict[str, Any]:
     """The best variant at a budget against all others, and against what is free."""
     at, variants = results["at"][number], results["ways"]
-    best = at["best"]
+    best, words = at["best"], MetricWords.of_comparison(results)
     free = "the free threshold" if results["free"] == "threshold" else "the unchanged model"
-    rows = [{"name": free, "free": True, **_judged(at["against_free"][best], 1)}]
+    rows = [{"name": free, "free": True, **_judged(words, at["against_free"][best], 1)}]
     for other, variant in enumerate(variants):
         if other != best:
             pair = _pair(at, best, other)
-            rows.append({"name": _name(variant), "free": False, **_judged(pair, 1 if pair["first"] == best else -1)})
+            rows.append(
+                {"name": _name(variant), "free": False, **_judged(words, pair, 1 if pair["first"] == best else -1)}
+            )
     return {
         "budget": f"{at['budget']:,}",
-        "best": f"{_name(variants[best])}, {variants[best]['course'][number]['mean']:.3f}",
+        "best": f"{_name(variants[best])}, {words.level(variants[best]['course'][number]['mean'])}",
         "rows": rows,
         "open": at["budget"] == (results["recommendation"]["budget"] or results["budgets"][-1]),
     }
 
 
-def _judged(test: Mapping[str, Any], sign: int) -> dict[str, str]:
-    low, high = sorted(sign * 100 * end for end in test["ci95"])
+def _judged(words: MetricWords, test: Mapping[str, Any], sign: int) -> dict[str, str]:
     p = test["p_holm"]
     return {
-        "points": f"{sign * 100 * test['difference']:+.1f}",
-        "interval": f"{low:+.1f} to {high:+.1f}",
+        "points": words.change(sign * test["difference"]),
+        "interval": words.interval(sorted(sign * end for end in test["ci95"])),
         "p": "< 0.001" if p < 0.001 else f"{p:.3f}",
     }
 

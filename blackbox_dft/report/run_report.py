@@ -160,6 +160,8 @@ def text_lines(
     lines = [sentence(summary), "", *verdict_lines(summary, None, price)[1:]]
     tables = [("class", breakdown.per_class(predictions))]
     tables += [(name, breakdown.per_trait(predictions, name)) for name in traits]
+    if not (shown := Outcome.of(summary)).is_accuracy:
+        lines += ["", f"the tables below are of accuracy, not of {shown.title}:"]
     for name, rows in tables:
         wide = max(len(name), *(len(_one_line(row.name)) for row in breakdown.listed(rows)))
         lines += ["", f"{name:<{wide}}  images  before   after  points  95 %"]
@@ -233,10 +235,7 @@ def _terms(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     shown = Outcome.of(summary)
     if shown.is_accuracy:
         return list(TERMS)
-    unit = "What a decision costs less than before, on the average over the images; below 0 it costs more."
-    if not shown.is_cost:
-        unit = f"Hundredths of the {shown.title}: from .740 to .750 is one point."
-    return [(shown.unit, "", unit), *TERMS[1:]]
+    return [(shown.unit, "", shown.unit_meaning), *TERMS[1:]]
 
 
 def _date(run: Path, tuning: Tuning) -> str:
@@ -306,7 +305,7 @@ def _steps(summary: Mapping[str, Any]) -> dict[str, Any]:
     low, high = min(levels), max(levels)
     margin = max(0.08 * (high - low), 0.01)
     # Shares lie between 0 and 1; costs may be less, if a decision earns something.
-    low, high = max(min(0.0, low), low - margin), high + margin if shown.is_cost else min(1.0, high + margin)
+    low, high = max(min(0.0, low), low - margin), high + margin if shown.less_is_better else min(1.0, high + margin)
     return {
         "rows": [
             {
@@ -318,8 +317,8 @@ def _steps(summary: Mapping[str, Any]) -> dict[str, Any]:
             }
             for name, note, level, kept in rows
         ],
-        "low": f"{low:.3g}" if shown.is_cost else f"{100 * low:.0f}%",
-        "high": f"{high:.3g}" if shown.is_cost else f"{100 * high:.0f}%",
+        "low": f"{low:.3g}" if shown.less_is_better else f"{100 * low:.0f}%",
+        "high": f"{high:.3g}" if shown.less_is_better else f"{100 * high:.0f}%",
         "share": "Share of the test images that are classified rightly."
         if shown.is_accuracy
         else f"{shown.title[0].upper()}{shown.title[1:]} on the test images. {shown.meaning}",

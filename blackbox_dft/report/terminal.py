@@ -90,7 +90,8 @@ def free_threshold_sentence(summary: Mapping[str, Any]) -> str:
     if low > 0:
         return f"It beats the free threshold ({free}) by {shown.amount(over)} {shown.unit} ({interval})"
     if high < 0:
-        more = f"{shown.amount(over)} {'more saved an image than by' if shown.is_cost else 'points above'} the change"
+        above = "more saved an image than by" if shown.less_is_better else "points above"
+        more = f"{shown.amount(over)} {above} the change"
         return (
             f"The free threshold is better: {free}, {more} (95 %: {shown.interval((-high, -low))}), and it costs no "
             "query"
@@ -197,7 +198,7 @@ def _parts(summary: dict[str, Any]) -> list[str]:
     # Summaries of earlier versions have the list under another name.
     parts, shown = summary.get("space_parts") or [], Outcome.of(summary)
     shares = (f"{part['part']} {shown.change(part['gain'])} ({shown.interval(part['ci95'])})" for part in parts)
-    what = "saving" if shown.is_cost else "points"
+    what = "saving" if shown.less_is_better else "points"
     return [f"  each part's {what}, by leaving it out, on val: {', '.join(shares)}"] if parts else []
 
 

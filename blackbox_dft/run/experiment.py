@@ -92,6 +92,8 @@ class Experiment:
         classes: names of the labels; by default those that occur in the data.
         data: images that are loaded already, instead of those of the configuration.
         found_input: what ``--find-input`` found, if it has: the configuration holds it.
+        counts_in_doubt: whether images sent and never answered count, as was decided when a run was started; by default
+            what ``--in-doubt`` comes to.
         target: a target that is made already, which its owner closes; by default that of the configuration.
 
     Raises:
@@ -108,11 +110,12 @@ class Experiment:
         classes: Sequence[str] | None = None,
         data: Dataset | None = None,
         found_input: Mapping[str, Any] | None = None,
+        counts_in_doubt: bool | None = None,
         target: Target | None = None,
     ) -> None:
         self.config, self.found_input = config, found_input
         _require_objects(config, target, data)
-        self.spent_earlier = spent_earlier
+        self.spent_earlier, self._counts_in_doubt = spent_earlier, counts_in_doubt
         self.encoding = Encoding.parse(config.encoding)
         if config.objective != "auto":
             make_objective(config.objective)
@@ -363,9 +366,9 @@ class Experiment:
         config = self.config
         if not isinstance(self.metric, ProvableMetric):
             return False
-        test, priced = len(self.data.splits["test"]), self.watched or config.price is not None
+        test = len(self.data.splits["test"])
         return sequential(
-            config.evaluate, config.budget, test=test, repeats=config.repeats, priced=priced, views=config.views
+            config.evaluate, config.budget, test=test, repeats=config.repeats, priced=self.paid, views=config.views
         )
 
     @cached_property
@@ -413,11 +416,16 @@ class Experiment:
         return "://" in self.config.target
 
     @property
+    def paid(self) -> bool:
+        """Whether a query may cost money: the target is behind a URL, or has a price."""
+        return self.watched or self.config.price is not None
+
+    @property
     def counts_in_doubt(self) -> bool:
-        """Whether images sent and never answered count against the budget; by default for URLs only."""
-        if self.config.in_doubt == "auto":
-            return "://" in self.config.target
-        return self.config.in_doubt == "count"
+        """Whether images sent and never answered count against the budget; by default if they may cost money."""
+        if self._counts_in_doubt is not None:
+            return self._counts_in_doubt
+        return self.paid if self.config.in_doubt == "auto" else self.config.in_doubt == "count"
 
     @property
     def estimator_name(self) -> str:
@@ -596,7 +604,7 @@ class Experiment:
             path,
             budget=self.config.budget if budget is None else budget,
             in_doubt="count" if self.counts_in_doubt else "free",
-            durable=self.watched,
+            durable=self.paid,
             lag=COMMIT_INTERVAL if free else 0.0,
         )
 

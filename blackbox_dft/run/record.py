@@ -69,6 +69,8 @@ class RunRecord:
     """Queries that choice and evaluation under an earlier, smaller budget used and that cannot be used again."""
     found_input: Mapping[str, Any] | None = None
     """What ``--find-input`` found; None if it was not given, or is not finished. The configuration holds it too."""
+    counts_in_doubt: bool | None = None
+    """What ``--in-doubt`` came to, as the plan follows from it: a price that is given later does not change it."""
 
     def write(self, run: Path) -> None:
         """Writes the file into the folder ``run``."""
@@ -80,6 +82,7 @@ class RunRecord:
             "sunk": self.spent_earlier,
             "versions": versions(),
             **({"found_input": dict(self.found_input)} if self.found_input else {}),
+            **({} if self.counts_in_doubt is None else {"counts_in_doubt": self.counts_in_doubt}),
             "paths": record_paths(self.config, run),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
@@ -96,8 +99,13 @@ class RunRecord:
             document = json.loads(path.read_text(encoding="utf-8"))
             config = restore_paths(Config.from_json(document["config"]), document.get("paths", {}), run)
             threads = int(document.get("threads", 1))
-            found = document.get("found_input")
-            return cls(config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]), found)
+            found, counts = document.get("found_input"), document.get("counts_in_doubt")
+            if counts is None and config.in_doubt == "auto":
+                # Earlier versions did not take a price for a sign that a query is paid for.
+                counts = "://" in config.target
+            return cls(
+                config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]), found, counts
+            )
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError, InputError) as error:

@@ -88,9 +88,11 @@ def start(
 def _begin(experiment: Experiment, out: Path, progress: Progress, reuse: Sequence[str | Path] = ()) -> Result:
     """Takes a run from its folder, in which no phase but that of ``--find-input`` has begun, to its result."""
     if experiment.finds_input:
-        RunRecord(experiment.config, experiment.target.batch, input_digests(experiment)).write(out)
+        counts = experiment.counts_in_doubt
+        digests = input_digests(experiment)
+        RunRecord(experiment.config, experiment.target.batch, digests, counts_in_doubt=counts).write(out)
         found_config, found = find_form(experiment, out, progress)
-        experiment = Experiment(found_config, found_input=found)
+        experiment = Experiment(found_config, found_input=found, counts_in_doubt=counts)
         _ = experiment.plan, experiment.path
     # The run keeps its path, as the last bits of the other one's scores differ, and its kind of proof.
     config = experiment.config = replace(
@@ -106,7 +108,14 @@ def _begin(experiment: Experiment, out: Path, progress: Progress, reuse: Sequenc
     if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
         plan, untuned = remembered, False
         experiment.set_call_plan(plan.workers, plan.threads)
-    record = RunRecord(config, plan.batch, input_digests(experiment), plan.threads, found_input=experiment.found_input)
+    record = RunRecord(
+        config,
+        plan.batch,
+        input_digests(experiment),
+        plan.threads,
+        found_input=experiment.found_input,
+        counts_in_doubt=experiment.counts_in_doubt,
+    )
     record.write(out)
 
     def find_call_plan(scorer: Scorer, images: Ints) -> None:
@@ -180,7 +189,12 @@ def reopen(
     if price is not None:
         record = replace(record, config=replace(record.config, price=price))
     experiment = Experiment(
-        record.config, spent_earlier=record.spent_earlier, found_input=record.found_input, target=target, data=data
+        record.config,
+        spent_earlier=record.spent_earlier,
+        found_input=record.found_input,
+        counts_in_doubt=record.counts_in_doubt,
+        target=target,
+        data=data,
     )
 
     def recorded_files() -> dict[str, str]:

@@ -191,8 +191,11 @@ class GraphTarget(Protocol):
         ...
 
     def place(self, array: Array) -> Any:
-        """``array`` on the model's device, to be a constant of any number of graphs; the CPU reads it where it lies."""
-        ...
+        """``array`` on the model's device, to be a constant of any number of graphs.
+
+        A subclass inherits that of a CPU, which reads the array where it lies.
+        """
+        return array
 
     def open_graph(
         self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Any]
@@ -205,3 +208,17 @@ class GraphTarget(Protocol):
             constants: inputs that are the same in every call, by name, as ``place`` returned them.
         """
         ...
+
+
+def missing_of_graph(target: Target) -> list[str]:
+    """What a target that has a ``graph`` and ``open_graph`` lacks of a ``GraphTarget``; empty for one that has neither.
+
+    >>> class Unfinished:
+    ...     graph = open_graph = scores = print
+    >>> missing_of_graph(Unfinished())[-2:]
+    ['provider', 'resolved_options']
+    """
+    if not (hasattr(target, "graph") and hasattr(target, "open_graph")):
+        return []
+    needed = {*GraphTarget.__annotations__, *vars(GraphTarget)}
+    return sorted(name for name in needed if not name.startswith("_") and not hasattr(target, name))

@@ -264,6 +264,9 @@ def _with_data(tensor: TensorProto, folder: Path | None) -> TensorProto:
     loaded = type(tensor)()
     loaded.CopyFrom(tensor)
     load_external_data_for_tensor(loaded, str(folder))
+    # ONNX before 1.18 leaves the note of where they were, and then looks there again.
+    loaded.ClearField("data_location")
+    loaded.ClearField("external_data")
     return loaded
 
 

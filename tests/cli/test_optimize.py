@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_dft import Tuning
+from blackbox_dft import Config, Tuning
+from blackbox_dft.cli.run_command import time_lines
+from blackbox_dft.fusion.fused_path import FusedPath
 from blackbox_dft.images.files import read_image
+from blackbox_dft.run.experiment import Experiment
 from tests.conftest import Bbdft
 from tests.helpers.main_job import words
 from tests.helpers.serving import serving
@@ -153,3 +156,14 @@ def test_the_plan_says_how_long_it_takes_here(
         plan = bbdft("optimize", url, *line[:-1], tmp_path / "other", "--dry-run", code=0).stdout
         assert "time: known once the first images are scored" in plan
     assert not (tmp_path / "count").exists() or not (tmp_path / "count").read_text()
+
+
+def test_a_first_look_adds_what_a_run_takes_beside_the_model(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BBDFT_CACHE", str(tmp_path))
+    experiment = Experiment(Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), space="color"))
+    assert isinstance(experiment.path, FusedPath)
+    experiment.path.images_per_second = 2500.0
+    # .4 ms and .1 ms beside it.
+    assert time_lines(experiment, 4000, 6000) == ["  time: about 2 s at 2,000 images/s, by a first look; 3 s at most"]

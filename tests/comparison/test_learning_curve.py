@@ -27,7 +27,8 @@ def test_a_smaller_budget_gives_what_it_gives_alone_and_its_search_is_free(tiny:
     both, paid = measured(tiny, tmp_path / "both", [100, 200])
     first, paid_alone = measured(tiny, tmp_path / "first", [100])
     second, _ = measured(tiny, tmp_path / "second", [200])
-    for name in ("spent", "right", "z"):
+    np.testing.assert_array_equal(both.judged.right, [first.judged.right[0], second.judged.right[0]])
+    for name in ("spent", "z"):
         expected = [getattr(first, name)[0], getattr(second, name)[0]]
         np.testing.assert_array_equal(getattr(both, name), expected)
     # 40 val and 80 test images; the search, the choice on 40 images and the test images at each budget.

@@ -86,3 +86,54 @@ def test_killed_at_random_moments_it_ends_the_same(
     assert killed >= kills
     assert number(count) <= summary["queries"]["total"] <= BUDGET
     same_result(tmp_path / "whole", run)
+
+
+PAID = """
+import os, signal
+from pathlib import Path
+import numpy as np
+counter = Path(os.environ.get("COUNTER", "counter"))
+def score(images):
+    scored = int(counter.read_text() or 0) if counter.exists() else 0
+    counter.write_text(str(scored + len(images)))
+    if scored <= int(os.environ.get("DIES_AT", -1)) < scored + len(images):
+        os.kill(os.getpid(), signal.SIGKILL)
+    p = 1 / (1 + np.exp(-80 * (images.mean((1, 2, 3)) / 255 - 0.5)))
+    return np.stack([1 - p, p], 1)
+score.classes = ["dark", "bright"]
+score.batch = 16
+"""
+"""A function that counts what it is given, and is killed before it answers."""
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        (["--price", 0.01], True),
+        (["--price", 0.01, "--in-doubt", "free"], False),
+        ([], False),
+    ],
+    ids=["price", "price, but free", "no price"],
+)
+def test_what_a_function_did_not_answer_counts_if_it_is_paid_for(
+    options: list[object], counts: bool, bbdft: Bbdft, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "paid_function.py").write_text(PAID)
+    line = ["optimize", "paid_function:score", "--data", tiny / "labels.csv", "--space", "color", "--budget", 700]
+    line += ["--yes", "--evaluate", "enough", *options]
+    bbdft(*line, "--out", "whole", cwd=tmp_path, code=0, fresh=True)
+    monkeypatch.setenv("COUNTER", "of the killed run")
+    monkeypatch.setenv("DIES_AT", "120")
+    bbdft(*line, "--out", "run", cwd=tmp_path, code=-9, fresh=True)
+    monkeypatch.delenv("DIES_AT")
+    # Given only now, a price does not change the plan.
+    bbdft("resume", "run", "--price", 0.01, "--yes", cwd=tmp_path, code=0, fresh=True)
+    queries = json.loads((tmp_path / "run/summary.json").read_text())["queries"]
+    sent = number(tmp_path / "of the killed run")
+    if counts:
+        assert queries["in_doubt"] > 0
+        assert queries["total"] == sent <= 700
+    else:
+        # What costs nothing may be sent before it is recorded, so that it need not be in doubt afterwards.
+        assert queries["total"] < sent
+    same_result(tmp_path / "whole", tmp_path / "run")

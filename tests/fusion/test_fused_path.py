@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,13 +15,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import helper, numpy_helper
 
+import blackbox_dft as api
 from blackbox_dft import Config
+from blackbox_dft._utils.types import Array, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.fusion.fused_path import FusedPath, fused_path
 from blackbox_dft.images.encoding import Encoding, to_bytes, to_floats
 from blackbox_dft.run.runner import optimize, resume
 from blackbox_dft.spaces import make_space
 from blackbox_dft.targets import TargetOptions, make_target
+from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.onnx.target import OnnxTarget
 from tests.conftest import Bbdft
 from tests.helpers.mirror_model import SHAPE, mirror, seen
@@ -279,8 +284,9 @@ def settings_of(tiny: Path, **options: object) -> Config:
 
 
 # The surface estimator samples images by their scores and solves for a minimum, so one pixel rounded the other way
-# moves it further, for half of the seeds to another end (docs/explanation/performance.md); not for seed 3.
-@pytest.mark.parametrize(("estimator", "seed", "apart"), [("nes", 2, 1e-3), ("surface", 3, 5e-2)])
+# moves it further, for half of the seeds to another end (docs/explanation/performance.md); not for seed 0, with neither
+# OpenCV 4 nor 5.
+@pytest.mark.parametrize(("estimator", "seed", "apart"), [("nes", 2, 1e-3), ("surface", 0, 5e-2)])
 def test_a_run_ends_the_same_on_either_path(
     estimator: str, seed: int, apart: float, tiny: Path, tmp_path: Path
 ) -> None:
@@ -340,3 +346,62 @@ def test_the_path_is_reported(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="--path fused"):
         optimize(settings_of(tiny, encoding="jpeg:90", path="fused"), tmp_path / "other")
+
+
+class OfOthers(Target):
+    """A model of another package's target: all of a ``GraphTarget`` but ``place``."""
+
+    def __init__(self, path: Path) -> None:
+        self.inner = OnnxTarget(path)
+        for name in ("name", "fingerprint", "classes", "image_size", "batch", "workers", "path", "input_format"):
+            setattr(self, name, getattr(self.inner, name))
+        for name in ("provider", "files", "max_batch"):
+            setattr(self, name, getattr(self.inner, name))
+
+    @property
+    def resolved_options(self) -> TargetOptions:
+        return self.inner.resolved_options
+
+    def scores(self, images: ImageBytes | Images) -> Scores:
+        return self.inner.scores(images)
+
+    def describe(self) -> dict[str, Any]:
+        return {"provider": "cpu"}
+
+    def graph(self) -> onnx.ModelProto:
+        return self.inner.graph()
+
+    def float16_error(self, images: ImageBytes) -> float | None:
+        return None
+
+    def open_graph(
+        self, model: bytes, *, keep_quantizers: bool, constants: Mapping[str, Any]
+    ) -> Callable[[Mapping[str, Array], int], Scores]:
+        placed = {name: self.inner.place(array) for name, array in constants.items()}
+        return self.inner.open_graph(model, keep_quantizers=keep_quantizers, constants=placed)
+
+
+class WithTheirs(OfOthers, GraphTarget):
+    """The same, which inherits what it does not say."""
+
+
+def test_a_graph_target_inherits_how_images_are_placed(tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    pool, space = photos(5), make_space("dct:4", SHAPE)
+    z, indices = np.zeros((5, space.size)), np.arange(5)
+    theirs, own = (fused_path(pool, space, made(tmp_path / "m.onnx"), Encoding()) for made in (WithTheirs, OnnxTarget))
+    assert isinstance(theirs, FusedPath), theirs
+    assert isinstance(own, FusedPath)
+    np.testing.assert_array_equal(theirs(indices, z), own(indices, z))
+
+
+def test_what_a_graph_target_lacks_is_said(tmp_path: Path) -> None:
+    onnx.save(small_model(form()), tmp_path / "m.onnx")
+    target: Any = OfOthers(tmp_path / "m.onnx")
+    said = "the target has no place, without which it is no GraphTarget"
+    assert fused_path(photos(5), make_space("dct:4", SHAPE), target, Encoding()) == said
+    found = api.inspect(target)
+    assert (found["path"], found["path_note"]) == ("array", said)
+    images, labels = photos(60), np.arange(60) % len(target.classes)
+    with pytest.raises(InputError, match=said):
+        api.optimize(target, (images, labels), budget=1000, path="fused", out=tmp_path / "run")

@@ -11,7 +11,9 @@ import numpy as np
 from blackbox_dft._utils.types import Array
 from blackbox_dft.comparison.analysis import assemble
 from blackbox_dft.comparison.grid import Grid
+from blackbox_dft.comparison.judged import Judged
 from blackbox_dft.comparison.run_result import RunResult
+from blackbox_dft.evaluation.metric import ACCURACY
 
 IMAGES = 1000
 GRID = Grid(("color",), ("nes", "spsa"), (100, 200, 400), (0, 1))
@@ -19,11 +21,15 @@ GRID = Grid(("color",), ("nes", "spsa"), (100, 200, 400), (0, 1))
 
 def experiment() -> Any:
     splits = {"train": np.arange(200), "val": np.arange(200, 300), "test": np.arange(300, 300 + IMAGES)}
-    data = SimpleNamespace(classes=("a", "b"), splits=splits, groups=None, groups_of=lambda test: None)
+    labels = np.arange(300 + IMAGES) % 2
+    data = SimpleNamespace(classes=("a", "b"), splits=splits, labels=labels, groups=None, groups_of=lambda test: None)
     config = SimpleNamespace(
-        target="model", data="data", epsilon=None, channels="rgb", objective="auto", repeats=1, reserve=0.1
+        target="model", data="data", epsilon=None, channels="rgb", objective="auto", repeats=1, reserve=0.1,
+        metric="accuracy",
+    )  # fmt: skip
+    return SimpleNamespace(
+        data=data, config=config, encoding="png", metric=ACCURACY, watched=False, counts_in_doubt=False
     )
-    return SimpleNamespace(data=data, config=config, encoding="png", watched=False, counts_in_doubt=False)
 
 
 def right(count: int) -> Array:
@@ -36,9 +42,10 @@ def assembled(counts: dict[str, list[tuple[int, int, int]]], before: int = 500, 
     for run in GRID.runs:
         levels = counts[run.variant.estimator][run.seed]
         budgets = np.array(GRID.budgets)
-        table = np.array([right(level) for level in levels])
+        table = Judged.by_accuracy(np.array([right(level) for level in levels]))
         outcomes[run] = RunResult(budgets, budgets - 4, budgets, table, np.zeros((3, 6)), ("last iterate",) * 3, 9)
-    return assemble(experiment(), GRID, outcomes, right(before), right(shifted), paid=123)
+    unchanged, free = (Judged.by_accuracy(right(count)) for count in (before, shifted))
+    return assemble(experiment(), GRID, outcomes, unchanged, free, paid=123)
 
 
 GAINING: dict[str, list[tuple[int, int, int]]] = {

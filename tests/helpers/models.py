@@ -1,9 +1,11 @@
 """Small ONNX models of any input format, and images for them."""
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 SHAPE = (20, 24, 3)
@@ -64,3 +66,13 @@ def small_model(
     helper.set_model_props(model, {"classes": "no,yes"})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+@cache
+def runs_opset(opset: int) -> bool:
+    """Whether this ONNX Runtime runs models of an opset."""
+    try:
+        ort.InferenceSession(small_model(form(), opset=opset).SerializeToString())
+    except Exception:
+        return False
+    return True

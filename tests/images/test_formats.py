@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,11 @@ def bombs() -> dict[str, bytes]:
 @pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.bmp", "x.webp", "x.tif"])
 def test_files_that_declare_too_many_pixels_are_not_decoded(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(bombs()[name])
-    with pytest.raises(InputError, match=r"declares 400,000,000 pixels, more than 100,000,000.*--skip-bad"):
+    said = r"declares 400,000,000 pixels, more than 100,000,000.*--skip-bad"
+    if name == "x.webp" and int(PIL.__version__.split(".")[0]) < 12:
+        # Its decoder refuses them before it says how many there are.
+        said = r"is cut off or damaged.*--skip-bad"
+    with pytest.raises(InputError, match=said):
         read_image(tmp_path / name)
 
 

@@ -78,6 +78,8 @@ def test_costs_are_the_verdict_and_accuracy_stays_beside(cost_run: Path) -> None
 def test_the_report_its_text_and_the_terminal_say_the_metric(cost_run: Path, bbdft: Bbdft) -> None:
     judged, accuracy = summary_of(cost_run)["metric"], summary_of(cost_run)["accuracy"]["test"]
     page, text = (cost_run / "report.html").read_text(), (cost_run / "report.txt").read_text()
+    assert "the tables below are of accuracy, not of mean cost:" in text
+    assert "These tables are of accuracy, whatever the run is judged by." in page
     assert f"{judged['gain']:+.3g} <small>saved an image</small>" in page
     assert f"Mean cost {judged['after']:.3g}, {judged['before']:.3g} before" in page
     assert f"the mean cost of the {judged['n']} test images is {judged['after']:.3g}" in text
@@ -87,6 +89,15 @@ def test_the_report_its_text_and_the_terminal_say_the_metric(cost_run: Path, bbd
     assert (
         f"test mean cost {judged['before']:.3g} -> {judged['after']:.3g} ({judged['gain']:+.3g} saved an image" in again
     )
+
+
+def test_what_parts_bring_is_said_to_be_accuracy(folder: Path, bbdft: Bbdft) -> None:
+    line = arguments(folder, "parts", "--space", "color+sharpness", "--metric", "f1", "--budget", 500)
+    bbdft(*line, cwd=folder, code=0)
+    assert bbdft("evaluate", "parts", "--parts", cwd=folder, code=0).stdout.startswith("accuracy, not F1 of dark:")
+    bbdft("report", "parts", cwd=folder, code=0)
+    page = (folder / "parts/report.html").read_text()
+    assert "Test accuracy, whatever the run is judged by, with some of the parts at rest" in page
 
 
 def test_a_run_holds_its_costs(cost_run: Path, folder: Path) -> None:

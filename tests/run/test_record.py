@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from blackbox_dft import Tuning
+from blackbox_dft.run.experiment import Experiment
+from blackbox_dft.run.runner import reopen
 from tests.conftest import Bbdft
 from tests.helpers.serving import serving, words
 
@@ -51,3 +53,17 @@ def test_permuted_classes_are_noticed(bbdft: Bbdft, tiny: Path, tmp_path: Path) 
         done = bbdft(*words(url, tiny, tmp_path / "run", concurrency=1), "--quiet", code=4)
     assert "has changed" in done.stderr
     assert "bbdft resume" in done.stderr
+
+
+def test_a_run_with_a_price_that_an_earlier_version_began_keeps_its_plan(copied: Path) -> None:
+    edit(copied / "run", "price", 0.01)
+    document = json.loads((copied / "run/config.json").read_text())
+    assert document["counts_in_doubt"] is False
+    # A price of now makes no reserve either, but one at the start does.
+    experiment, _ = reopen(copied / "run")
+    assert (experiment.plan.reserve, experiment.counts_in_doubt) == (0, False)
+    del document["counts_in_doubt"]
+    (copied / "run/config.json").write_text(json.dumps(document))
+    experiment, _ = reopen(copied / "run")
+    assert (experiment.plan.reserve, experiment.counts_in_doubt) == (0, False)
+    assert Experiment(experiment.config).plan.reserve == 125

@@ -159,9 +159,19 @@ def accuracy_range(values: Sequence[float]) -> tuple[float, float]:
     >>> accuracy_range([0.5, 1.0])
     (0.47, 1.0)
     """
+    low, high = level_range(values, 0.005)
+    return low, min(high, max(*values, 1.0))
+
+
+def level_range(values: Sequence[float], least_margin: float = 0.0) -> tuple[float, float]:
+    """Limits of an axis of levels without an upper end, such as costs: a little more than ``values``, not beyond 0.
+
+    >>> level_range([1.0, 3.0]), level_range([0.01, 1.01])
+    ((0.88, 3.12), (0.0, 1.07))
+    """
     low, high = min(values), max(values)
-    margin = max(0.06 * (high - low), 0.005)
-    return max(low - margin, min(low, 0.0)), min(high + margin, max(high, 1.0))
+    margin = max(0.06 * (high - low), least_margin)
+    return max(low - margin, min(low, 0.0)), high + margin
 
 
 def _figure(inches: tuple[float, float], margin: float = 0.04) -> Figure:

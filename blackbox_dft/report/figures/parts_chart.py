@@ -38,14 +38,14 @@ def parts_figure(summary: Summary) -> Figure:
 def _bars(axes: Any, bars: dict[str, float], shown: Outcome) -> None:
     places = range(len(bars))
     low, high = accuracy_range(list(bars.values()))
-    if shown.is_cost:
+    if shown.less_is_better:
         low, high = min(0.0, *bars.values()), max(0.0, *bars.values())
     colors = [LIGHT.line, LIGHT.quiet, LIGHT.series[1], LIGHT.series[5], LIGHT.series[0]]
     drawn = axes.barh(places, bars.values(), color=colors, height=0.62)
     axes.set_yticks(places, list(bars))
     axes.bar_label(drawn, labels=[shown.level(value) for value in bars.values()], padding=4)
     axes.invert_yaxis()
-    first = low if shown.is_cost else max(0.0, low - (high - low))
+    first = low if shown.less_is_better else max(0.0, low - (high - low))
     axes.set(xlim=(first, high + 0.12 * (high - low)), xlabel=f"test {shown.title}")
 
 

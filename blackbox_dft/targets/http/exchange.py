@@ -24,12 +24,14 @@ BINARY = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]|\ufffd")
 class Exchange:
     """A request as it was sent, and the response to it.
 
-    >>> request = httpx.Request("POST", "https://a/score?key=abc", json={"image": 300 * "A"})
+    >>> body = '{"image":"' + 300 * "A" + '"}'
+    >>> kind = {"content-type": "application/json"}
+    >>> request = httpx.Request("POST", "https://a/score?key=abc", content=body, headers=kind)
     >>> print(Exchange(request, httpx.Response(200), b'{"cat": 0.9}').text(["abc"]))
     > POST https://a/score?key=***
     > host: a
-    > content-length: 312
     > content-type: application/json
+    > content-length: 312
     >
     > {"image":"AAAAAAAAAAAAAAAAAAAAAAAA... (300 characters)"}
     <BLANKLINE>
