@@ -163,7 +163,8 @@ def infer_input_format(
     batched = len(shape) == 4
     if len(shape) not in (3, 4):
         raise InputError(
-            f"input {name!r} has {len(shape)} axes {list(shape)}: an image input has 4 (or 3 without batch)."
+            f"input {name!r} has {len(shape)} axes {list(shape)}: an image input has 4 (or 3 without batch): "
+            "call it from a Python function that takes images, module:function."
         )
     sides = [side if isinstance(side, int) and side > 0 else None for side in (shape if batched else [1, *shape])]
     layout, depth = _layout(name, shape, sides, options, graph, stated)
