@@ -15,6 +15,7 @@ from blackbox_dft._utils.files import write_text
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.paths import record_paths, restore_paths
+from blackbox_dft.targets.base import Target
 from blackbox_dft.version import __version__
 
 
@@ -69,6 +70,13 @@ class RunRecord:
     """Queries that choice and evaluation under an earlier, smaller budget used and that cannot be used again."""
     found_input: Mapping[str, Any] | None = None
     """What ``--find-input`` found; None if it was not given, or is not finished. The configuration holds it too."""
+
+    def change_of(self, target: Target) -> str:
+        """Says so if ``target`` is not the one that the run was started with; else empty."""
+        recorded = self.inputs.get("target")
+        if not recorded or recorded == target.fingerprint:
+            return ""
+        return f"{target.name} is another file, or describes itself otherwise, than at the run"
 
     def write(self, run: Path) -> None:
         """Writes the file into the folder ``run``."""
