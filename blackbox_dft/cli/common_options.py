@@ -114,7 +114,7 @@ def spending_options(command: Command) -> Command:
 def output_options(command: Command) -> Command:
     """What a run prints."""
     quiet = click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors.")
-    as_json = json_option("Print summary.json, and nothing else, on stdout.")
+    as_json = json_option("Print the result as JSON, and nothing else, on stdout.")
     return quiet(as_json(command))
 
 

@@ -14,7 +14,7 @@ from blackbox_dft.cli.command import Command
 from blackbox_dft.cli.common_options import options, spending_options, take
 from blackbox_dft.cli.completing import files
 from blackbox_dft.cli.confirmation import Consent
-from blackbox_dft.cli.streams import json_option, print_json, say
+from blackbox_dft.cli.streams import json_option, print_json, say, show_row
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.targets.options import TargetOptions
@@ -158,7 +158,7 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
     width = max(len(key) for key in found)
     for key, value in found.items():
         for line, text in enumerate(_lines(value)):
-            click.echo(f"{key.replace('_', ' ') if line == 0 else '':<{width}}  {text}")
+            show_row(key.replace("_", " ") if line == 0 else "", width, text)
 
 
 def _find_input(

@@ -21,7 +21,7 @@ _logged = False
 LEVELS = {"WARNING": "WARNING: ", "ERROR": "bbdft: "}
 """Beginnings of what is said that is more than information."""
 
-TO_COPY = ("next:", "give:", "bbdft ")
+TO_COPY = ("next:", "now:", "give:", "command:", "bbdft ")
 """Beginnings of lines that a user copies."""
 
 
@@ -68,21 +68,30 @@ def fitted(text: str, stream: TextIO) -> str:
     """
     if not stream.isatty():
         return text
+
+    def one(line: str) -> str:
+        return _filled(line, " " * (len(line) - len(line.lstrip()) + 2))
+
+    return "\n".join(map(one, text.split("\n")))
+
+
+def show_row(name: str, width: int, text: str) -> None:
+    """Prints ``name``, filled up to ``width``, and ``text`` on stdout; on a terminal, broken into lines beside it."""
+    line, indent = f"{name:<{width}}  {text}", " " * (width + 2)
+    click.echo(_filled(line, indent) if sys.stdout.isatty() and not text.startswith(TO_COPY) else line)
+
+
+def _filled(line: str, indent: str) -> str:
+    """``line`` broken between words at the width of the terminal, with ``indent`` before all lines but the first."""
     import shutil
     import textwrap
 
     width = max(20, shutil.get_terminal_size().columns)
-
-    def one(line: str) -> str:
-        rest = line.lstrip()
-        if len(line) <= width or rest.startswith(TO_COPY):
-            return line
-        indent = " " * (len(line) - len(rest) + 2)
-        return textwrap.fill(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, tabsize=4
-        )
-
-    return "\n".join(map(one, text.split("\n")))
+    if len(line) <= width or line.lstrip().startswith(TO_COPY):
+        return line
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, tabsize=4
+    )
 
 
 def show(text: str) -> None:

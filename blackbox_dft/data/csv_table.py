@@ -22,6 +22,9 @@ FILE_COLUMNS = (
 UNNAMED = re.compile("(unnamed: ?[0-9]+)?")
 """Columns without a name, such as the index that pandas writes; the second form is what it reads them as."""
 
+EXCEL_DELIMITER = re.compile(r"sep=([,;\t]) *", re.IGNORECASE)
+"""A first line that tells Excel what stands between the columns, as Excel and programs that write for it put it."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -46,14 +49,18 @@ def read_table(path: Path, file_suffixes: Sequence[str]) -> Table:
         InputError: not text, empty, no such column, or a line with more cells than there are columns.
     """
     text = _text(path)
-    first = text.lstrip().splitlines()[0] if text.strip() else ""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    first, *others = text.lstrip().splitlines() or [""]
+    stated = EXCEL_DELIMITER.fullmatch(first)
+    delimiter = stated[1] if stated and others else max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         lines = [
             (reader.line_num, [cell.strip() for cell in cells])
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
+        if stated and others:
+            del lines[0]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}: check its quotes.") from error
     if not lines:
@@ -69,7 +76,8 @@ def read_table(path: Path, file_suffixes: Sequence[str]) -> Table:
         columns, file = DEFAULT_COLUMNS[: len(columns)], DEFAULT_COLUMNS[0]
         named = list(columns)
     else:
-        raise InputError(f"{path} has no column 'file' (it has {', '.join(named)}): name its columns file,label.")
+        mend = "put commas between its columns" if "|" in first else "name its columns file,label"
+        raise InputError(f"{path} has no column 'file' (it has {', '.join(named)}): {mend}.")
     if not lines:
         raise InputError(f"{path} lists no images: write one line per image under its header.")
     if duplicate := next((name for name in named if named.count(name) > 1), None):

@@ -37,7 +37,8 @@ def compare(
 
     The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
     show one person, since their errors are correlated; for metrics that are no means over images, of their linear part
-    (``evaluation.metric``). A cost is counted negative, so that more is better. McNemar's test is exact: binomial on
+    (``evaluation.metric``); that of accuracy is wider where all images agree (``accuracy_interval``). A cost is counted
+    negative, so that more is better. McNemar's test is exact: binomial on
     the images whose decision changed.
 
     >>> labels = np.zeros(10, int)
@@ -51,8 +52,32 @@ def compare(
     # Both tails of a fair coin are equally likely; they overlap if gained and lost are equal.
     p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     each = [metric.contributions(probabilities, labels) for probabilities in (before, after)]
-    interval = bootstrap(each[1] - each[0], groups)
+    is_accuracy = metric is ACCURACY
+    interval = accuracy_interval(before, after, labels, groups) if is_accuracy else bootstrap(each[1] - each[0], groups)
     return PairedResult(float(each[0].mean()), float(each[1].mean()), len(labels), interval, p)
+
+
+def accuracy_interval(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> tuple[float, float]:
+    """95 % interval of the gain of accuracy from probabilities ``before (N, L)`` to ``after (N, L)``: the bootstrap's.
+
+    If the decisions of all images or groups gain or lose alike, resamples have no spread, and one image would prove
+    anything. Then the interval is that of the share of images that are otherwise and were not seen (Clopper and Pearson
+    1934), each of them a loss at the worst, a gain at the best. Equal probabilities are no change at all.
+
+    >>> labels = np.zeros(5, int)
+    >>> wrong, right = np.eye(2)[[1] * 5], np.eye(2)[[0] * 5]
+    >>> [round(end, 2) for end in accuracy_interval(wrong, right, labels)]
+    [-0.04, 1.0]
+    >>> accuracy_interval(wrong, wrong, labels)
+    (0.0, 0.0)
+    """
+    differences = (decide(after) == labels).astype(np.float64) - (decide(before) == labels)
+    low, high = bootstrap(differences, groups)
+    if low < high or np.array_equal(before, after, equal_nan=True):
+        return low, high
+    units = len(differences) if groups is None else len(np.unique(groups))
+    unseen = 1 - 0.025 ** (1 / units)
+    return low - unseen * (1 + low), high + unseen * (1 - high)
 
 
 def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) -> tuple[float, float]:

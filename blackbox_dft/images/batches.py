@@ -75,7 +75,8 @@ def _one(image: object) -> ImageBytes | Images:
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if kind in "iu" and low >= 0 and high <= 255:
         return array.astype(np.uint8)
-    # Not a number is in no range.
+    if np.isnan(low):
+        raise InputError("images hold NaN, which is no colour: fill it in, or drop the image.")
     if kind == "f" and low >= -TOLERANCE and high <= 1 + TOLERANCE:
         return array.astype(np.float32).clip(0, 1)
     what = f"images are {array.dtype} from {low:g} to {high:g}"

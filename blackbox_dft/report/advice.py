@@ -54,12 +54,15 @@ def advice(summary: Mapping[str, Any], run: Path | str, config: Config | None = 
         longer = "searches longer, more labelled images prove smaller gains"
         what = "scores more held-out images" if open_proof else longer
         return _advice(f"{why} {what}", "resume", str(run), "--budget", str(2 * int(summary["budget"])))
+    if summary["verdict"] != "worse" and summary["accuracy"]["test"]["before"] == 1:
+        harder = "All test images are right as they are; measure images that are not"
+        return _advice(harder, "evaluate", str(run), "--data", "DATA", "--split", "all")
     begin = "Leave the images as they are" if summary["verdict"] == "worse" else "Nothing was found that helps"
     if is_file:
         words = ["inspect", target, "--data", "DATA" if config is None else config.data, "--find-input"]
         if config and config.label:
             words += ["--label", config.label]
-        return _advice(f"{begin}, and see whether the model is fed as it was trained", *words)
+        return _advice(f"{begin}; see whether the model is fed as it was trained", *words)
     if config is None:
         return _advice(
             f"{begin}; a larger budget may find more", "resume", str(run), "--budget", str(2 * summary["budget"])

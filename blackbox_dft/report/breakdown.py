@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blackbox_dft._utils.types import Floats, Ints
-from blackbox_dft.evaluation.paired import bootstrap
+from blackbox_dft.evaluation.paired import accuracy_interval
 from blackbox_dft.objectives.losses import decide
 from blackbox_dft.run.predictions import Predictions
 
@@ -89,7 +89,7 @@ def _subset(predictions: Predictions, name: str, chosen: Sequence[bool] | Ints) 
     interval = None
     if len(rows) >= MIN_INTERVAL_IMAGES:
         groups = None if predictions.groups is None else predictions.groups[rows]
-        interval = bootstrap(after.astype(float) - before, groups)
+        interval = accuracy_interval(predictions.before[rows], predictions.after[rows], labels, groups)
     return Subset(name, len(rows), float(np.mean(before)), float(np.mean(after)), interval)
 
 

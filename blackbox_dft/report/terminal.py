@@ -55,13 +55,18 @@ def verdict_lines(
         *(f"  {text}" for text in views_texts(summary, price)),
         *_stopped(summary),
         *(f"  warning: {text}" for text in summary.get("warnings", ())),
-        f"  {summary['seconds']:.1f} s, {summary['images_per_second']:,.0f} images/s",
+        f"  {summary['seconds']:.1f} s{_rate(summary)}",
     ]
     if out is not None:
         written = [name for name in RESULT_FILES if (out / name).exists()]
         lines.append(f"  written: {out}/{', '.join(written)}")
         lines.append(f"  now: {advice(summary, out, config)}")
     return lines
+
+
+def _rate(summary: Mapping[str, Any]) -> str:
+    """Nothing if all scores were taken from the ledger."""
+    return f", {rate:,.0f} images/s" if (rate := summary["images_per_second"]) else ""
 
 
 def is_additive(space: str) -> bool:

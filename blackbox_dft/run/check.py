@@ -150,12 +150,12 @@ def open_check(
     evaluation = open_evaluation(
         run, split="all", cluster=cluster, workers=workers, price=price, target=target, images=data
     )
-    experiment, recorded = evaluation.experiment, RunRecord.read(run).inputs.get("target")
+    experiment, recorded = evaluation.experiment, RunRecord.read(run)
     notes = []
-    if recorded and recorded != experiment.target.fingerprint:
-        notes.append(f"{experiment.target.name} is another file, or describes itself otherwise, than at the run")
+    if change := recorded.change_of(experiment.target):
+        notes.append(change)
         # Its scores are compared with those of the target at that time.
-        experiment.target.fingerprint = recorded
+        experiment.target.fingerprint = recorded.inputs["target"]
     record = _read(run / CHECKS)
     if record and images not in (None, len(record["images"])):
         raise InputError(

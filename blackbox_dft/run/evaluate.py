@@ -73,6 +73,8 @@ class Evaluation:
     """What the verdict is about: that of the run, or another one."""
     fresh: bool = False
     """Whether to score all images again, whatever is recorded."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with the result."""
 
     @property
     def queries(self) -> int:
@@ -230,7 +232,9 @@ def open_evaluation(
     which = f"the images of {config.data}" if split == "all" else f"the images of split {split!r}"
     require_images(judge, data_set.labels[indices], data_set.classes, which)
     require_probabilities(judge, labels_only=tuning.scores in LABELS_ONLY)
-    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, judge, fresh)
+    change = record.change_of(experiment.target)
+    warnings = (f"{change}: 'bbdft check {run}' says how its scores moved",) if change else ()
+    return Evaluation(run, experiment, tuning, summary, split, indices, record.batch, judge, fresh, warnings)
 
 
 def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> EvaluationResult:
@@ -240,6 +244,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> Evalua
     """
     experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
     watcher = progress or NoProgress()
+    for text in evaluation.warnings:
+        watcher.warning(text)
     watcher.phase("evaluate", evaluation.queries)
     with experiment.opened(), _scorer(evaluation, watcher) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, evaluation.candidates)
@@ -296,6 +302,8 @@ def evaluate_parts(evaluation: Evaluation, progress: Progress | None = None) -> 
     experiment, data, indices = evaluation.experiment, evaluation.experiment.data, evaluation.indices
     choices, every = part_choices(experiment.space), evaluation.part_candidates
     watcher = progress or NoProgress()
+    for text in evaluation.warnings:
+        watcher.warning(text)
     watcher.phase("evaluate", len(every) * experiment.config.repeats * len(indices))
     with experiment.opened(), _scorer(evaluation, watcher, parts=True) as scorer:
         spent, missing = scorer.ledger.total, scorer.unrecorded(indices, every)

@@ -263,8 +263,8 @@ class Experiment:
             return notes
         return [
             *notes,
-            f"the images are dark or flat: half of them use less than {self._tone_width:.0%} of the range of tones. So "
-            "the space has contrast too: leave it out by --flat keep",
+            f"the images are dark or flat: half of them use {self._tone_width:.0%} of the range of tones or less. "
+            "So the space has contrast too: leave it out by --flat keep",
         ]
 
     def varied(self, *, space: str, estimator: str, seed: int, budget: int) -> Experiment:

@@ -56,6 +56,8 @@ class Prediction:
     """Whether to score all images again, whatever is recorded."""
     budget: int | None = None
     """Most images that may be scored now."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with the labels."""
 
     @property
     def indices(self) -> Ints:
@@ -152,7 +154,10 @@ def open_prediction(
     # What ``auto`` stands for follows from the images of the run, not from these.
     config = replace(config, space=tuning.space)
     experiment = Experiment(config, size=tuning.shape[:2], splits=False, data=data, target=target)
-    return Prediction(opened.run, experiment, tuning, tuple(listed), errors, opened.record.batch, fresh, budget)
+    change = opened.record.change_of(experiment.target)
+    warned = (f"{change}: 'bbdft check {opened.run}' says how its scores moved",) if change else ()
+    batch = opened.record.batch
+    return Prediction(opened.run, experiment, tuning, tuple(listed), errors, batch, fresh, budget, warned)
 
 
 def predict(prediction: Prediction, progress: Progress | None = None) -> PredictionResult:
@@ -166,6 +171,8 @@ def predict(prediction: Prediction, progress: Progress | None = None) -> Predict
     """
     experiment, tuning, indices = prediction.experiment, prediction.tuning, prediction.indices
     left, watcher = prediction.unspent, progress or NoProgress()
+    for text in prediction.warnings:
+        watcher.warning(text)
     watcher.phase("predict", prediction.queries)
     with experiment.opened(), _scorer(prediction, watcher) as scorer:
         spent = scorer.ledger.total

@@ -15,6 +15,7 @@ from blackbox_dft._utils.files import write_text
 from blackbox_dft.errors import InputError
 from blackbox_dft.run.config import Config
 from blackbox_dft.run.paths import record_paths, restore_paths
+from blackbox_dft.targets.base import Target
 from blackbox_dft.version import __version__
 
 
@@ -71,6 +72,13 @@ class RunRecord:
     """What ``--find-input`` found; None if it was not given, or is not finished. The configuration holds it too."""
     counts_in_doubt: bool | None = None
     """What ``--in-doubt`` came to, as the plan follows from it: a price that is given later does not change it."""
+
+    def change_of(self, target: Target) -> str:
+        """Says so if ``target`` is not the one that the run was started with; else empty."""
+        recorded = self.inputs.get("target")
+        if not recorded or recorded == target.fingerprint:
+            return ""
+        return f"{target.name} is another file, or describes itself otherwise, than at the run"
 
     def write(self, run: Path) -> None:
         """Writes the file into the folder ``run``."""

@@ -76,7 +76,7 @@ class CallableTarget(Target):
     @override
     def scores(self, images: ImageBytes | Images) -> Scores:
         try:
-            result = np.asarray(self.function(to_floats(images) if self.floats else to_bytes(images)))
+            result = _array(self.function(self._given(images)))
         except BlackboxError:
             raise
         except SystemExit as error:
@@ -86,16 +86,22 @@ class CallableTarget(Target):
         except Exception as error:
             first = str(error).strip().split("\n")[0].rstrip(".")
             raise TargetError(f"{self.name} raised {type(error).__name__}: {first}.") from error
-        if result.dtype.kind in "UO" and result.ndim == 1:
+        if result.ndim == 1 and (result.dtype.kind == "U" or (result.size and _are_names(result))):
             result = self._indices(result)
-        if result.dtype.kind not in "fiub" or result.ndim not in (1, 2) or len(result) != len(images):
+        fits = result.ndim in (1, 2) and len(result) == len(images) and result.size > 0
+        if result.dtype.kind not in "fiub" or not fits:
             raise MisfitError(
-                f"{self.name} returned {result.dtype} of shape {result.shape} for {len(images)} images: "
+                f"{self.name} returned {_what(result)} for {len(images)} images: "
                 "return one row of scores, one class index or one class name for each image."
             )
         # Greater numbers become infinite, which is no score.
         with np.errstate(over="ignore"):
             return np.asarray(result, np.float32).reshape(len(images), -1)
+
+    def _given(self, images: ImageBytes | Images) -> ImageBytes | Images:
+        """The images as the function takes them, in an array of its own: functions may write into what they get."""
+        given = to_floats(images) if self.floats else to_bytes(images)
+        return given.copy() if np.may_share_memory(given, images) else given
 
     def _indices(self, names: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.classes is None:
@@ -118,6 +124,30 @@ class CallableTarget(Target):
         }
 
 
+def _array(result: Any) -> np.ndarray[Any, Any]:
+    """What a function returned, as an array; what is none becomes an array of objects."""
+    try:
+        return np.asarray(result)
+    except ValueError:  # Rows of several lengths.
+        rows = np.empty(len(result), object)
+        rows[:] = list(result)
+        return rows
+
+
+def _are_names(result: np.ndarray[Any, Any]) -> bool:
+    return result.dtype == object and all(isinstance(one, str) for one in result)
+
+
+def _what(result: np.ndarray[Any, Any]) -> str:
+    """What a function returned, in words."""
+    if result.dtype != object:
+        return f"{result.dtype} of shape {result.shape}"
+    if not result.ndim:
+        return f"an object of type {type(result.item()).__name__}"
+    kinds = sorted({type(one).__name__ for one in result.flat})
+    return f"{' or '.join(kinds)} objects of shape {result.shape}"
+
+
 def _find(name: str) -> Any:
     module_name, _, function_name = name.partition(":")
     # As `python -m` does, modules in the current folder can be imported.
@@ -128,9 +158,9 @@ def _find(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
             raise InputError(f"{name}: the module needs {error.name}, which is not installed: install it.") from error
-        raise InputError(
-            f"{name}: there is no module {module_name!r} in this folder or installed: give module:function."
-        ) from error
+        as_module = f"{Path(module_name).stem}:{function_name}"
+        mend = f"give the module without .py, {as_module}" if module_name.endswith(".py") else "give module:function"
+        raise InputError(f"{name}: there is no module {module_name!r} in this folder or installed: {mend}.") from error
     except SystemExit as error:
         raise InputError(
             f"{name}: importing the module ended with sys.exit({error.code!r}): put what ends it under "

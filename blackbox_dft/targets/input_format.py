@@ -163,7 +163,8 @@ def infer_input_format(
     batched = len(shape) == 4
     if len(shape) not in (3, 4):
         raise InputError(
-            f"input {name!r} has {len(shape)} axes {list(shape)}: an image input has 4 (or 3 without batch)."
+            f"input {name!r} has {len(shape)} axes {list(shape)}: an image input has 4 (or 3 without batch): "
+            "call it from a Python function that takes images, module:function."
         )
     sides = [side if isinstance(side, int) and side > 0 else None for side in (shape if batched else [1, *shape])]
     layout, depth = _layout(name, shape, sides, options, graph, stated)
@@ -359,8 +360,10 @@ def _layout(
     in_graph, depth = read_layout(graph, name) if graph is not None else (None, None)
     layout = layout or in_graph
     if layout is None:
+        grey = "; if it takes grey images without that axis, call it from a Python function, module:function"
         raise InputError(
-            f"input {name!r} has shape {list(shape)}, whose channels could be any axis: give --layout nchw or nhwc."
+            f"input {name!r} has shape {list(shape)}, whose channels could be any axis: give --layout nchw or nhwc"
+            f"{grey if len(shape) == 3 else ''}."
         )
     own = sides[1 if layout == "nchw" else 3]
     return layout, own or (depth if depth in (1, 3) and layout == in_graph else None)

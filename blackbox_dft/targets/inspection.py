@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from blackbox_dft._utils.types import ImageBytes, Images, Scores
+from blackbox_dft._utils.types import Bools, ImageBytes, Images, Scores
 from blackbox_dft.errors import InputError
 from blackbox_dft.images.encoding import Encoding
-from blackbox_dft.objectives.outputs import rows_with_scores
+from blackbox_dft.objectives.outputs import no_score_sentence, rows_with_scores
 from blackbox_dft.targets.base import ConcurrentTarget, ExplainsNoScore, GraphTarget, Target
 
 FREE_BATCHES = (1, 4, 16, 64)
@@ -152,7 +152,7 @@ def inspect_target(
         plan: of the queries; by default one for free queries.
 
     Raises:
-        InputError: the first images have no score, and the target says why.
+        InputError: the first images have no score.
 
     >>> from blackbox_dft.demo import assets
     >>> from blackbox_dft.targets import TargetOptions, make_target
@@ -167,6 +167,9 @@ def inspect_target(
     score = _TimedCalls(target)
     sample = images[: plan.images]
     scores = score(sample, plan.batch)
+    has_score = rows_with_scores(scores)
+    if not has_score.any():
+        raise InputError(no_score_sentence(scores))
     repeated = [score(sample, plan.batch)]
     found["noise"] = _max_difference(scores, repeated[0])
     found["batch_effect"] = found["place_effect"] = 0.0
@@ -176,9 +179,11 @@ def inspect_target(
     if plan.singles:
         found["batch_effect"] = _max_difference(scores[: plan.singles], score(sample[: plan.singles], 1))
     found["deterministic"] = found["noise"] == 0
-    if scores.shape[1] > 2 and (np.diff(scores, axis=1) <= 0).all() and np.ptp(scores, axis=1).any():
+    if missing := len(scores) - int(has_score.sum()):
+        found["notes"] = [*found.get("notes", ()), f"{missing} of {len(scores)} images have no score"]
+    if scores.shape[1] > 2 and (np.diff(scores[has_score], axis=1) <= 0).all() and np.ptp(scores, axis=1).any():
         found["notes"] = [*found.get("notes", ()), SORTED_NOTE]
-    found["rounding"] = rounding_step(scores)
+    found["rounding"] = rounding_step(scores[has_score])
     found["encoding_effect"] = {
         name: _max_difference(scores, score(Encoding.parse(name).encode_bytes(sample), plan.batch))
         for name in ENCODINGS
@@ -242,7 +247,14 @@ def _rate(score: _TimedCalls, images: ImageBytes, trial: ThroughputTrial) -> flo
 
 
 def _max_difference(one: Scores, other: Scores) -> float:
-    return float(np.abs(one - other).max())
+    """Of the images whose scores are finite in both."""
+    finite = _finite(one, other)
+    return float(np.abs(one[finite] - other[finite]).max(initial=0.0))
+
+
+def _finite(*scores: Scores) -> Bools:
+    """Which images have finite scores each time, ``(N,)``: NaN and infinite ones cannot be compared."""
+    return np.asarray(np.all([np.isfinite(one).all(axis=1) for one in scores], axis=0), np.bool_)
 
 
 def advise_repeats(scores: Scores, repeated: list[Scores]) -> str:
@@ -257,6 +269,10 @@ def advise_repeats(scores: Scores, repeated: list[Scores]) -> str:
     >>> advise_repeats(np.float32([[0], [1]]), [np.float32([[0], [1]])])
     'the labels are steady: no --repeats needed'
     """
+    finite = _finite(scores, *repeated)
+    if not finite.any():
+        return "no image has a score each time it is scored"
+    scores, repeated = scores[finite], [other[finite] for other in repeated]
     if np.array_equal(scores, np.rint(scores)):
         flips = max(float((other != scores).any(axis=1).mean()) for other in repeated)
         if not flips:

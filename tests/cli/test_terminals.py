@@ -53,6 +53,20 @@ def test_no_line_of_a_plan_is_wider_than_the_terminal(width: int, tiny: Path, tm
     assert "plan:" in said
 
 
+def test_rows_of_an_inspection_are_broken_between_words(tiny: Path) -> None:
+    said = screen(80, ["inspect", tiny / "model.onnx", "--data", tiny / "labels.csv"])
+    lines = [line for line in said.splitlines() if str(tiny) not in line]
+    assert max(map(len, lines)) <= 80
+    assert re.search(r"^scores +kind: .*\n {19}\S", said, re.MULTILINE)
+
+
+def test_a_command_to_copy_stays_in_one_line(tiny: Path, tmp_path: Path) -> None:
+    said = screen(80, [*words(tiny, tmp_path / "run", budget=500), "--quiet"])
+    (line,) = [line for line in said.splitlines() if line.lstrip().startswith("now: ")]
+    assert " bbdft export " in line
+    assert line.endswith("model.onnx")
+
+
 def test_a_dumb_terminal_gets_plain_lines(tiny: Path, tmp_path: Path) -> None:
     said = screen(80, words(tiny, tmp_path / "run", budget=500), TERM="dumb")
     assert "\x1b" not in said

@@ -33,6 +33,7 @@ def test_headers_delimiters_and_line_ends(mark: str, end: str, delimiter: str, h
         (" \n,,\n", r"t\.csv is empty"),
         ("file,label\n", "lists no images: write one line per image"),
         (LISTED.replace("file", "picture"), r"no column 'file' \(it has picture, label\): name its columns file,label"),
+        (LISTED.replace(",", "|"), r"no column 'file' \(it has file\|label\): put commas between its columns"),
         (LISTED.replace("label", "kind"), "neither a column 'label' nor 'class'"),
         (LISTED.replace("file,label", "file,label,Label"), "two columns 'label': rename or drop one"),
         ("\n".join(f"{row},a,b" for row in ROWS), "4 columns and no header: write one"),
@@ -79,6 +80,13 @@ def test_columns_have_their_usual_names(file: str, label: str, tmp_path: Path) -
     assert data.files[0] == "cat/0.png"
     assert data.classes == ("cat", "dog")
     assert data.traits == {}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_line_that_tells_excel_the_delimiter_is_left_out(delimiter: str, tmp_path: Path) -> None:
+    rows = [f"sep={delimiter}", *(row.replace(",", delimiter) for row in ["file,label", *ROWS])]
+    data = load(table(tmp_path, "\r\n".join(rows)))
+    assert data.files == tuple(row.split(",")[0] for row in ROWS)
 
 
 def test_a_column_without_a_name_is_left_aside(tmp_path: Path) -> None:

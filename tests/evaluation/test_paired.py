@@ -55,4 +55,26 @@ def test_bootstrap_over_people_is_wider_when_their_images_agree() -> None:
 def test_no_decision_is_wrong_whatever_the_label() -> None:
     before, after = np.eye(2)[[0, 1, 0, 1]], np.full((4, 2), np.nan)
     result = compare(before, after, np.array([0, 1, 0, 1]))
-    assert (result.before, result.after, result.ci95) == (1.0, 0.0, (-1.0, -1.0))
+    assert (result.before, result.after, result.ci95[0]) == (1.0, 0.0, -1.0)
+
+
+@pytest.mark.parametrize(("images", "proven"), [(1, False), (3, False), (5, False), (6, True), (40, True)])
+def test_images_that_all_gain_prove_it_if_there_are_enough_of_them(images: int, proven: bool) -> None:
+    labels = np.zeros(images, np.int64)
+    result = compare(one_hot([1] * images), one_hot([0] * images), labels)
+    assert (result.ci95[0] > 0) == (result.mcnemar_p < 0.05) == proven
+    assert result.ci95[1] == 1
+    # Each image twice, as two photos of one person, proves no more.
+    twice = compare(one_hot([1] * 2 * images), one_hot([0] * 2 * images), labels.repeat(2), np.arange(images).repeat(2))
+    assert twice.ci95 == pytest.approx(result.ci95)
+
+
+@pytest.mark.parametrize("images", [1, 8, 400])
+def test_decisions_that_all_stay_say_little_of_few_images(images: int) -> None:
+    labels = np.zeros(images, np.int64)
+    before, after = np.tile([0.6, 0.4], (images, 1)), np.tile([0.7, 0.3], (images, 1))
+    low, high = compare(before, after, labels).ci95
+    assert low == -high
+    # The share that is missed in 2.5 % of samples of this size.
+    assert (1 - high) ** images == pytest.approx(0.025)
+    assert compare(before, before, labels).ci95 == (0, 0)

@@ -55,7 +55,7 @@ def test_rounding_may_leave_the_range_by_half_a_level() -> None:
     [
         (LEVELS.astype(np.float32), "float32 from 0 to 255, and may be levels: give them as uint8, or divided by 255"),
         (LEVELS / 127.5 - 1, "float64 from -1 to 1: give uint8, or floats in"),
-        (np.full((1, 2, 2, 3), np.nan), "from nan to nan"),
+        (np.full((1, 2, 2, 3), np.nan), "images hold NaN, which is no colour: fill it in"),
         (np.full((1, 2, 2, 3), 40000, np.uint16), "uint16 from 0 to 40000: give uint8"),
         (LEVELS.astype(np.int16) - 1, "int16 from -1"),
         (LEVELS > 100, "images are bool, not numbers"),

@@ -27,6 +27,11 @@ URL = "https://me:secret@host/score?key=1234"
             "bbdft predict 'a run' IMAGES --out labels.csv",
         ),
         (summary("improved", URL), None, "bbdft predict 'a run' IMAGES --out labels.csv"),
+        (
+            summary("no significant change") | {"accuracy": {"test": {"before": 1.0, "after": 1.0}}},
+            None,
+            "bbdft evaluate 'a run' --data DATA --split all",
+        ),
         (summary("no significant change", gain=0.01), None, "bbdft resume 'a run' --budget 2000"),
         (
             summary("no significant change", URL, proof={"method": "betting", "decided_at": None}),

@@ -51,6 +51,10 @@ def test_what_only_some_runs_have_gets_a_line(more: dict[str, Any], line: str) -
     assert line in "\n".join(verdict_lines(SUMMARY | more))
 
 
+def test_no_speed_is_shown_if_nothing_was_scored() -> None:
+    assert verdict_lines(SUMMARY | {"images_per_second": 0.0})[-1] == "  12.3 s"
+
+
 def test_images_that_are_moved_or_toned_have_no_psnr() -> None:
     text = "\n".join(verdict_lines(SUMMARY | {"psnr_db": 12.4, "space": "affine+color+dct:8"}))
     assert "psnr" not in text

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from blackbox_dft import BudgetError, InputError, Tuning, open_evaluation, open_prediction
 from blackbox_dft.run.evaluate import evaluate
 from blackbox_dft.run.predict import PREDICTIONS, predict
+from blackbox_dft.search.progress import NoProgress
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -38,6 +40,29 @@ def test_the_runs_own_images_are_free_and_as_accurate_as_in_the_evaluation(copie
         str(copied / "model.onnx"),
     )
     np.testing.assert_allclose(plain, result.table.probabilities, atol=1e-5)
+
+
+class Warned(NoProgress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_another_file_in_the_models_place_is_named(copied: Path) -> None:
+    run, seen = copied / "run", Warned()
+    predict(open_prediction(run, [copied / "labels.csv"]), seen)
+    evaluate(open_evaluation(run), seen)
+    assert not seen.said
+    model = onnx.load(copied / "model.onnx")
+    model.doc_string = "another"
+    onnx.save(model, copied / "model.onnx")
+    predict(open_prediction(run, [copied / "labels.csv"]), seen)
+    evaluate(open_evaluation(run), seen)
+    assert len(seen.said) == 2
+    for text in seen.said:
+        assert "model.onnx is another file, or describes itself otherwise, than at the run: 'bbdft check " in text
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:

@@ -56,6 +56,13 @@ def test_a_search_interrupted_while_its_start_is_raced_goes_on_to_the_bit(
     assert again.summary.queries.total == whole.summary.queries.total
 
 
+def test_a_run_that_scores_nothing_keeps_its_speed(tiny: Path, tmp_path: Path) -> None:
+    config = Config(str(tiny / "model.onnx"), str(tiny / "labels.csv"), "affine", budget=600)
+    summary = optimize(config, tmp_path / "run").summary
+    assert summary.images_per_second > 0
+    assert resume(tmp_path / "run").summary.images_per_second == summary.images_per_second
+
+
 def test_a_run_on_shuffled_labels_finds_no_change(tiny: Path, tmp_path: Path) -> None:
     table = pd.read_csv(tiny / "labels.csv")
     table["label"] = np.random.default_rng(0).permutation(table["label"])

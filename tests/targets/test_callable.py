@@ -24,6 +24,21 @@ def names(images):
     return np.array(["r", "g"])[(images.mean((1, 2))[:, 0] > 127).astype(int)]
 def wrong(images):
     return "not scores"
+def records(images):
+    return [{"r": 0.5, "g": 0.5} for _ in images]
+def ragged(images):
+    return [[0.5] * (1 + number % 2) for number in range(len(images))]
+def generator(images):
+    return (0.5 for _ in images)
+def nothing_scored(images):
+    return np.zeros((len(images), 0))
+def overwriting(images):
+    scores = images.mean((1, 2))
+    images[:] = 0
+    return scores
+def overwriting_floats(images):
+    return overwriting(images)
+overwriting_floats.accepts = "float"
 def broken(images):
     raise ValueError("too bright\\nat line 3")
 number = 3
@@ -58,6 +73,37 @@ def test_functions(module: str) -> None:
         make_target(f"{module}:nothing")
     with pytest.raises(InputError, match="is not a function"):
         make_target(f"{module}:number")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("records", r"dict objects of shape \(7,\) for 7 images: return one row of scores"),
+        ("ragged", r"list objects of shape \(7,\) for 7 images: return one row of scores"),
+        ("generator", "an object of type generator for 7 images: return one row of scores"),
+        ("nothing_scored", r"float64 of shape \(7, 0\) for 7 images: return one row of scores"),
+    ],
+)
+def test_what_is_returned_and_is_no_score_is_named(name: str, sentence: str, module: str) -> None:
+    target = make_target(f"{module}:{name}", TargetOptions(classes=("r", "g")))
+    with pytest.raises(TargetError, match=sentence):
+        target.scores(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "images"), [("overwriting", IMAGES), ("overwriting_floats", IMAGES / np.float32(255))]
+)
+def test_a_function_may_write_into_its_images(name: str, images: np.ndarray, module: str) -> None:
+    kept = images.copy()
+    target = make_target(f"{module}:{name}")
+    first = target.scores(images)
+    np.testing.assert_array_equal(images, kept)
+    np.testing.assert_array_equal(target.scores(images), first)
+
+
+def test_a_file_in_the_place_of_a_module(module: str) -> None:
+    with pytest.raises(InputError, match=rf"give the module without \.py, {module}:means\.$"):
+        make_target(f"{module}.py:means")
 
 
 @pytest.mark.filterwarnings("error")

@@ -3,15 +3,43 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from onnx import TensorProto, helper
 
 from blackbox_dft import InputError, TargetOptions, make_target
 from blackbox_dft.images.encoding import to_floats
 from blackbox_dft.targets.input_format import InputFormat
 from tests.helpers.mean_model import IMAGES, SIDE, build
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        (
+            {"x": ["N", 8, 8]},
+            "give --layout nchw or nhwc; if it takes grey images without that axis, call it from a Python",
+        ),
+        (
+            {"x": ["N", 64]},
+            r"an image input has 4 .*: call it from a Python function that takes images, module:function",
+        ),
+        ({"x": ["N", 3, 8, 8], "y": [1]}, "has 2 inputs .*: call it from a Python function that gives the others"),
+    ],
+)
+def test_inputs_that_are_no_image_are_for_a_function(
+    inputs: dict[str, list[int | str]], sentence: str, tmp_path: Path
+) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)
+    total = helper.make_node("Sum", list(inputs), ["scores"])
+    graph = helper.make_graph([total], "total", values, [scores])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=sentence):
+        make_target(str(tmp_path / "m.onnx"))
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])

@@ -189,6 +189,38 @@ def test_sorted_scores_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not any("ranks" in note for note in found["notes"])
 
 
+SOME_SCORES = """
+import numpy as np
+def none(images):
+    return np.full((len(images), 2), np.nan)
+def some(images):
+    scores = images.mean(axis=(1, 2))[:, :2] / 255
+    scores[images[:, 0, 0, 0] < 128] = np.nan
+    return scores
+calls = 0
+def at_times(images):
+    global calls
+    calls += 1
+    return np.full((len(images), 2), 0.5 if calls % 2 else np.nan)
+"""
+
+
+def test_images_without_a_score(bbdft: Bbdft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_scores.py").write_text(SOME_SCORES)
+    done = bbdft("inspect", "some_scores:none", "--size", "8x8", cwd=tmp_path, code=2)
+    assert "returned NaN or infinite scores for all of 16 images: check the model, and --range" in done.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    found, scores = inspect_target(make_target("some_scores:some"), IMAGES)
+    missing = int(np.isnan(scores).any(axis=1).sum())
+    assert 0 < missing < len(scores)
+    assert f"{missing} of {len(scores)} images have no score" in found["notes"]
+    assert found["noise"] == found["batch_effect"] == 0
+    assert found["encoding_effect"]["jpeg:95"] > 0
+    assert "steady" in found["advice"]
+    found, _ = inspect_target(make_target("some_scores:at_times"), IMAGES)
+    assert found["advice"] == "no image has a score each time it is scored"
+
+
 def test_inspection_of_a_local_model(tmp_path: Path) -> None:
     target = make_target(str(build(tmp_path / "m.onnx")))
     found, scores = inspect_target(target)

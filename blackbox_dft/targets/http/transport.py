@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -46,6 +46,8 @@ MAX_POOL = 16
 idle at all again; with 64 in one pool, that took longer than the rest of a request."""
 MAX_BACKOFF_SECONDS = 60.0
 """The longest pause of the backoff; ``Retry-After`` may demand a longer one, within the patience."""
+SILENT_SECONDS = 5.0
+"""How long a server may not serve before a warning says so: a user who waits for ten minutes wants to know why."""
 
 
 STATUS_HINTS = {
@@ -139,6 +141,10 @@ class Transport:
             load_certificate(tls, cert)
         self._served: set[str] = set()
         self._last_success = time.monotonic()
+        self._unserved_since: float | None = None
+        """When the first request of those was not served that have had no success since."""
+        self._warned = False
+        """Whether a warning said so."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
@@ -223,6 +229,7 @@ class Transport:
         except _RetryableError as error:
             response = await self._retry(request, error)
         self._last_success = time.monotonic()
+        self._unserved_since, self._warned = None, False
         self._served.add(request.url)
         return response
 
@@ -240,7 +247,7 @@ class Transport:
             wait=self._wait,
             stop=self._stop,
             reraise=True,
-            before_sleep=self._count_retry,
+            before_sleep=partial(self._count_retry, request),
         )
         try:
             return await retrying(attempt)
@@ -271,10 +278,17 @@ class Transport:
         waited = time.monotonic() - self._last_success
         return waited + (state.upcoming_sleep or 0) > self.patience
 
-    def _count_retry(self, state: RetryCallState) -> None:
+    def _count_retry(self, request: HttpRequest, state: RetryCallState) -> None:
         self.retries += 1
         error = state.outcome.exception() if state.outcome else None
-        LOG.info("not served (%s): again in %.1f s", self.clean(str(error)), state.upcoming_sleep)
+        reason = self.clean(str(error))
+        LOG.info("not served (%s): again in %.1f s", reason, state.upcoming_sleep)
+        now = time.monotonic()
+        self._unserved_since = self._unserved_since or now
+        if not self._warned and now + state.upcoming_sleep - self._unserved_since >= SILENT_SECONDS:
+            self._warned = True
+            patience, host = f"{self.patience:.0f} s without a success (--patience)", self._host(request)
+            LOG.warning("%s does not serve (%s): it is tried again, until %s", host, reason, patience)
 
     async def _once(self, request: HttpRequest) -> HttpResponse:
         if self.rate:

@@ -187,7 +187,10 @@ class OnnxTarget(Target, GraphTarget, AutotunableTarget):
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
             named = ", ".join(f"{i.name} {i.shape}" for i in inputs)
-            raise InputError(f"{self.path} has {len(inputs)} inputs ({named}): a model with one image input is needed.")
+            raise InputError(
+                f"{self.path} has {len(inputs)} inputs ({named}), and a model with one image input is needed: call it "
+                "from a Python function that gives the others, module:function."
+            )
         return inputs[0]
 
     def _score_output(self, options: TargetOptions, classes: tuple[NamedClasses, ...]) -> Any:

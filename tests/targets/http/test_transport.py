@@ -132,6 +132,22 @@ def test_a_server_without_tls(bbdft: Bbdft, tiny: Path, tmp_path: Path) -> None:
     assert len(errors(done.stderr)) == 1
 
 
+def test_a_server_that_does_not_serve_is_named_while_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("blackbox_dft.targets.http.transport.SILENT_SECONDS", 0.2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/score"
+    transport = Transport(connections=1, timeout=10, patience=2)
+    with pytest.raises(TargetError, match="did not serve for 2 s"):
+        transport.send(HttpRequest("POST", url, {}, b"{}"))
+    transport.close()
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"{url} does not serve (no connection: ")
+    assert warning.endswith("it is tried again, until 2 s without a success (--patience)")
+
+
 @pytest.mark.parametrize(("text", "batch"), [("Batch size must be <= 4", True), ("no such field", False)])
 def test_a_refusal_that_names_the_batch_advises_a_smaller_one(text: str, batch: bool) -> None:
     server = RecordingServer()
