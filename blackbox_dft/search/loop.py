@@ -26,7 +26,7 @@ SEGMENTS = 64
 """A trajectory keeps the mean iterate of each of this many equal parts of the search."""
 SEGMENT_QUERIES, MAX_SEGMENTS = 32, 1024
 """If the search may stop early, its parts are of this many queries each, whatever its limit, so that a larger budget
-changes nothing of a search that stopped; more if there would be more than so many parts."""
+changes nothing of a search that stopped; two and two become one when there are more than so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,24 @@ class Trajectory:
             self._sums[segment] = (z + 0.0, 1)
         self.last = z
 
+    def join_pairs(self) -> None:
+        """Makes each part of two, so that there are half as many.
+
+        >>> trajectory = Trajectory(last=np.zeros(1))
+        >>> for segment in range(4):
+        ...     trajectory.visit(np.array([float(segment)]), segment)
+        >>> trajectory.join_pairs()
+        >>> trajectory.stopped = True
+        >>> trajectory.average(1 / 2)
+        array([2.5])
+        """
+        joined: dict[int, tuple[Floats, int]] = {}
+        for segment, (total, visited) in self._sums.items():
+            before, visits = joined.get(segment // 2, (np.zeros_like(total), 0))
+            joined[segment // 2] = (before + total, visits + visited)
+        self._sums = joined
+        self.scored = [replace(one, segment=one.segment // 2) for one in self.scored]
+
     def squared_distances(self, z: Floats) -> Floats:
         """Mean squared distance of the candidates of each of ``scored`` from ``z (k,)``, ``(P,)``."""
         centres = {segment: float(((total / count - z) ** 2).sum()) for segment, (total, count) in self._sums.items()}
@@ -153,7 +171,7 @@ def tune(
         ReplayError: the estimator's proposals are not those of the recorded search.
     """
     in_flight = in_flight or FixedInFlight()
-    width = max(SEGMENT_QUERIES, -(-limit // MAX_SEGMENTS))
+    width = SEGMENT_QUERIES
     trajectory = Trajectory(estimator.best, -(-limit // width) if early_stopping else SEGMENTS, tried=tried)
     proposals = _Proposals(task, estimator, train, seed, limit)
     pending: deque[_Step] = deque()
@@ -180,6 +198,10 @@ def tune(
         queries = proposal.queries * task.scorer.repeats
         in_flight.step(queries, ledger.total - sent)
         spent, sent = spent + queries, ledger.total
+        while early_stopping and spent > width * MAX_SEGMENTS:
+            trajectory.join_pairs()
+            width *= 2
+            trajectory.segments = -(-limit // width)
         segment = (spent - 1) // width if early_stopping else min(SEGMENTS - 1, int(spent / limit * SEGMENTS))
         best = estimator.best
         trajectory.visit(best, segment)

@@ -123,3 +123,15 @@ def test_the_same_command_goes_on_after_it_was_stopped(many_val: Path, bbdft: Bb
     stopped, whole = (json.loads((many_val / name / "summary.json").read_text()) for name in ("run", "whole"))
     assert stopped["accuracy"] == whole["accuracy"]
     assert stopped["queries"]["total"] == whole["queries"]["total"]
+
+
+def test_a_search_that_stopped_is_the_same_under_any_budget(tiny: Path, bbdft: Bbdft, tmp_path: Path) -> None:
+    line = ["optimize", tiny / "model.onnx", "--data", tiny / "labels.csv", "--space", "affine+color"]
+    bbdft(*line, "--evaluate", "enough", "--budget", 60_000, "--out", "run", cwd=tmp_path, code=0)
+    before = dict(np.load(tmp_path / "run/tuning.npz"))
+    queries = json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"]
+    bbdft("resume", "run", "--budget", 600_000, cwd=tmp_path, code=0)
+    after = dict(np.load(tmp_path / "run/tuning.npz"))
+    for name in before.keys() - {"made", "about"}:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert json.loads((tmp_path / "run/summary.json").read_text())["queries"]["total"] == queries
