@@ -37,7 +37,7 @@ def compare(
 
     The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
     show one person, since their errors are correlated; for metrics that are no means over images, of their linear part
-    (``evaluation.metric``); that of accuracy is wider where all images agree (``accuracy_interval``). A cost is counted
+    (``evaluation.metric``); that of accuracy is wider where few images change (``accuracy_interval``). A cost is counted
     negative, so that more is better. McNemar's test is exact: binomial on
     the images whose decision changed.
 
@@ -58,26 +58,38 @@ def compare(
 
 
 def accuracy_interval(before: Floats, after: Floats, labels: Ints, groups: Ints | None = None) -> tuple[float, float]:
-    """95 % interval of the gain of accuracy from probabilities ``before (N, L)`` to ``after (N, L)``: the bootstrap's.
+    """95 % interval of the gain of accuracy from probabilities ``before (N, L)`` to ``after (N, L)``.
 
-    If the decisions of all images or groups gain or lose alike, resamples have no spread, and one image would prove
-    anything. Then the interval is that of the share of images that are otherwise and were not seen (Clopper and Pearson
-    1934), each of them a loss at the worst, a gain at the best. Equal probabilities are no change at all.
+    That of the bootstrap, widened to the exact one of the share of gains among the images that changed (Clopper and
+    Pearson 1934): resamples of a few changed images are too sure of themselves. So it excludes no change only if
+    McNemar's test does at 5 %. If the decisions of all images or groups gain or lose alike, or stay, it is that of the
+    share of images that are otherwise and were not seen, each of them a loss at the worst, a gain at the best. Equal
+    probabilities are no change at all.
 
-    >>> labels = np.zeros(5, int)
-    >>> wrong, right = np.eye(2)[[1] * 5], np.eye(2)[[0] * 5]
-    >>> [round(end, 2) for end in accuracy_interval(wrong, right, labels)]
+    >>> labels = np.zeros(20, int)
+    >>> right, wrong = np.eye(2)[[0] * 20], np.eye(2)[[1] * 5 + [0] * 15]
+    >>> [round(end, 2) for end in accuracy_interval(wrong, right, labels)]  # five gained, of 20
+    [-0.01, 0.45]
+    >>> [round(end, 2) for end in accuracy_interval(wrong[:5], right[:5], labels[:5])]
     [-0.04, 1.0]
     >>> accuracy_interval(wrong, wrong, labels)
     (0.0, 0.0)
     """
+    from scipy.special import betaincinv
+
     differences = (decide(after) == labels).astype(np.float64) - (decide(before) == labels)
     low, high = bootstrap(differences, groups)
-    if low < high or np.array_equal(before, after, equal_nan=True):
+    if np.array_equal(before, after, equal_nan=True):
         return low, high
-    units = len(differences) if groups is None else len(np.unique(groups))
-    unseen = 1 - 0.025 ** (1 / units)
-    return low - unseen * (1 + low), high + unseen * (1 - high)
+    if low == high:
+        units = len(differences) if groups is None else len(np.unique(groups))
+        unseen = 1 - 0.025 ** (1 / units)
+        return low - unseen * (1 + low), high + unseen * (1 - high)
+    gained, lost = (int((side * differences > 0).sum()) for side in (1, -1))
+    least = float(betaincinv(gained, lost + 1, 0.025)) if gained else 0.0
+    most = float(betaincinv(gained + 1, lost, 0.975)) if lost else 1.0
+    changed = (gained + lost) / len(differences)
+    return min(low, changed * (2 * least - 1)), max(high, changed * (2 * most - 1))
 
 
 def bootstrap(differences: Floats, groups: Ints | None = None, seed: int = 0) -> tuple[float, float]:

@@ -69,6 +69,29 @@ def test_images_that_all_gain_prove_it_if_there_are_enough_of_them(images: int, 
     assert twice.ci95 == pytest.approx(result.ci95)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 400), st.booleans())
+def test_an_interval_without_zero_has_the_sign_test_on_its_side(
+    gained: int, lost: int, stayed: int, grouped: bool
+) -> None:
+    images = gained + lost + stayed + 1
+    before = one_hot([1] * gained + [0] * (lost + stayed + 1))
+    after = one_hot([0] * gained + [1] * lost + [0] * (stayed + 1))
+    labels, groups = np.zeros(images, np.int64), np.arange(images) // 2 if grouped else None
+    result = compare(before, after, labels, groups)
+    low, high = result.ci95
+    assert low <= result.after - result.before <= high
+    assert low <= 0 <= high or result.mcnemar_p < 0.05
+    plain = bootstrap((after[:, 0] - before[:, 0]), groups)
+    assert low <= plain[0] <= plain[1] <= high
+
+
+def test_many_changed_images_have_the_interval_of_the_bootstrap() -> None:
+    labels = np.zeros(1000, np.int64)
+    before, after = one_hot([1] * 120 + [0] * 880), one_hot([0] * 80 + [1] * 40 + [0] * 840 + [1] * 40)
+    assert compare(before, after, labels).ci95 == pytest.approx(bootstrap(after[:, 0] - before[:, 0]), abs=0.0015)
+
+
 @pytest.mark.parametrize("images", [1, 8, 400])
 def test_decisions_that_all_stay_say_little_of_few_images(images: int) -> None:
     labels = np.zeros(images, np.int64)
