@@ -37,9 +37,8 @@ def compare(
 
     The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
     show one person, since their errors are correlated; for metrics that are no means over images, of their linear part
-    (``evaluation.metric``); that of accuracy is wider where few images change (``accuracy_interval``). A cost is counted
-    negative, so that more is better. McNemar's test is exact: binomial on
-    the images whose decision changed.
+    (``evaluation.metric``). That of accuracy is wider where few images change (``accuracy_interval``). A cost is
+    counted negative, so that more is better. McNemar's test is exact: binomial on the images whose decision changed.
 
     >>> labels = np.zeros(10, int)
     >>> before, after = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], np.eye(2)[[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
