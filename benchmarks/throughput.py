@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.12, help="of each path in each round")
     parser.add_argument("--runs", action="store_true", help="whole optimize runs instead of calls")
     parser.add_argument("--budget", type=int, default=6000, help="of a whole run")
-    parser.add_argument("--in-flight", type=int, default=1, help="proposals of a whole run's search submitted at once")
+    parser.add_argument("--in-flight", type=lambda text: text if text == "auto" else int(text), default=1, help="proposals of a whole run's search submitted at once")
     parser.add_argument("--out", type=Path, help="JSON file for the shares")
     options = parser.parse_args()
     rows = []

@@ -15,6 +15,8 @@ from blackbox_dft.search.in_flight import (
 )
 from blackbox_dft.targets.base import ConcurrentTarget, GraphTarget
 
+MOST_ON_CPU = 2
+"""One proposal keeps the cores busy, but for the time in which the estimator learns from it and makes the next."""
 LEVELS, TOGETHER = "in_flight", "sent_together"
 """Notes in the ledger: what ``auto`` found, and how many proposals are submitted as one if their number is given."""
 
@@ -24,15 +26,15 @@ def proposals_in_flight(
 ) -> InFlight:
     """How many proposals are in flight, for ``tune``.
 
-    ``auto`` is one on the CPU, which a single proposal keeps busy, and for an estimator that needs the losses first.
-    Elsewhere it is measured during the search. What may differ when the run is resumed is recorded in the ledger.
+    ``auto`` is one for an estimator that needs the losses first. Else it is measured during the search, up to two on
+    the CPU. What may differ when the run is resumed is recorded in the ledger.
     """
     given, ledger = experiment.config.in_flight, scorer.ledger
     repeated = experiment.proposal * experiment.config.repeats
     sizes = {"proposal": repeated, "batch": scorer.batch, "at_once": _at_once(experiment, scorer)}
     if given == "auto":
         recorded = ledger.note(LEVELS)
-        if not isinstance(estimator, SupportsDelayedTell) or (_on_cpu(experiment) and not recorded):
+        if not isinstance(estimator, SupportsDelayedTell):
             return FixedInFlight()
 
         def left() -> float:
@@ -42,7 +44,7 @@ def proposals_in_flight(
             return float("inf")
 
         return InFlightSearch(
-            1 if _on_cpu(experiment) else useful_in_flight(**sizes),
+            MOST_ON_CPU if _on_cpu(experiment) else useful_in_flight(**sizes),
             lambda limit: sent_together(limit, **sizes),
             record=lambda text: ledger.set_note(LEVELS, text),
             recorded=recorded,
