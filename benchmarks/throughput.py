@@ -282,17 +282,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.12, help="of each path in each round")
     parser.add_argument("--runs", action="store_true", help="whole optimize runs instead of calls")
     parser.add_argument("--budget", type=int, default=6000, help="of a whole run")
-    parser.add_argument("--in-flight", type=lambda text: text if text == "auto" else int(text), default=1, help="proposals of a whole run's search submitted at once")
+    parser.add_argument("--in-flight", default="1", help="proposals of a whole run's search submitted at once, or auto")
     parser.add_argument("--out", type=Path, help="JSON file for the shares")
     options = parser.parse_args()
+    in_flight = options.in_flight if options.in_flight == "auto" else int(options.in_flight)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models.split(","):
             specs = options.spaces.split(",")
             if options.runs:
-                rows += whole_runs(
-                    name, Path(folder), specs, options.rounds, options.budget, in_flight=options.in_flight
-                )
+                rows += whole_runs(name, Path(folder), specs, options.rounds, options.budget, in_flight=in_flight)
             else:
                 rows += compare(name, Path(folder), specs, options.rounds, options.seconds)
     if options.out:

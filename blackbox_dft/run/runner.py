@@ -105,7 +105,9 @@ def _begin(experiment: Experiment, out: Path, progress: Progress, reuse: Sequenc
     plan = autotune.default_plan(experiment.target)
     # A request holds one photo.
     untuned = autotune.can_autotune(experiment.target) and not experiment.data.fitting.keeps_sizes
-    if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead)):
+    if untuned and ahead and config.in_flight == 1:
+        plan = autotune.plan_ahead(experiment.target, step, min(experiment.data.images.shape[1:3]))
+    if untuned and (remembered := autotune.load_plan(experiment.target, step, ahead, plan)):
         plan, untuned = remembered, False
         experiment.set_call_plan(plan.workers, plan.threads)
     record = RunRecord(
@@ -119,9 +121,9 @@ def _begin(experiment: Experiment, out: Path, progress: Progress, reuse: Sequenc
     record.write(out)
 
     def find_call_plan(scorer: Scorer, images: Ints) -> None:
-        fastest = autotune.find_plan(scorer, images, experiment.space.initial(), step, ahead)
+        fastest = autotune.find_plan(scorer, images, experiment.space.initial(), step, ahead, default=plan)
         if fastest:
-            autotune.save_plan(experiment.target, step, ahead, fastest)
+            autotune.save_plan(experiment.target, step, ahead, plan, fastest)
         fastest = fastest or plan
         experiment.set_call_plan(fastest.workers, fastest.threads)
         # A resumed run has to cut the remaining images into the same requests.

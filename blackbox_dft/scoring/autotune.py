@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from blackbox_dft._utils.cpu import cores
@@ -34,6 +34,8 @@ MIN_SPEEDUP = 1.05
 MIN_SPEEDUP_OF_FEWER_CALLS = 1.25
 """The same for a plan of fewer calls at once: its threads keep the cores busy while they wait for each other."""
 BATCH_SIZES = (4, 8, 16, 32, 64)
+LEAST_AHEAD, SIDE_AHEAD = 4, 96
+"""Images of a call and pixels a side, below which a call costs too much beside the change of its images."""
 
 
 @dataclass(frozen=True)
@@ -62,39 +64,56 @@ def default_plan(target: Target) -> CallPlan:
     return CallPlan(target.workers, 1, target.batch)
 
 
+def plan_ahead(target: Target, step: int, side: int) -> CallPlan:
+    """The same if images of ``side`` pixels are changed ahead of the model, and the search waits for every step.
+
+    Each worker then gets two calls of a step of ``step`` queries, so that one of them changes images while another is
+    in the model, unless that leaves too few images a call, or they are small (``benchmarks/speed/turns.py --steps``).
+    """
+    plan = default_plan(target)
+    halved = max(LEAST_AHEAD, step // (2 * plan.workers))
+    return replace(plan, batch=min(plan.batch, halved)) if side >= SIDE_AHEAD else plan
+
+
 def can_autotune(target: Target) -> bool:
     """Whether ``target`` can be called in several ways, and the user chose none of them."""
     return isinstance(target, AutotunableTarget) and target.call_plan_is_open
 
 
-def load_plan(target: Target, step: int, ahead: bool) -> CallPlan | None:
+def load_plan(target: Target, step: int, ahead: bool, default: CallPlan) -> CallPlan | None:
     """The plan in the cache for this model and machine, or None; arguments as for ``find_plan``."""
     try:
-        document = json.loads(_file(target, step, ahead).read_text(encoding="utf-8"))
+        document = json.loads(_file(target, step, ahead, default).read_text(encoding="utf-8"))
         plan = CallPlan(**{name: int(document[name]) for name in ("workers", "threads", "batch")})
     except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
     return plan if min(asdict(plan).values()) >= 1 else None
 
 
-def save_plan(target: Target, step: int, ahead: bool, plan: CallPlan) -> None:
+def save_plan(target: Target, step: int, ahead: bool, default: CallPlan, plan: CallPlan) -> None:
     """Writes ``plan`` to the cache, if there is one; arguments as for ``find_plan``."""
     with suppress(OSError, InputError, RuntimeError):
-        file = _file(target, step, ahead)
+        file = _file(target, step, ahead, default)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(asdict(plan)) + "\n")
 
 
-def _file(target: Target, step: int, ahead: bool) -> Path:
+def _file(target: Target, step: int, ahead: bool, default: CallPlan) -> Path:
     import onnxruntime as ort
 
     machine = f"{platform.node()} {platform.machine()} {platform.processor()} {cores()} {ort.__version__}"
-    name = digest(target.fingerprint, machine, str(step), f"ahead {ahead}").hex()
+    name = digest(target.fingerprint, machine, str(step), f"ahead {ahead}", str(default)).hex()
     return cache_folder() / "call-plans" / f"{name}.json"
 
 
 def find_plan(
-    scorer: Scorer, images: Ints, z: Floats, step: int, ahead: bool, clock: Callable[[], float] = time.perf_counter
+    scorer: Scorer,
+    images: Ints,
+    z: Floats,
+    step: int,
+    ahead: bool,
+    clock: Callable[[], float] = time.perf_counter,
+    default: CallPlan | None = None,
 ) -> CallPlan | None:
     """Measures plans for the scorer's target and returns the fastest, or None if there are too few images for two.
 
@@ -108,10 +127,11 @@ def find_plan(
         ahead: whether images are changed outside the model's graph, on one core for each call. Unchanged images do not
             show what that costs, so only plans with the default number of calls, and no smaller ones, are tried then.
         clock: seconds.
+        default: the plan that others must be faster than; by default that of ``default_plan``.
     """
     target = scorer.target
     assert isinstance(target, AutotunableTarget)
-    default, started = default_plan(target), clock()
+    default, started = default or default_plan(target), clock()
     candidates = list(_candidates(default, step, ahead))
     if len(candidates) < 2:
         return None

@@ -13,7 +13,7 @@ from blackbox_dft import Config, TargetOptions
 from blackbox_dft._utils.cpu import cores
 from blackbox_dft._utils.types import Floats, Ints
 from blackbox_dft.run.runner import optimize, resume
-from blackbox_dft.scoring.autotune import CallPlan, find_plan
+from blackbox_dft.scoring.autotune import CallPlan, find_plan, plan_ahead
 from blackbox_dft.search.progress import NoProgress
 from blackbox_dft.targets.onnx.target import OnnxTarget
 
@@ -99,6 +99,13 @@ def test_what_changes_images_on_a_core_for_each_call_tries_no_smaller_calls() ->
     scorer = FakeScorer({})
     find_plan(scorer, np.arange(3000), np.zeros(1), 4 * DEFAULT.workers, True, scorer.clock)  # type: ignore[arg-type]
     assert {plan.batch for plan in scorer.tried} == {DEFAULT.batch, 4}
+
+
+def test_a_step_with_a_change_ahead_of_the_model_is_two_calls_a_worker() -> None:
+    """Of a target with 4 workers and 8 images a call."""
+    sizes = {step: plan_ahead(FakeTarget(), step, 112).batch for step in (16, 40, 64, 400)}  # type: ignore[arg-type]
+    assert sizes == {16: 4, 40: 5, 64: 8, 400: 8}
+    assert plan_ahead(FakeTarget(), 16, 64) == DEFAULT  # type: ignore[arg-type]
 
 
 def test_without_images_for_two_plans_nothing_is_found() -> None:
