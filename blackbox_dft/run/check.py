@@ -186,7 +186,7 @@ def run_check(check: Check, progress: Progress | None = None) -> CheckResult:
     experiment, views = evaluation.experiment, tuning.scored_views
     watcher.phase("check", check.queries)
     path = check.run / UNFINISHED.format(len(check.record.get("checks", ())) + 1)
-    with experiment.opened(), Ledger(path, budget=UNLIMITED, in_doubt="count") as ledger:
+    with experiment.opened(), Ledger(path, budget=UNLIMITED, in_doubt="count", durable=experiment.paid) as ledger:
         scorer = experiment.scorer(ledger, batch=evaluation.batch, progress=watcher.scored)
         with _closing(scorer), within_reserve(experiment, scorer, check.queries + _confirming(check)):
 

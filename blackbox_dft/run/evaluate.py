@@ -331,7 +331,7 @@ def _scorer(evaluation: Evaluation, watcher: Progress, *, parts: bool = False) -
     """
     experiment, run = evaluation.experiment, evaluation.run
     path = run / (FRESH if evaluation.fresh else SCORES)
-    with Ledger(path, budget=UNLIMITED, in_doubt="count") as ledger:
+    with Ledger(path, budget=UNLIMITED, in_doubt="count", durable=experiment.paid) as ledger:
         if parts and not evaluation.fresh:
             ledger.reuse(run / LEDGER)
         scorer = experiment.scorer(ledger, batch=evaluation.batch, progress=watcher.scored)

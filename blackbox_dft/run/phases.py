@@ -182,9 +182,7 @@ def _search(experiment: Experiment, task: Task, first: _FirstLook, progress: Pro
     if watch and watch.moved > watch.tolerance:
         progress.note(f"the model changed during the search: fixed images' scores moved by up to {watch.moved:.3g}")
     if trajectory.stopped:
-        progress.note(
-            f"the search stopped after {trajectory.points[-1].queries:,} queries: going on promised too little"
-        )
+        progress.note(f"the search stopped after {scorer.paid['tune']:,} queries: going on promised too little")
     return trajectory
 
 

@@ -267,7 +267,7 @@ def _scorer(prediction: Prediction, watcher: Progress) -> Iterator[Scorer]:
         watcher.scored(images, paid)
 
     path = run / (FRESH if prediction.fresh else PREDICTIONS)
-    with Ledger(path, budget=UNLIMITED, in_doubt="count") as ledger:
+    with Ledger(path, budget=UNLIMITED, in_doubt="count", durable=experiment.paid) as ledger:
         scorer = experiment.scorer(ledger, batch=prediction.batch, progress=scored)
         if not prediction.fresh:
             keys = [key for z in prediction.tuning.scored_views for key in scorer.keys(prediction.indices, z)]
