@@ -248,7 +248,7 @@ class Config:
     )
     in_doubt: Literal["auto", "count", "free"] = option(
         "auto",
-        help="Whether images sent and never answered count; auto: for a URL, or with a price.",
+        help="Whether images sent and never answered count; auto: for a URL, or a function with a price.",
         fingerprint=False,
         group="budget and proof",
     )

@@ -422,10 +422,13 @@ class Experiment:
 
     @property
     def counts_in_doubt(self) -> bool:
-        """Whether images sent and never answered count against the budget; by default if they may cost money."""
+        """Whether images sent and never answered count against the budget; by default if they may have cost money."""
         if self._counts_in_doubt is not None:
             return self._counts_in_doubt
-        return self.paid if self.config.in_doubt == "auto" else self.config.in_doubt == "count"
+        if self.config.in_doubt == "auto":
+            # What a file of this machine was given and did not answer was only computed.
+            return self.watched or (self.config.price is not None and not isinstance(self.target, GraphTarget))
+        return self.config.in_doubt == "count"
 
     @property
     def estimator_name(self) -> str:

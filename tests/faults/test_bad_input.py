@@ -454,7 +454,8 @@ def test_a_disk_that_fills_up_in_the_middle(bbdft: Bbdft, tiny: Path, tmp_path: 
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("no right to mount a small file system")
-    words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 8000, "--quiet"]
+    # Long enough for the ledger to fill it, whenever the search would stop.
+    words = ["--data", tiny / "labels.csv", "--space", "color", "--budget", 8000, "--no-early-stop", "--quiet"]
     try:
         done = bbdft("optimize", tiny / "model.onnx", *words, "--out", disk / "run", code=2)
         assert "is full: make room" in done.stderr

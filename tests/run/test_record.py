@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,12 @@ def test_a_run_with_a_price_that_an_earlier_version_began_keeps_its_plan(copied:
     edit(copied / "run", "price", 0.01)
     document = json.loads((copied / "run/config.json").read_text())
     assert document["counts_in_doubt"] is False
-    # A price of now makes no reserve either, but one at the start does.
+    # A price of now makes no reserve either, and a file charges nothing that it did not answer.
     experiment, _ = reopen(copied / "run")
     assert (experiment.plan.reserve, experiment.counts_in_doubt) == (0, False)
     del document["counts_in_doubt"]
     (copied / "run/config.json").write_text(json.dumps(document))
     experiment, _ = reopen(copied / "run")
     assert (experiment.plan.reserve, experiment.counts_in_doubt) == (0, False)
-    assert Experiment(experiment.config).plan.reserve == 125
+    assert Experiment(experiment.config).plan.reserve == 0
+    assert Experiment(replace(experiment.config, in_doubt="count")).plan.reserve == 125

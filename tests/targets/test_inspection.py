@@ -206,18 +206,18 @@ def at_times(images):
 
 
 def test_images_without_a_score(bbdft: Bbdft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "some_scores.py").write_text(SOME_SCORES)
-    done = bbdft("inspect", "some_scores:none", "--size", "8x8", cwd=tmp_path, code=2)
+    (tmp_path / "scores_at_times.py").write_text(SOME_SCORES)
+    done = bbdft("inspect", "scores_at_times:none", "--size", "8x8", cwd=tmp_path, code=2)
     assert "returned NaN or infinite scores for all of 16 images: check the model, and --range" in done.stderr
     monkeypatch.syspath_prepend(tmp_path)
-    found, scores = inspect_target(make_target("some_scores:some"), IMAGES)
+    found, scores = inspect_target(make_target("scores_at_times:some"), IMAGES)
     missing = int(np.isnan(scores).any(axis=1).sum())
     assert 0 < missing < len(scores)
     assert f"{missing} of {len(scores)} images have no score" in found["notes"]
     assert found["noise"] == found["batch_effect"] == 0
     assert found["encoding_effect"]["jpeg:95"] > 0
     assert "steady" in found["advice"]
-    found, _ = inspect_target(make_target("some_scores:at_times"), IMAGES)
+    found, _ = inspect_target(make_target("scores_at_times:at_times"), IMAGES)
     assert found["advice"] == "no image has a score each time it is scored"
 
 
