@@ -31,14 +31,21 @@ class PairedResult:
 
 
 def compare(
-    before: Floats, after: Floats, labels: Ints, groups: Ints | None = None, metric: Metric = ACCURACY
+    before: Floats,
+    after: Floats,
+    labels: Ints,
+    groups: Ints | None = None,
+    metric: Metric = ACCURACY,
+    *,
+    widened: bool = True,
 ) -> PairedResult:
     """Compares the metric of probabilities ``after (N, L)`` with that of ``before (N, L)`` on the same images.
 
     The interval is the percentile bootstrap over images (Efron 1979), or over whole ``groups (N,)`` if several images
     show one person, since their errors are correlated; for metrics that are no means over images, of their linear part
-    (``evaluation.metric``). That of accuracy is wider where few images change (``accuracy_interval``). A cost is
-    counted negative, so that more is better. McNemar's test is exact: binomial on the images whose decision changed.
+    (``evaluation.metric``). That of accuracy is wider where few images change (``accuracy_interval``), unless it is not
+    to be ``widened``. A cost is counted negative, so that more is better. McNemar's test is exact: binomial on the
+    images whose decision changed.
 
     >>> labels = np.zeros(10, int)
     >>> before, after = np.eye(2)[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], np.eye(2)[[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
@@ -51,8 +58,10 @@ def compare(
     # Both tails of a fair coin are equally likely; they overlap if gained and lost are equal.
     p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
     each = [metric.contributions(probabilities, labels) for probabilities in (before, after)]
-    is_accuracy = metric is ACCURACY
-    interval = accuracy_interval(before, after, labels, groups) if is_accuracy else bootstrap(each[1] - each[0], groups)
+    if widened and metric is ACCURACY:
+        interval = accuracy_interval(before, after, labels, groups)
+    else:
+        interval = bootstrap(each[1] - each[0], groups)
     return PairedResult(float(each[0].mean()), float(each[1].mean()), len(labels), interval, p)
 
 

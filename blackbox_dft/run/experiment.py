@@ -94,6 +94,7 @@ class Experiment:
         found_input: what ``--find-input`` found, if it has: the configuration holds it.
         counts_in_doubt: whether images sent and never answered count, as was decided when a run was started; by default
             what ``--in-doubt`` comes to.
+        widened_intervals: whether intervals of accuracy are wider where few images change, as they are now.
         target: a target that is made already, which its owner closes; by default that of the configuration.
 
     Raises:
@@ -111,8 +112,10 @@ class Experiment:
         data: Dataset | None = None,
         found_input: Mapping[str, Any] | None = None,
         counts_in_doubt: bool | None = None,
+        widened_intervals: bool = True,
         target: Target | None = None,
     ) -> None:
+        self.widened_intervals = widened_intervals
         self.config, self.found_input = config, found_input
         _require_objects(config, target, data)
         self.spent_earlier, self._counts_in_doubt = spent_earlier, counts_in_doubt

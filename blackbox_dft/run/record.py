@@ -72,6 +72,9 @@ class RunRecord:
     """What ``--find-input`` found; None if it was not given, or is not finished. The configuration holds it too."""
     counts_in_doubt: bool | None = None
     """What ``--in-doubt`` came to, as the plan follows from it: a price that is given later does not change it."""
+    widened_intervals: bool = True
+    """Whether intervals of accuracy are wider where few images change. Those of earlier versions were not, and a result
+    that stands keeps its verdict."""
 
     def change_of(self, target: Target) -> str:
         """Says so if ``target`` is not the one that the run was started with; else empty."""
@@ -91,6 +94,7 @@ class RunRecord:
             "versions": versions(),
             **({"found_input": dict(self.found_input)} if self.found_input else {}),
             **({} if self.counts_in_doubt is None else {"counts_in_doubt": self.counts_in_doubt}),
+            "widened_intervals": self.widened_intervals,
             "paths": record_paths(self.config, run),
         }
         write_text(run / "config.json", json.dumps(document, indent=2) + "\n")
@@ -111,9 +115,9 @@ class RunRecord:
             if counts is None and config.in_doubt == "auto":
                 # Earlier versions did not take a price for a sign that a query is paid for.
                 counts = "://" in config.target
-            return cls(
-                config, int(document["batch"]), dict(document["inputs"]), threads, int(document["sunk"]), found, counts
-            )
+            inputs, spent = dict(document["inputs"]), int(document["sunk"])
+            widened = bool(document.get("widened_intervals", False))
+            return cls(config, int(document["batch"]), inputs, threads, spent, found, counts, widened)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(f"{run} holds no run: give the folder that 'bbdft optimize --out' wrote.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OSError, InputError) as error:

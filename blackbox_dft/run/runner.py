@@ -190,11 +190,16 @@ def reopen(
         record = replace(record, config=replace(record.config, accept_drift=True))
     if price is not None:
         record = replace(record, config=replace(record.config, price=price))
+    further = record.config.evaluate != recorded.config.evaluate or record.config.precision != recorded.config.precision
+    if budget is not None or further or not _finished(out, record.config.budget):
+        # Another result, or the first one: no verdict is there to be kept.
+        record = replace(record, widened_intervals=True)
     experiment = Experiment(
         record.config,
         spent_earlier=record.spent_earlier,
         found_input=record.found_input,
         counts_in_doubt=record.counts_in_doubt,
+        widened_intervals=record.widened_intervals,
         target=target,
         data=data,
     )

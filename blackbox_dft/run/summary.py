@@ -303,14 +303,15 @@ def summarize(
     data, config, ledger = experiment.data, experiment.config, scorer.ledger
     test, on_test = found.test, found.on_test
     by = _accuracy_of(experiment, proof)
-    paired = compared(data, test, *on_test, by)
-    against = compared(data, test, found.free[0], on_test[1], by)
+    widened = experiment.widened_intervals
+    paired = compared(data, test, *on_test, by, widened=widened)
+    against = compared(data, test, found.free[0], on_test[1], by, widened=widened)
     on_all, metric = accuracy(paired), experiment.metric
     proven = rounded(proof.interval) if proof and choice.name != IDENTITY else None
     if proven and metric is ACCURACY:
         # Only this interval holds although one looked after every image.
         on_all = replace(on_all, ci95=proven)
-    judged = measured(data, metric, test, on_test, found.free[0], apart=found.apart, proven=proven)
+    judged = measured(data, metric, test, on_test, found.free[0], apart=found.apart, proven=proven, widened=widened)
     db, alike = _similarity(data, test[:SIMILARITY_IMAGES], tuning)
     paid = scorer.paid
     return Summary(
@@ -335,9 +336,9 @@ def summarize(
         ),
         queries_per_image=len(views),
         views=tuple(views),
-        accuracy=_on_val(data, found) | {"test": on_all},
+        accuracy=_on_val(data, found, widened) | {"test": on_all},
         threshold=Threshold(round(against.before, 6), rounded(against.ci95), tuple(found.free[1].tolist())),
-        calibrated=_calibrated(data, found, by),
+        calibrated=_calibrated(data, found, by, widened),
         parts=_parts(data.labels[test], by, *found.apart, on_test[1]),
         space_parts=tuple(_part(data, found.val[0], part) for part in found.parts) if found.val else (),
         proof=_proof(proof, judged),
@@ -347,7 +348,7 @@ def summarize(
         verdict=verdict(judged.ci95),
         beats_threshold=judged.threshold_ci95[0] > 0,
         no_score=no_score(*on_test),
-        scored=scored(data, test, *on_test, by),
+        scored=scored(data, test, *on_test, by, widened=widened),
         warnings=warnings,
         interval=_interval_in_words(experiment, proof),
         chosen=choice.name,
@@ -362,8 +363,8 @@ def summarize(
     )
 
 
-def _on_val(data: Dataset, found: Evaluated) -> dict[str, Accuracy]:
-    return {"val": accuracy(compared(data, *found.val))} if found.val else {}
+def _on_val(data: Dataset, found: Evaluated, widened: bool) -> dict[str, Accuracy]:
+    return {"val": accuracy(compared(data, *found.val, widened=widened))} if found.val else {}
 
 
 def _accuracy_of(experiment: Experiment, proof: SequentialProof | None) -> Metric:
@@ -381,6 +382,7 @@ def measured(
     *,
     apart: tuple[Floats, Floats] | None = None,
     proven: Interval | None = None,
+    widened: bool = True,
 ) -> Measured:
     """The metric before and after, rounded as in all documents; probabilities are ``(N, L)``.
 
@@ -392,10 +394,11 @@ def measured(
         free: unchanged images with the free threshold.
         apart: with the image change alone, and with an output map alone.
         proven: the interval of a sequential proof, in the place of the bootstrap's.
+        widened: whether the interval of accuracy is wider where few images change.
     """
-    result = compared(data, indices, *both, metric)
-    against = compared(data, indices, free, both[1], metric)
-    if rest := scored(data, indices, *both, metric):
+    result = compared(data, indices, *both, metric, widened=widened)
+    against = compared(data, indices, free, both[1], metric, widened=widened)
+    if rest := scored(data, indices, *both, metric, widened=widened):
         # As for the levels below, costs become positive again.
         sign = -1 if metric.less_is_better else 1
         rest = replace(rest, before=sign * rest.before, after=sign * rest.after)
@@ -449,6 +452,8 @@ def _interval_in_words(experiment: Experiment, proof: SequentialProof | None) ->
         return f"valid whenever one stops, by betting on {whose} drawn one after the other{equal}{each}"
     if not isinstance(metric, ProvableMetric):
         each += f"; as the {metric.title} is no mean over images, of its linear part, for as many as were fixed before"
+    if metric is ACCURACY and experiment.widened_intervals:
+        each = f", at least as wide as the exact one of those that changed{each}"
     return f"paired bootstrap over {whose}{each}"
 
 
@@ -457,19 +462,21 @@ def no_score(before: Floats, after: Floats) -> NoScore:
     return NoScore(*(int(lacks_score(p).sum()) for p in (before, after)))
 
 
-def scored(data: Dataset, indices: Ints, before: Floats, after: Floats, by: Metric = ACCURACY) -> Accuracy | None:
+def scored(
+    data: Dataset, indices: Ints, before: Floats, after: Floats, by: Metric = ACCURACY, *, widened: bool = True
+) -> Accuracy | None:
     """Accuracy on the images ``indices (N,)`` with a score both before and after; ``None`` if all have, or none has."""
     both = ~lacks_score(before) & ~lacks_score(after)
     if both.all() or not both.any():
         return None
-    return accuracy(compared(data, indices[both], before[both], after[both], by))
+    return accuracy(compared(data, indices[both], before[both], after[both], by, widened=widened))
 
 
-def _calibrated(data: Dataset, found: Evaluated, by: Metric) -> Threshold | None:
+def _calibrated(data: Dataset, found: Evaluated, by: Metric, widened: bool) -> Threshold | None:
     """Changed images with a threshold fitted on them, against unchanged ones with theirs."""
     if found.calibrated is None:
         return None
-    result = compared(data, found.test, found.free[0], found.calibrated[0], by)
+    result = compared(data, found.test, found.free[0], found.calibrated[0], by, widened=widened)
     return Threshold(round(result.after, 6), rounded(result.ci95), tuple(found.calibrated[1].tolist()))
 
 
@@ -494,12 +501,14 @@ def verdict(ci95: Interval) -> Verdict:
     return "worse" if ci95[1] < 0 else "no significant change"
 
 
-def compared(data: Dataset, indices: Ints, before: Floats, after: Floats, metric: Metric = ACCURACY) -> PairedResult:
+def compared(
+    data: Dataset, indices: Ints, before: Floats, after: Floats, metric: Metric = ACCURACY, *, widened: bool = True
+) -> PairedResult:
     """Paired comparison of probabilities ``(N, L)`` before and after on the images ``indices (N,)``.
 
     Whole groups of images are resampled as one.
     """
-    return compare(before, after, data.labels[indices], data.groups_of(indices), metric)
+    return compare(before, after, data.labels[indices], data.groups_of(indices), metric, widened=widened)
 
 
 def accuracy(result: PairedResult) -> Accuracy:

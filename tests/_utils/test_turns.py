@@ -1,5 +1,6 @@
 """Turns at changing images: so many threads at once, and no turn for large images."""
 
+import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,3 +47,45 @@ def test_large_images_need_no_turn_and_errors_end_one() -> None:
 
     with ThreadPoolExecutor(allowed + 1) as threads:
         list(threads.map(work, range(allowed + 1)))
+
+
+def test_a_turn_may_be_taken_within_another() -> None:
+    small = np.zeros((1, 8, 8, 3), np.uint8)
+
+    def work() -> None:
+        for _ in range(cores() + 1):
+            with turn(small), turn(small), turn(small):
+                pass
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+def test_a_forked_process_has_turns_of_its_own() -> None:
+    small, count = np.zeros((1, 8, 8, 3), np.uint8), max(1, cores() // 2)
+    taken, ended = threading.Barrier(count + 1), threading.Event()
+
+    def hold() -> None:
+        with turn(small):
+            taken.wait(60)
+            ended.wait(60)
+
+    def take() -> None:
+        with turn(small):
+            pass
+
+    with ThreadPoolExecutor(count) as threads:
+        for _ in range(count):
+            threads.submit(hold)
+        taken.wait(60)
+        child = multiprocessing.get_context("fork").Process(target=take, daemon=True)
+        child.start()
+        child.join(30)
+        code = child.exitcode
+        child.kill()
+        ended.set()
+    assert code == 0

@@ -101,3 +101,11 @@ def test_decisions_that_all_stay_say_little_of_few_images(images: int) -> None:
     # The share that is missed in 2.5 % of samples of this size.
     assert (1 - high) ** images == pytest.approx(0.025)
     assert compare(before, before, labels).ci95 == (0, 0)
+
+
+def test_the_interval_of_earlier_versions_is_that_of_the_bootstrap() -> None:
+    labels = np.zeros(20, int)
+    before, after = np.eye(2)[[1] * 4 + [0] * 16], np.eye(2)[[0] * 20]
+    plain = compare(before, after, labels, widened=False)
+    assert plain.ci95 == bootstrap(np.array([1.0] * 4 + [0.0] * 16))
+    assert plain.ci95[0] > 0 > compare(before, after, labels).ci95[0]

@@ -69,3 +69,27 @@ def test_a_run_with_a_price_that_an_earlier_version_began_keeps_its_plan(copied:
     assert (experiment.plan.reserve, experiment.counts_in_doubt) == (0, False)
     assert Experiment(experiment.config).plan.reserve == 0
     assert Experiment(replace(experiment.config, in_doubt="count")).plan.reserve == 125
+
+
+def test_a_run_that_an_earlier_version_finished_keeps_its_verdict(copied: Path, bbdft: Bbdft) -> None:
+    def interval() -> str:
+        return str(json.loads((copied / "run/summary.json").read_text())["interval"])
+
+    exact = "at least as wide as the exact one of those that changed"
+    assert exact in interval()
+    document = json.loads((copied / "run/config.json").read_text())
+    assert document.pop("widened_intervals") is True
+    (copied / "run/config.json").write_text(json.dumps(document))
+    bbdft("resume", "run", cwd=copied, code=0)
+    assert exact not in interval()
+    # Again, and with a price, it is still the same result; with a larger budget it is another one.
+    bbdft("resume", "run", "--price", 0, cwd=copied, code=0)
+    assert exact not in interval()
+    assert not reopen(copied / "run")[0].widened_intervals
+    bbdft("resume", "run", "--budget", 1500, cwd=copied, code=0)
+    assert exact in interval()
+    assert reopen(copied / "run")[0].widened_intervals
+    # One that it only began has no verdict yet.
+    (copied / "run/config.json").write_text(json.dumps(document))
+    (copied / "run/summary.json").unlink()
+    assert reopen(copied / "run")[0].widened_intervals
