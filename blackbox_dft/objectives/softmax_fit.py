@@ -98,6 +98,9 @@ class SoftmaxProblem:
         """
         labels, features = self.logs.shape[1], 0 if self.features is None else self.features.shape[1]
         start = start or Models.plain(len(weights), labels, features)
+        if labels < 2:
+            # Sure of it, whatever the numbers are.
+            return start
         if len(weights) > 1 and weights.size * labels > MAX_TOGETHER:
             each = [slice(number, number + 1) for number in range(len(weights))]
             return Models.joined([self.fit(weights[one], penalties, start.some(one)) for one in each])

@@ -122,3 +122,9 @@ def test_whatever_the_answers_the_loss_falls_and_all_is_finite(
             assert np.isfinite(values).all()
             at_first = loss(of, weights[number], penalties, np.zeros(len(values)))
             assert loss(of, weights[number], penalties, values) <= at_first * (1 + 1e-9)
+
+
+def test_a_single_label_is_sure_whatever_the_numbers() -> None:
+    problem = SoftmaxProblem(np.zeros((3, 1)), np.zeros(3, int), np.zeros((3, 1)))
+    found = problem.fit(np.ones((2, 3)), Penalties(scale=0.1, bias=1.0, weights=1.0))
+    assert not np.any([found.log_scale, found.bias[:, 0], found.weights[:, 0, 0]])
