@@ -44,9 +44,9 @@ POOL, STEP = 256, 16
 
 @contextmanager
 def without_turns(threads: int) -> Iterator[None]:
-    kept, turns._turns = turns._turns, Semaphore(threads)
+    kept, turns._turns.free = turns._turns.free, Semaphore(threads)
     yield
-    turns._turns = kept
+    turns._turns.free = kept
 
 
 class Called:
