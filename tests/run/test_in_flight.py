@@ -18,6 +18,7 @@ from blackbox_dft.run.config import Config
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.result import Result
 from blackbox_dft.run.runner import optimize, reopen, resume, start
+from blackbox_dft.search.in_flight import MAX_FAILED
 from blackbox_dft.search.progress import NoProgress, Point
 from tests import forked
 from tests.conftest import Bbdft
@@ -138,8 +139,12 @@ def test_auto_killed_anywhere_goes_on_to_the_same_end(kept: int, tiny: Path, tmp
     whole = run(tiny, tmp_path / "whole", in_flight="auto", budget=3000)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     with opened(tmp_path / "cut") as ledger:
-        # As after a kill: the last proposals and requests were not committed. All changes are kept, as what they are
-        # depends on time.
+        # As after a kill: the last proposals and requests were not committed. All changes are kept, and no further ones
+        # are looked for, as what they are depends on time.
+        recorded = ledger.execute("SELECT value FROM meta WHERE name='in_flight'").fetchone()
+        changes = json.loads(recorded[0]) if recorded else {"changes": [], "rates": {}}
+        text = json.dumps(changes | {"failed": MAX_FAILED})
+        ledger.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('in_flight', ?)", (text,))
         ledger.execute("DELETE FROM proposals WHERE id > ?", (kept,))
         number = ledger.execute("SELECT min(id) FROM requests WHERE phase='tune'").fetchone()[0]
         ledger.execute("DELETE FROM requests WHERE id > ?", (number + kept // 4,))
