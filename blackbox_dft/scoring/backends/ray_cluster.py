@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from importlib.util import find_spec
@@ -78,6 +79,8 @@ class Cluster:
                 "object_store_memory": room + SPARE_BYTES,
                 "include_dashboard": False,
             }
+        # Of its own, too: started a second time after a failure, Ray may log at its usual level.
+        logging.getLogger("ray._private.worker").setLevel(logging.ERROR)
         for left in reversed(range(MAX_STARTS if own else 1)):
             try:
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **own)
