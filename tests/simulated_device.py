@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 from typing_extensions import override
 
 from blackbox_dft._utils.types import Array, Floats, ImageBytes, Images, Scores
@@ -20,6 +21,7 @@ from blackbox_dft.fusion.scoring_graph import INDICES, POOL, Z
 from blackbox_dft.targets.base import GraphTarget, Target
 from blackbox_dft.targets.input_format import InputFormat
 from blackbox_dft.targets.options import TargetOptions
+from tests.helpers.models import tone_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -134,23 +136,8 @@ class SimulatedDevice(Target, GraphTarget):
 def write_device(folder: Path, count: int, side: int = 16) -> None:
     """Writes what a run on a device needs: ``model.onnx``, and ``labels.csv`` with its images, all too dark."""
     import cv2
-    from onnx import TensorProto, helper, numpy_helper, save
 
-    weights = [
-        numpy_helper.from_array(np.array([[-40.0, 40.0]], np.float32), "w"),
-        numpy_helper.from_array(np.array([20.0, -20.0], np.float32), "b"),
-        numpy_helper.from_array(np.array([1], np.int64), "last"),
-    ]
-    nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
-        helper.make_node("Gemm", ["column", "w", "b"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["tone"], axis=-1),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, side, side])
-    tone = helper.make_tensor_value_info("tone", TensorProto.FLOAT, ["N", 2])
-    graph = helper.make_graph(nodes, "tone", [image], [tone], weights)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx")
+    onnx.save(tone_model(np.array([[-40.0, 40.0]]), np.array([20.0, -20.0]), side), folder / "model.onnx")
     rng = np.random.default_rng(0)
     lines = ["file,label"]
     for number in range(count):

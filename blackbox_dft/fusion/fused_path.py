@@ -68,7 +68,7 @@ class FusedPath:
         """How many images stay on the model's device, the first ones."""
         self.images_per_second: float | None = None
         """Roughly, if it was measured: of calls on one image or two, as many at once as the target has workers."""
-        self._target, self._levels = target, encoding.levels
+        self._target = target
         outside = cpu and is_outside(space)
         self._sends_levels = outside and encoding.levels
         if outside and not (encoding.levels and is_exact_in_graph(target.input_format)):
@@ -125,7 +125,7 @@ class FusedPath:
         if not self._sessions:
             assert self._outer is not None
             with turn(self._pool):
-                changed = changed_images(self._outer, self._pool[indices], z, levels=self._levels)
+                changed = changed_images(self._outer, self._pool[indices], z, levels=self._sends_levels)
             return self._target.scores(changed)
         if False not in self._sessions:
             return self._in_batches(indices, z, resident=True)

@@ -34,7 +34,7 @@ def to_floats(images: ImageBytes | Images, out: Images | None = None) -> Images:
 def to_bytes(images: ImageBytes | Images, out: ImageBytes | None = None) -> ImageBytes:
     """Floats in [0, 1] rounded to the nearest of 256 levels; bytes are returned as they are (or copied to ``out``).
 
-    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels.
+    Halves are rounded up, not to even, so that rounding commutes with a shift by whole levels. ``out`` is contiguous.
 
     >>> to_bytes(np.array([0, 0.2, 1], np.float32))
     array([  0,  51, 255], dtype=uint8)

@@ -137,19 +137,24 @@ class _Penalised:
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLabels(Likelihood):
-    """Of two labels, the logit of the true one less the other's says all; probabilities are those of the other."""
+class _Answers:
+    """What models are fitted to."""
 
     logs: Floats
-    """u, ``(2, N)``."""
+    """u, ``(L, N)``."""
     labels: Ints
     """``(N,)``."""
     inputs: Floats
     """x, ``(N, D)``."""
     basis: Floats
-    """Q, ``(2, 1)``."""
+    """Q, ``(L, M)``."""
     weights: Floats
     """What each answer counts to each model, ``(B, N)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLabels(_Answers, Likelihood):
+    """Of two labels, the logit of the true one less the other's says all; probabilities are those of the other."""
 
     @cached_property
     def _design(self) -> Floats:
@@ -180,19 +185,8 @@ class TwoLabels(Likelihood):
 
 
 @dataclass(frozen=True, eq=False)
-class ManyLabels(Likelihood):
+class ManyLabels(_Answers, Likelihood):
     """Of any number of labels; probabilities are those of all, ``(B, L, N)``."""
-
-    logs: Floats
-    """u, ``(L, N)``."""
-    labels: Ints
-    """``(N,)``."""
-    inputs: Floats
-    """x, ``(N, D)``."""
-    basis: Floats
-    """Q, ``(L, M)``."""
-    weights: Floats
-    """What each answer counts to each model, ``(B, N)``."""
 
     @cached_property
     def _own_places(self) -> Ints:

@@ -76,3 +76,22 @@ def runs_opset(opset: int) -> bool:
     except Exception:
         return False
     return True
+
+
+def tone_model(weights: np.ndarray, bias: np.ndarray, side: int) -> onnx.ModelProto:
+    """Softmax of ``mean w + b`` with the mean of all pixels ``(N, 3, side, side)``, w ``(1, L)`` and b ``(L,)``."""
+    constants = [
+        numpy_helper.from_array(weights.astype(np.float32), "w"),
+        numpy_helper.from_array(bias.astype(np.float32), "b"),
+        numpy_helper.from_array(np.array([1], np.int64), "last"),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
+        helper.make_node("Gemm", ["column", "w", "b"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["tone"], axis=-1),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, side, side])
+    tone = helper.make_tensor_value_info("tone", TensorProto.FLOAT, ["N", weights.shape[1]])
+    graph = helper.make_graph(nodes, "tone", [image], [tone], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from blackbox_dft import Config
@@ -11,6 +12,7 @@ from blackbox_dft.run import phases
 from blackbox_dft.run.experiment import Experiment
 from blackbox_dft.run.runner import optimize, reopen
 from blackbox_dft.search.map_images import answers_worth_having
+from tests.helpers.models import tone_model
 
 
 def test_a_map_of_more_numbers_learns_from_more_answers_up_to_a_limit() -> None:
@@ -24,25 +26,11 @@ def test_a_map_of_more_numbers_learns_from_more_answers_up_to_a_limit() -> None:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``model.onnx`` tells ten tones apart, all images are a little darker than it knows."""
     import cv2
-    from onnx import TensorProto, helper, numpy_helper, save
 
     folder = tmp_path_factory.mktemp("many")
     centres = 0.1 + 0.08 * np.arange(10)
-    weights = [
-        numpy_helper.from_array((2 * centres * 300)[None].astype(np.float32), "w"),
-        numpy_helper.from_array((-(centres**2) * 300).astype(np.float32), "b"),
-        numpy_helper.from_array(np.array([1], np.int64), "last"),
-    ]
-    nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
-        helper.make_node("Gemm", ["column", "w", "b"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["tone"], axis=-1),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])
-    tone = helper.make_tensor_value_info("tone", TensorProto.FLOAT, ["N", 10])
-    graph = helper.make_graph(nodes, "tone", [image], [tone], weights)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx")
+    model = tone_model((2 * centres * 300)[None], -(centres**2) * 300, side=8)
+    onnx.save(model, folder / "model.onnx")
     rng, lines = np.random.default_rng(0), ["file,label"]
     for number in range(800):
         label = number % 10
